@@ -1,0 +1,98 @@
+//! Errors of content on its way.
+
+use std::fmt;
+
+use crate::oci::Digest;
+
+/// Any error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error that knows whether the same request may succeed when it is made again.
+pub trait Retryable: std::error::Error + Send + Sync + 'static {
+    /// Whether trying again can help.
+    fn is_retryable(&self) -> bool;
+}
+
+/// What goes wrong while content is read, checked or pushed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not those that were named.
+    #[error("digest mismatch: expected {expected}, got {actual}")]
+    Digest {
+        /// The digest by which the content was asked for.
+        expected: Digest,
+        /// The digest of what came.
+        actual: Digest,
+    },
+    /// Too few or too many bytes came.
+    #[error("size mismatch: expected {expected} bytes, got {actual}")]
+    Size {
+        /// The size that was announced.
+        expected: u64,
+        /// The size of what came, up to where it was cut off.
+        actual: u64,
+    },
+    /// More bytes came than Longshore keeps in memory for this kind of content.
+    #[error("expected at most {limit} bytes")]
+    TooLarge {
+        /// The bound.
+        limit: u64,
+    },
+    /// An open stream yielded nothing for too long.
+    #[error("no byte came for {} seconds", after.as_secs())]
+    Stalled {
+        /// How long was waited.
+        after: std::time::Duration,
+    },
+    /// The place that holds or takes the content failed.
+    #[error(transparent)]
+    Backend(BackendError),
+}
+
+impl Error {
+    /// Wraps the error of a place that holds or takes content.
+    pub fn backend(error: impl Retryable) -> Self {
+        Self::Backend(BackendError {
+            retryable: error.is_retryable(),
+            inner: Box::new(error),
+        })
+    }
+
+    /// Whether trying again can help.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Backend(error) => error.retryable,
+            Self::Size { expected, actual } => actual < expected,
+            Self::Stalled { .. } => true,
+            Self::Digest { .. } | Self::TooLarge { .. } => false,
+        }
+    }
+
+    /// The error of the place itself, if it is an `E`.
+    pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self {
+            Self::Backend(error) => error.inner.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// The error of a place that holds or takes content, shown as that error itself.
+#[derive(Debug)]
+pub struct BackendError {
+    inner: BoxError,
+    retryable: bool,
+}
+
+impl fmt::Display for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.inner, f)
+    }
+}
+
+impl std::error::Error for BackendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner.source()
+    }
+}

@@ -1,0 +1,165 @@
+//! What it means to hold content: the few interfaces between the engine ([`crate::copy`]) and the
+//! places that content comes from and goes to.
+//!
+//! - A [`RangeRead`] is an object of known length that can be read in parts: an S3 object, a file.
+//! - An [`Opener`] is one blob that can be opened again and again, at any offset.
+//! - A [`Source`] has manifests and blobs by digest; a [`Destination`] takes them.
+//!
+//! All are used as trait objects: one call a blob or a range, so the indirection costs nothing
+//! and code is compiled once.
+//!
+//! # Cancel safety
+//!
+//! Dropping a future or a stream of these interfaces stops the work behind it. What was pushed
+//! completely stays pushed; what was not leaves no trace but an upload session that the registry
+//! forgets by itself.
+
+mod error;
+mod limit;
+mod memory;
+mod ranges;
+mod resume;
+mod verify;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+
+use crate::oci::{Descriptor, Digest, RawManifest, Tag};
+
+pub use error::{BackendError, BoxError, Error, Retryable};
+pub use limit::collect;
+pub use memory::{MemoryObject, MemoryOpener};
+pub use ranges::{Windows, stream_ranges};
+pub use resume::{Reopen, resuming};
+pub use verify::verified;
+
+/// The result of these interfaces.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Bytes in order, as they arrive. Ends after the first error.
+pub type ByteStream = BoxStream<'static, Result<Bytes>>;
+
+/// An object of known length that can be read in parts, any number at once.
+///
+/// # Contract
+///
+/// Every read sees the same object: an implementation that cannot pin what it reads (`If-Match`
+/// on S3) fails when the object has changed.
+pub trait RangeRead: Send + Sync {
+    /// Length in bytes.
+    fn size(&self) -> u64;
+
+    /// How errors name the object. No secret and no query of a URL.
+    fn name(&self) -> &str;
+
+    /// Opens the bytes of `range`, which lies within the object. The stream yields exactly that
+    /// many bytes or an error; it resumes by itself where the connection breaks.
+    fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<ByteStream>>;
+}
+
+/// One blob that can be opened again and again: a retry starts over at the offset it needs
+/// instead of holding the bytes.
+///
+/// # Contract
+///
+/// Every open yields the same bytes. Streams check what they yield and end in an error, not
+/// silently, where the content is not what it should be.
+pub trait Opener: Send + Sync {
+    /// Digest, size and media type. Known from the start for content that is stored as it is
+    /// pushed; for content that is made on the way (a layer compressed while it is read) only
+    /// after one stream from offset 0 was read to its end.
+    fn descriptor(&self) -> Option<Descriptor>;
+
+    /// Opens the bytes from `offset` to the end.
+    fn open(&self, offset: u64) -> BoxFuture<'_, Result<ByteStream>>;
+}
+
+/// A place that has manifests and blobs: a repository of a registry, an OCI layout.
+pub trait Source: Send + Sync {
+    /// How errors name this place, such as `docker.io/library/nginx`.
+    fn name(&self) -> &str;
+
+    /// The exact bytes of a manifest, checked against the descriptor's digest.
+    fn manifest<'a>(&'a self, descriptor: &'a Descriptor) -> BoxFuture<'a, Result<RawManifest>>;
+
+    /// A blob that streams this content, checked against the descriptor's digest and size.
+    fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener>;
+
+    /// Descriptors of the manifests whose `subject` is `digest`, by whatever way this place
+    /// lists them. Empty where it has none or cannot tell.
+    fn referrers<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Vec<Descriptor>>>;
+
+    /// The manifest that `tag` names, or `None`.
+    fn tagged<'a>(&'a self, tag: &'a Tag) -> BoxFuture<'a, Result<Option<RawManifest>>>;
+
+    /// The name of the repository that [`Destination::push_blob`] can mount this source's blobs
+    /// from, where both are the same registry.
+    fn mountable_from(&self, destination: &dyn Destination) -> Option<String> {
+        let _ = destination;
+        None
+    }
+}
+
+/// A place that takes manifests and blobs: a repository of a registry.
+pub trait Destination: Send + Sync {
+    /// How errors name this place, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app`.
+    fn name(&self) -> &str;
+
+    /// The size of a blob that is already here, or `None`.
+    fn blob_size<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Option<u64>>>;
+
+    /// Takes one blob. `mount_from` names repositories of the same registry that may have it:
+    /// it is mounted from there if the registry does so, and streamed otherwise.
+    ///
+    /// When this returns, the blob is here and the opener's descriptor is known.
+    fn push_blob<'a>(
+        &'a self,
+        blob: &'a dyn Opener,
+        mount_from: &'a [String],
+    ) -> BoxFuture<'a, Result<Pushed>>;
+
+    /// The manifest that a tag or digest names here, or `None`.
+    fn manifest<'a>(&'a self, key: ManifestKey<'a>) -> BoxFuture<'a, Result<Option<RawManifest>>>;
+
+    /// Digest of the manifest that a tag or digest names here, or `None`: what a HEAD tells.
+    fn manifest_digest<'a>(&'a self, key: ManifestKey<'a>)
+    -> BoxFuture<'a, Result<Option<Digest>>>;
+
+    /// Takes a manifest under its digest, or under a tag. Everything that it names is here.
+    fn push_manifest<'a>(
+        &'a self,
+        manifest: &'a RawManifest,
+        tag: Option<&'a Tag>,
+    ) -> BoxFuture<'a, Result<()>>;
+}
+
+/// How a blob came to be at the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// Its bytes were sent.
+    Uploaded,
+    /// The registry took it over from another of its repositories.
+    Mounted,
+}
+
+/// What names a manifest within a repository.
+#[derive(Clone, Copy, Debug)]
+pub enum ManifestKey<'a> {
+    /// By tag, which may move.
+    Tag(&'a Tag),
+    /// By digest.
+    Digest(&'a Digest),
+}
+
+impl std::fmt::Display for ManifestKey<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tag(tag) => write!(f, "{tag}"),
+            Self::Digest(digest) => write!(f, "{digest}"),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Going on where a broken stream stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
+
+use super::{ByteStream, Error, Result};
+
+/// Reopens content at an absolute offset.
+pub type Reopen = Arc<dyn Fn(u64) -> BoxFuture<'static, Result<ByteStream>> + Send + Sync>;
+
+/// How often a stream is reopened without a single byte having come.
+const ATTEMPTS_WITHOUT_PROGRESS: u32 = 4;
+/// The longest time in which an open stream may yield nothing.
+const STALL: Duration = Duration::from_secs(30);
+
+/// A stream over the bytes from `start` to `end` that goes on by itself where one of the streams
+/// behind it breaks, stalls or ends early. Gives up when several in a row brought nothing.
+pub fn resuming(start: u64, end: u64, reopen: Reopen) -> ByteStream {
+    let state = Resume {
+        offset: start,
+        end,
+        reopen,
+        stream: None,
+        failures: 0,
+    };
+    stream::unfold(Some(state), |state| async move {
+        let mut state = state?;
+        match state.next().await {
+            Ok(Some(piece)) => Some((Ok(piece), Some(state))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+struct Resume {
+    offset: u64,
+    end: u64,
+    reopen: Reopen,
+    stream: Option<ByteStream>,
+    failures: u32,
+}
+
+impl Resume {
+    async fn next(&mut self) -> Result<Option<bytes::Bytes>> {
+        while self.offset < self.end {
+            match self.attempt().await {
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => {
+                    self.offset += piece.len() as u64;
+                    self.failures = 0;
+                    return Ok(Some(piece));
+                }
+                Err(error) => self.recover(error).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    async fn attempt(&mut self) -> Result<bytes::Bytes> {
+        if self.stream.is_none() {
+            self.stream = Some((self.reopen)(self.offset).await?);
+        }
+        let Some(stream) = self.stream.as_mut() else {
+            return Ok(bytes::Bytes::new());
+        };
+        let piece = match tokio::time::timeout(STALL, stream.next()).await {
+            Ok(Some(piece)) => piece?,
+            Ok(None) => return Err(self.ended_early()),
+            Err(_) => return Err(Error::Stalled { after: STALL }),
+        };
+        let left = usize::try_from(self.end - self.offset).unwrap_or(usize::MAX);
+        Ok(piece.slice(..piece.len().min(left)))
+    }
+
+    fn ended_early(&self) -> Error {
+        Error::Size {
+            expected: self.end,
+            actual: self.offset,
+        }
+    }
+
+    async fn recover(&mut self, error: Error) -> Result<()> {
+        self.stream = None;
+        self.failures += 1;
+        if !error.is_retryable() || self.failures >= ATTEMPTS_WITHOUT_PROGRESS {
+            return Err(error);
+        }
+        let base = 100 * 2_u64.pow(self.failures);
+        tokio::time::sleep(Duration::from_millis(base + fastrand::u64(0..base))).await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::collect;
+    use bytes::Bytes;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const TEXT: &[u8] = b"0123456789";
+
+    /// Yields three bytes from wherever it is opened, then breaks off.
+    fn three_bytes_a_time(opened: Arc<AtomicU32>) -> Reopen {
+        Arc::new(move |offset| {
+            opened.fetch_add(1, Ordering::Relaxed);
+            let rest = &TEXT[usize::try_from(offset).unwrap()..];
+            let piece = Bytes::from_static(&rest[..rest.len().min(3)]);
+            Box::pin(async move { Ok(stream::iter([Ok(piece)]).boxed()) })
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn goes_on_where_it_broke() {
+        let opened = Arc::default();
+        let stream = resuming(1, 10, three_bytes_a_time(Arc::clone(&opened)));
+        assert_eq!(collect(stream, 100).await.unwrap(), TEXT[1..]);
+        assert_eq!(opened.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_when_nothing_comes() {
+        let opened: Arc<AtomicU32> = Arc::default();
+        let counter = Arc::clone(&opened);
+        let reopen: Reopen = Arc::new(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Ok(stream::pending().boxed()) })
+        });
+        let error = collect(resuming(0, 10, reopen), 100).await.unwrap_err();
+        assert!(matches!(error, Error::Stalled { .. }), "{error}");
+        assert_eq!(opened.load(Ordering::Relaxed), ATTEMPTS_WITHOUT_PROGRESS);
+    }
+}

@@ -1,0 +1,15 @@
+//! Longshore moves container images into Amazon ECR as part of a CloudFormation deployment.
+//!
+//! The crate is a library with two programs: the Lambda `bootstrap`, which answers a
+//! CloudFormation custom resource, and `longshore`, which runs the same code from a command line.
+//!
+//! # How data flows
+//!
+//! An event's properties name a source (an archive in S3, an image in a registry) and a
+//! destination repository. [`oci`] has the data of both sides, [`content`] the interfaces between
+//! them. Nothing is written to disk, and memory does not grow with the image: bodies flow from
+//! source to destination in bounded windows.
+
+pub mod content;
+pub mod oci;
+pub mod redact;
