@@ -19,6 +19,7 @@ mod limit;
 mod memory;
 mod ranges;
 mod resume;
+mod unbuilt;
 mod verify;
 
 use std::ops::Range;
@@ -35,6 +36,7 @@ pub use limit::collect;
 pub use memory::{MemoryObject, MemoryOpener};
 pub use ranges::{Windows, stream_ranges};
 pub use resume::{Reopen, resuming};
+pub use unbuilt::{UnbuiltImage, UnbuiltLayer};
 pub use verify::verified;
 
 /// The result of these interfaces.
