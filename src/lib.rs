@@ -10,6 +10,8 @@
 //! them. Nothing is written to disk, and memory does not grow with the image: bodies flow from
 //! source to destination in bounded windows.
 
+pub mod archive;
 pub mod content;
+pub mod deploy;
 pub mod oci;
 pub mod redact;

@@ -1,0 +1,112 @@
+//! What a deployment asks for and what it ends in.
+
+use std::num::NonZeroUsize;
+
+use super::Location;
+use crate::archive::Compression;
+use crate::oci::{Digest, MediaType, Platform, Repository, Tag};
+
+/// One image and where it is to be: the properties of `Custom::ECRImage`, read and checked.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Where the image comes from.
+    pub source: Location,
+    /// The repository that it goes to.
+    pub destination: Repository,
+    /// The tags to write, without duplicates; the one of `Destination` first. Empty: by digest only.
+    pub tags: Vec<Tag>,
+    /// The platforms to copy. `None`: everything, exactly as it is.
+    pub platforms: Option<Vec<Platform>>,
+    /// Tags for single platforms of an index.
+    pub platform_tags: Vec<(Platform, Tag)>,
+    /// What becomes of BuildKit's attestation manifests.
+    pub attestations: Attestations,
+    /// What becomes of signatures, SBOMs and other manifests about the image.
+    pub referrers: Referrers,
+    /// How layers that an archive holds uncompressed are compressed.
+    pub compression: Compression,
+    /// How the source is reached.
+    pub source_access: Access,
+    /// How the destination is reached.
+    pub destination_access: Access,
+    /// What becomes of the image when the resource goes.
+    pub removal: RemovalPolicy,
+    /// Blobs copied at once. `None`: a default that fits a Lambda.
+    pub max_concurrency: Option<NonZeroUsize>,
+    /// Attempts of one request. `None`: a default.
+    pub retry: Option<NonZeroUsize>,
+}
+
+/// How one side is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// ARN or name of the secret in Secrets Manager that holds the registry's credentials.
+    pub credentials: Option<String>,
+    /// The role to assume for this side.
+    pub role: Option<Role>,
+}
+
+/// A role to assume.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Role {
+    /// The role's ARN.
+    pub arn: String,
+    /// The external ID that its trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// What becomes of BuildKit's attestation manifests inside an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attestations {
+    /// They are copied.
+    #[default]
+    Keep,
+    /// They are left out.
+    Drop,
+}
+
+/// What becomes of manifests whose `subject` is the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Referrers {
+    /// They stay where they are.
+    #[default]
+    None,
+    /// They are copied with the image.
+    Copy,
+}
+
+/// What becomes of the image on Delete or replacement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RemovalPolicy {
+    /// It stays.
+    #[default]
+    Retain,
+    /// It is removed where no foreign tag points to it.
+    Delete,
+}
+
+/// What is known of a deployed image. It depends on the image alone, not on how it got there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployed {
+    /// The repository that has it.
+    pub repository: Repository,
+    /// The tags that were written, in the order asked for.
+    pub tags: Vec<Tag>,
+    /// Digest of its manifest or index.
+    pub digest: Digest,
+    /// Media type of its manifest or index.
+    pub media_type: MediaType,
+    /// Bytes of its distinct configs and layers, as stored.
+    pub size: u64,
+    /// Digest of its config, for a single image.
+    pub config: Option<Digest>,
+    /// Its platforms, in the order of the index.
+    pub platforms: Vec<Platform>,
+}
+
+impl Deployed {
+    /// The immutable URI: `<registry>/<repository>@<digest>`.
+    pub fn uri(&self) -> String {
+        self.repository.at(&self.digest).to_string()
+    }
+}
