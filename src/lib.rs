@@ -15,3 +15,4 @@ pub mod content;
 pub mod deploy;
 pub mod oci;
 pub mod redact;
+pub mod registry;

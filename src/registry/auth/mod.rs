@@ -1,0 +1,80 @@
+//! Who asks: credentials, and where they come from.
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use crate::content;
+use crate::redact::Secret;
+
+/// What a registry is told about who asks. `Debug` shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Credentials {
+    /// A name and a password or access token, as `docker login` takes them.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// An OAuth2 refresh token, which `docker login` keeps as `identitytoken`.
+    IdentityToken(Secret),
+}
+
+impl Credentials {
+    /// A name and a password.
+    pub fn basic(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self::Basic {
+            username: username.into(),
+            password: Secret::new(password),
+        }
+    }
+}
+
+/// Where the credentials of a registry come from.
+///
+/// # Contract
+///
+/// Called once when a repository's first request is challenged, and again after
+/// [`invalidate`](Self::invalidate). An implementation that fetches credentials (from a secret
+/// store, from a cloud's API) caches them, retries by itself and ends in bounded time.
+pub trait CredentialProvider: Send + Sync {
+    /// The credentials for `registry`, a host with its port if it has one, as
+    /// [`Repository::registry`](crate::oci::Repository::registry) has it. `None` is anonymous.
+    ///
+    /// Wrap errors by [`content::Error::backend`]. An error fails the request: it does not go on
+    /// as an anonymous one.
+    fn credentials<'a>(
+        &'a self,
+        registry: &'a str,
+    ) -> BoxFuture<'a, content::Result<Option<Credentials>>>;
+
+    /// The registry refused the credentials that it took before: they may have expired. The next
+    /// [`credentials`](Self::credentials) should fetch them anew.
+    fn invalidate(&self, registry: &str) {
+        let _ = registry;
+    }
+}
+
+/// No credentials.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Anonymous;
+
+impl CredentialProvider for Anonymous {
+    fn credentials<'a>(
+        &'a self,
+        _registry: &'a str,
+    ) -> BoxFuture<'a, content::Result<Option<Credentials>>> {
+        ready(Ok(None)).boxed()
+    }
+}
+
+/// Fixed credentials are their own provider, for whichever registry is asked for.
+impl CredentialProvider for Credentials {
+    fn credentials<'a>(
+        &'a self,
+        _registry: &'a str,
+    ) -> BoxFuture<'a, content::Result<Option<Credentials>>> {
+        ready(Ok(Some(self.clone()))).boxed()
+    }
+}
