@@ -7,7 +7,7 @@ use crate::archive::Compression;
 use crate::oci::{Digest, MediaType, Platform, Repository, Tag};
 
 /// One image and where it is to be: the properties of `Custom::ECRImage`, read and checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// Where the image comes from.
     pub source: Location,
@@ -35,6 +35,10 @@ pub struct Image {
     pub max_concurrency: Option<NonZeroUsize>,
     /// Attempts of one request. `None`: a default.
     pub retry: Option<NonZeroUsize>,
+    /// The digest that these very properties ended in before. Where the source cannot be read any
+    /// more and the destination still has this manifest, it is what is deployed: a rollback must
+    /// not need an archive that is gone.
+    pub known: Option<Digest>,
 }
 
 /// How one side is reached.
@@ -90,6 +94,10 @@ pub enum RemovalPolicy {
 pub struct Deployed {
     /// The repository that has it.
     pub repository: Repository,
+    /// The account of the registry, for ECR; else empty.
+    pub registry_id: String,
+    /// The region of the registry, for ECR; else empty.
+    pub region: String,
     /// The tags that were written, in the order asked for.
     pub tags: Vec<Tag>,
     /// Digest of its manifest or index.

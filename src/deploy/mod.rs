@@ -2,34 +2,46 @@
 
 mod image;
 mod location;
+mod progress;
 
 use futures_util::future::BoxFuture;
 
 use crate::content::BoxError;
-use crate::oci::{Digest, Repository};
+use crate::oci::{Digest, Repository, Tag};
 
 pub use image::{Access, Attestations, Deployed, Image, Referrers, RemovalPolicy, Role};
 pub use location::{FileLocation, InvalidLocation, Location, S3Location};
+pub use progress::{Moved, Phase, Progress, Summary};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.
 pub trait Deploy: Send + Sync {
-    /// Brings the image to its destination. Doing it again ends in the same state.
-    fn deploy<'a>(&'a self, image: &'a Image) -> BoxFuture<'a, Result<Deployed, BoxError>>;
+    /// Brings the image to its destination and counts what it does. Doing it again ends in the
+    /// same state.
+    ///
+    /// Dropping the future stops the work; a tag never names something incomplete.
+    fn deploy<'a>(
+        &'a self,
+        image: &'a Image,
+        progress: &'a Progress,
+    ) -> BoxFuture<'a, Result<Deployed, BoxError>>;
 
-    /// Removes what a resource pushed, where no foreign tag points to it. What is not there is
-    /// removed already.
+    /// Removes those of the tags that still point to the image, and then the image itself unless
+    /// a foreign tag points to it. What is not there is removed already.
     fn remove<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>>;
+
+    /// Removes those of the tags that still point to the image; the image stays.
+    fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>>;
 }
 
 /// What a resource left in a repository, as far as its properties and its physical ID tell.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushedImage {
     /// The repository.
     pub repository: Repository,
     /// Digest of the manifest or index.
     pub digest: Digest,
-    /// The resource's own tags.
-    pub tags: Vec<crate::oci::Tag>,
+    /// The resource's own tags, those of single platforms included.
+    pub tags: Vec<Tag>,
     /// How the repository is reached.
     pub access: Access,
 }
