@@ -12,6 +12,7 @@
 
 pub mod archive;
 pub mod content;
+pub mod copy;
 pub mod deploy;
 pub mod oci;
 pub mod redact;

@@ -77,6 +77,11 @@ impl MediaType {
         *self == Self::DOCKER_SCHEMA1 || *self == Self::DOCKER_SCHEMA1_SIGNED
     }
 
+    /// Whether this names an image's configuration, rather than an artifact's.
+    pub fn is_image_config(&self) -> bool {
+        *self == Self::OCI_CONFIG || *self == Self::DOCKER_CONFIG
+    }
+
     /// Whether this names a layer that its publisher keeps at the descriptor's `urls`
     /// and registries do not store ("foreign" or "non-distributable").
     pub fn is_foreign_layer(&self) -> bool {

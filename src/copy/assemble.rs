@@ -1,0 +1,142 @@
+//! Images that have no manifest yet: their layers are pushed, then their manifest is built.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::blob::Item;
+use super::{KnownLayers, Phase, Result, Run};
+use crate::content::{MemoryOpener, UnbuiltImage, UnbuiltLayer};
+use crate::oci::{Descriptor, Digest, ImageManifest, MediaType, RawManifest};
+
+impl Run {
+    /// Brings an image that has no manifest yet to the destination, and builds its manifest from
+    /// what its layers became: always the same one for the same image. No tag is written.
+    ///
+    /// A layer whose diff ID is among `known` is not read.
+    pub async fn assemble(&self, image: &UnbuiltImage, known: &KnownLayers) -> Result<RawManifest> {
+        let blobs = async {
+            let layers = self.push_layers(image, known).await?;
+            let config = self.push_config(image, &layers).await?;
+            Ok(build(config, layers))
+        };
+        let manifest = self.meter.time(Phase::Blobs, blobs).await?;
+        let pushing = self.push_manifest(&manifest);
+        self.meter.time(Phase::Manifests, pushing).await?;
+        Ok(manifest)
+    }
+
+    /// The stored form of every layer, base first. Each distinct one is pushed once.
+    async fn push_layers(
+        &self,
+        image: &UnbuiltImage,
+        known: &KnownLayers,
+    ) -> Result<Vec<Descriptor>> {
+        let mut seen = HashSet::new();
+        let mut distinct: Vec<&UnbuiltLayer> = image.layers.iter().collect();
+        distinct.retain(|layer| seen.insert(&layer.diff_id));
+        distinct.sort_by_key(|layer| layer.position);
+        let stored: HashMap<&Digest, Descriptor> = stream::iter(distinct)
+            .map(|layer| async move {
+                Ok::<_, super::Error>((&layer.diff_id, self.push_layer(layer, known).await?))
+            })
+            .buffer_unordered(self.options.concurrency.max(1))
+            .try_collect()
+            .await?;
+        Ok(image
+            .layers
+            .iter()
+            .map(|layer| stored[&layer.diff_id].clone())
+            .collect())
+    }
+
+    async fn push_layer(&self, layer: &UnbuiltLayer, known: &KnownLayers) -> Result<Descriptor> {
+        if let Some(blob) = known.layer(&layer.diff_id)
+            && self.has_blob(blob).await?
+        {
+            self.count_reused(blob);
+            return Ok(blob.clone());
+        }
+        let item = Item {
+            label: layer.diff_id.hex().chars().take(12).collect(),
+            opener: Arc::clone(&layer.opener),
+        };
+        self.push_blob(&item, &self.options.mount_from).await
+    }
+
+    async fn push_config(&self, image: &UnbuiltImage, layers: &[Descriptor]) -> Result<Descriptor> {
+        let media_type = if is_docker(layers) {
+            MediaType::DOCKER_CONFIG
+        } else {
+            MediaType::OCI_CONFIG
+        };
+        let item = Item {
+            label: "config".to_owned(),
+            opener: Arc::new(MemoryOpener::new(media_type, image.config.clone())),
+        };
+        self.push_blob(&item, &[]).await
+    }
+}
+
+/// Whether every layer can stand in a Docker manifest, which every consumer takes.
+fn is_docker(layers: &[Descriptor]) -> bool {
+    layers
+        .iter()
+        .all(|layer| docker_layer(&layer.media_type).is_some())
+}
+
+fn build(config: Descriptor, layers: Vec<Descriptor>) -> RawManifest {
+    let docker = is_docker(&layers);
+    let media_type = if docker {
+        MediaType::DOCKER_MANIFEST
+    } else {
+        MediaType::OCI_MANIFEST
+    };
+    let typed = if docker { docker_layer } else { oci_layer };
+    let manifest = ImageManifest {
+        schema_version: 2,
+        media_type: Some(media_type.clone()),
+        artifact_type: None,
+        config: bare(config),
+        layers: layers
+            .into_iter()
+            .map(|layer| {
+                let media_type =
+                    typed(&layer.media_type).unwrap_or_else(|| layer.media_type.clone());
+                Descriptor {
+                    media_type,
+                    ..bare(layer)
+                }
+            })
+            .collect(),
+        subject: None,
+    };
+    let bytes = serde_json::to_vec(&manifest).expect("texts and numbers are always JSON");
+    RawManifest::new(&media_type, bytes.into())
+}
+
+/// A descriptor without what another manifest said beside it.
+fn bare(descriptor: Descriptor) -> Descriptor {
+    Descriptor::new(descriptor.media_type, descriptor.digest, descriptor.size)
+}
+
+fn docker_layer(media_type: &MediaType) -> Option<MediaType> {
+    match media_type {
+        m if *m == MediaType::DOCKER_LAYER_GZIP || *m == MediaType::OCI_LAYER_GZIP => {
+            Some(MediaType::DOCKER_LAYER_GZIP)
+        }
+        m if *m == MediaType::DOCKER_LAYER || *m == MediaType::OCI_LAYER => {
+            Some(MediaType::DOCKER_LAYER)
+        }
+        _ => None,
+    }
+}
+
+fn oci_layer(media_type: &MediaType) -> Option<MediaType> {
+    match media_type {
+        m if *m == MediaType::DOCKER_LAYER_GZIP => Some(MediaType::OCI_LAYER_GZIP),
+        m if *m == MediaType::DOCKER_LAYER => Some(MediaType::OCI_LAYER),
+        _ => None,
+    }
+}

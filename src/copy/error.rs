@@ -1,0 +1,165 @@
+//! Errors of the engine: what it was doing, on which side, with what.
+
+use std::fmt;
+
+use crate::content;
+use crate::oci::{Descriptor, InvalidManifest};
+
+/// A copy that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {subject}{} {place}", side.preposition(*operation))]
+pub struct Error {
+    /// What was being done.
+    pub operation: Operation,
+    /// On which side.
+    pub side: Side,
+    /// The name of the source or the destination.
+    pub place: String,
+    /// What it was done with: `blob sha256:…`, `manifest sha256:…`, `tag 1.0`.
+    pub subject: String,
+    /// Why it failed.
+    #[source]
+    pub cause: Box<Cause>,
+}
+
+/// What the engine was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Reading content from a place.
+    Fetch,
+    /// Asking whether a place has content.
+    Find,
+    /// Understanding a manifest or a config.
+    Read,
+    /// Sending content to a place.
+    Push,
+    /// Pointing a tag to an image.
+    Write,
+    /// Choosing what to copy.
+    Select,
+}
+
+/// One of the two sides of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Where the image comes from.
+    Source,
+    /// Where it goes.
+    Destination,
+}
+
+impl Side {
+    fn preposition(self, operation: Operation) -> &'static str {
+        match (self, operation) {
+            (Self::Destination, Operation::Push) => " to",
+            (Self::Destination, Operation::Find | Operation::Write) => " in",
+            _ => " of",
+        }
+    }
+}
+
+/// Why an operation of the engine failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The place that holds or takes the content failed.
+    #[error(transparent)]
+    Content(#[from] content::Error),
+    /// The manifest is none that can be copied.
+    #[error(transparent)]
+    Manifest(#[from] InvalidManifest),
+    /// An image config that is no JSON object of the expected shape.
+    #[error("the image config is malformed")]
+    Config(#[source] serde_json::Error),
+    /// The image is there, but not for a platform that was asked for.
+    #[error("no image for {wanted}; there is {}", list(available))]
+    NoPlatform {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// The index has more manifests, or deeper ones, than Longshore copies.
+    #[error("the index has more than {limit} {what}")]
+    TooMany {
+        /// The bound.
+        limit: usize,
+        /// What there are too many of.
+        what: &'static str,
+    },
+    /// A tag that cannot be moved.
+    #[error(transparent)]
+    Tag(#[from] super::TagConflict),
+    /// A blob was pushed and its digest is still not known: a defect of the opener.
+    #[error("the blob has no digest after it was read to its end")]
+    NoDigest,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fetch => "fetch",
+            Self::Find => "look for",
+            Self::Read => "read",
+            Self::Push => "push",
+            Self::Write => "write",
+            Self::Select => "select",
+        })
+    }
+}
+
+impl Error {
+    /// The error of the source or destination itself, if it is an `E`.
+    pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match &*self.cause {
+            Cause::Content(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the same copy may succeed when it is made again.
+    pub fn is_retryable(&self) -> bool {
+        matches!(&*self.cause, Cause::Content(error) if error.is_retryable())
+    }
+}
+
+/// Puts what was being done beside an error: `.map_err(at(Operation::Fetch, Side::Source, …))`.
+pub(super) fn at<E: Into<Cause>>(
+    operation: Operation,
+    side: Side,
+    place: &str,
+    subject: impl fmt::Display,
+) -> impl FnOnce(E) -> Error {
+    move |cause| Error {
+        operation,
+        side,
+        place: place.to_owned(),
+        subject: subject.to_string(),
+        cause: Box::new(cause.into()),
+    }
+}
+
+/// How errors name a manifest.
+pub(super) fn manifest_of(descriptor: &Descriptor) -> String {
+    format!("manifest {}", descriptor.digest)
+}
+
+/// How errors name a blob.
+pub(super) fn blob_of(descriptor: &Descriptor) -> String {
+    format!("blob {} ({} bytes)", descriptor.digest, descriptor.size)
+}
+
+/// The most names that an error lists.
+const LISTED: usize = 20;
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let shown = names.iter().take(LISTED).map(String::as_str);
+    let text = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}

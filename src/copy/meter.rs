@@ -1,0 +1,282 @@
+//! What a run has done so far: counted while it goes, for progress bars and the closing report.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use serde::Serialize;
+
+use crate::content::{self, ByteStream, Destination, Opener, RangeRead, Source};
+use crate::oci::{Descriptor, Digest, RawManifest, Tag};
+
+/// Counts what a run does. Shared by everything that works for the run.
+#[derive(Debug, Default)]
+pub struct Meter {
+    read: AtomicU64,
+    uploaded: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    report: Report,
+    active: Vec<Arc<BlobProgress>>,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// Bytes read from the source, those of retries among them.
+    pub bytes_read: u64,
+    /// Bytes of blobs sent to the destination, those of retries among them.
+    pub bytes_uploaded: u64,
+    /// Bytes of blobs that the destination already had.
+    pub bytes_reused: u64,
+    /// Blobs sent to the destination.
+    pub blobs_uploaded: u64,
+    /// Blobs that the destination already had.
+    pub blobs_reused: u64,
+    /// Blobs that the destination took from another of its repositories.
+    pub blobs_mounted: u64,
+    /// Manifests and indexes sent to the destination.
+    pub manifests_pushed: u64,
+    /// Manifests and indexes that the destination already had.
+    pub manifests_reused: u64,
+    /// Tags that were written.
+    pub tags_written: u64,
+    /// Seconds a phase, in order.
+    pub phases: Vec<(Phase, f64)>,
+}
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Finding out what the image is: reading an archive's headers, resolving a tag.
+    Resolve,
+    /// Finding out what the destination lacks.
+    Plan,
+    /// Moving blobs.
+    Blobs,
+    /// Pushing manifests.
+    Manifests,
+    /// Writing tags.
+    Tags,
+}
+
+/// A blob that is being pushed.
+#[derive(Debug)]
+pub struct BlobProgress {
+    /// What it is: the start of its digest or diff ID.
+    pub label: String,
+    /// Its size, if it is known before the end.
+    pub size: Option<u64>,
+    sent: AtomicU64,
+}
+
+impl BlobProgress {
+    /// Bytes sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+impl Meter {
+    /// What was done so far.
+    pub fn report(&self) -> Report {
+        Report {
+            bytes_read: self.read.load(Ordering::Relaxed),
+            bytes_uploaded: self.uploaded.load(Ordering::Relaxed),
+            ..self.state().report.clone()
+        }
+    }
+
+    /// The blobs that are being pushed right now.
+    pub fn active(&self) -> Vec<Arc<BlobProgress>> {
+        self.state().active.clone()
+    }
+
+    /// Counts the time until `work` is done to a phase.
+    pub async fn time<T>(&self, phase: Phase, work: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let output = work.await;
+        self.spent(phase, started.elapsed());
+        output
+    }
+
+    fn spent(&self, phase: Phase, time: Duration) {
+        let phases = &mut self.state().report.phases;
+        match phases.iter_mut().find(|(known, _)| *known == phase) {
+            Some((_, seconds)) => *seconds += time.as_secs_f64(),
+            None => phases.push((phase, time.as_secs_f64())),
+        }
+    }
+
+    pub(super) fn count(&self, count: impl FnOnce(&mut Report)) {
+        count(&mut self.state().report);
+    }
+
+    /// Announces a blob; its bytes are counted while the returned opener's streams flow.
+    pub(super) fn blob(
+        self: &Arc<Self>,
+        label: String,
+        opener: Arc<dyn Opener>,
+    ) -> (Arc<BlobProgress>, MeteredOpener) {
+        let progress = Arc::new(BlobProgress {
+            label,
+            size: opener.descriptor().map(|descriptor| descriptor.size),
+            sent: AtomicU64::new(0),
+        });
+        self.state().active.push(Arc::clone(&progress));
+        let (meter, counted) = (Arc::clone(self), Arc::clone(&progress));
+        let metered = MeteredOpener {
+            inner: opener,
+            count: Arc::new(move |offset, bytes| {
+                meter.uploaded.fetch_add(bytes, Ordering::Relaxed);
+                counted.sent.store(offset + bytes, Ordering::Relaxed);
+            }),
+        };
+        (progress, metered)
+    }
+
+    pub(super) fn blob_done(&self, progress: &Arc<BlobProgress>) {
+        self.state()
+            .active
+            .retain(|active| !Arc::ptr_eq(active, progress));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Told the offset and the length of every piece that flows.
+type Count = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// An opener whose streams are counted.
+pub(super) struct MeteredOpener {
+    inner: Arc<dyn Opener>,
+    count: Count,
+}
+
+impl Opener for MeteredOpener {
+    fn descriptor(&self) -> Option<Descriptor> {
+        self.inner.descriptor()
+    }
+
+    fn open(&self, offset: u64) -> BoxFuture<'_, content::Result<ByteStream>> {
+        async move {
+            let stream = self.inner.open(offset).await?;
+            Ok(counted(stream, offset, Arc::clone(&self.count)))
+        }
+        .boxed()
+    }
+}
+
+/// An object whose reads are counted.
+pub struct MeteredObject {
+    inner: Arc<dyn RangeRead>,
+    meter: Arc<Meter>,
+}
+
+impl MeteredObject {
+    /// Counts the reads of `inner`.
+    pub fn new(inner: Arc<dyn RangeRead>, meter: Arc<Meter>) -> Self {
+        Self { inner, meter }
+    }
+}
+
+impl RangeRead for MeteredObject {
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn read(&self, range: Range<u64>) -> BoxFuture<'_, content::Result<ByteStream>> {
+        async move {
+            let stream = self.inner.read(range).await?;
+            Ok(counted(stream, 0, read_count(&self.meter)))
+        }
+        .boxed()
+    }
+}
+
+/// A source whose reads are counted.
+pub struct MeteredSource {
+    inner: Arc<dyn Source>,
+    meter: Arc<Meter>,
+}
+
+impl MeteredSource {
+    /// Counts the reads of `inner`.
+    pub fn new(inner: Arc<dyn Source>, meter: Arc<Meter>) -> Self {
+        Self { inner, meter }
+    }
+}
+
+impl Source for MeteredSource {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, content::Result<RawManifest>> {
+        async move {
+            let manifest = self.inner.manifest(descriptor).await?;
+            let bytes = manifest.bytes().len() as u64;
+            self.meter.read.fetch_add(bytes, Ordering::Relaxed);
+            Ok(manifest)
+        }
+        .boxed()
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener> {
+        Arc::new(MeteredOpener {
+            inner: self.inner.blob(descriptor),
+            count: read_count(&self.meter),
+        })
+    }
+
+    fn referrers<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, content::Result<Vec<Descriptor>>> {
+        self.inner.referrers(digest)
+    }
+
+    fn tagged<'a>(&'a self, tag: &'a Tag) -> BoxFuture<'a, content::Result<Option<RawManifest>>> {
+        self.inner.tagged(tag)
+    }
+
+    fn mountable_from(&self, destination: &dyn Destination) -> Option<String> {
+        self.inner.mountable_from(destination)
+    }
+}
+
+fn read_count(meter: &Arc<Meter>) -> Count {
+    let meter = Arc::clone(meter);
+    Arc::new(move |_, bytes| {
+        meter.read.fetch_add(bytes, Ordering::Relaxed);
+    })
+}
+
+fn counted(stream: ByteStream, start: u64, count: Count) -> ByteStream {
+    let mut offset = start;
+    stream
+        .inspect(move |piece: &content::Result<Bytes>| {
+            if let Ok(piece) = piece {
+                count(offset, piece.len() as u64);
+                offset += piece.len() as u64;
+            }
+        })
+        .boxed()
+}

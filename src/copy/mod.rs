@@ -1,0 +1,40 @@
+//! The engine: brings an image from a [`Source`](crate::content::Source), or one that has no
+//! manifest yet, to a [`Destination`](crate::content::Destination).
+//!
+//! 1. [`select`] picks what of an image is wanted: all of it, or some platforms.
+//! 2. [`Run::copy`] walks its manifests, skips what the destination has, and copies the rest:
+//!    blobs side by side, each once; then manifests, children before parents.
+//!    [`Run::assemble`] does the same for an [`UnbuiltImage`](crate::content::UnbuiltImage) and
+//!    builds its manifest.
+//! 3. [`Run::tag`] writes the tags, last, so that a failure never leaves a tag on something
+//!    incomplete.
+
+mod assemble;
+mod blob;
+mod describe;
+mod error;
+mod meter;
+mod plan;
+mod referrers;
+mod reuse;
+mod run;
+mod select;
+mod tag;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use describe::{Description, describe};
+pub use error::{Error, Operation, Side};
+pub use meter::{BlobProgress, Meter, MeteredObject, MeteredSource, Phase, Report};
+pub use reuse::KnownLayers;
+pub use run::{Options, Run};
+pub use select::{Selection, select};
+pub use tag::TagConflict;
+
+/// The result of the engine.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Most bytes of a config that is read whole: as much as a manifest may have.
+const MAX_CONFIG: u64 = 4 << 20;

@@ -1,0 +1,228 @@
+//! What of an image is wanted: all of it, one platform, or an index of some.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::error::{Cause, at, manifest_of};
+use super::plan::{fetch, parse};
+use super::{Error, MAX_CONFIG, Operation, Result, Side};
+use crate::content::{Source, collect};
+use crate::oci::{
+    Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest, Manifest, Platform, RawManifest,
+};
+
+/// Deepest nesting of indexes.
+const MAX_DEPTH: usize = 8;
+
+/// What is wanted of an image.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The platforms. `None`: all.
+    pub platforms: Option<Vec<Platform>>,
+    /// Whether attestations are left out of an index.
+    pub drop_attestations: bool,
+}
+
+/// Picks what is wanted of the image of `root`.
+///
+/// All of it is `root` itself, byte for byte. One platform is that image's own manifest. Several
+/// are a new index with their entries as they stood, in the order of the old one, and with the
+/// attestations about them.
+pub async fn select(
+    source: &dyn Source,
+    root: &RawManifest,
+    wanted: &Selection,
+) -> Result<RawManifest> {
+    let index = match (parse(source, root)?, &wanted.platforms) {
+        (Manifest::Image(_), None) => return Ok(root.clone()),
+        (Manifest::Image(image), Some(platforms)) => {
+            let platform = image_platform(source, &image).await?;
+            return match platforms.iter().find(|wanted| !wanted.matches(&platform)) {
+                None => Ok(root.clone()),
+                Some(missing) => Err(no_platform(source, root, missing, &[platform])),
+            };
+        }
+        (Manifest::Index(index), _) => index,
+    };
+    let entries = leaves(source, index, MAX_DEPTH).await?;
+    let has_attestations = entries.iter().any(is_attestation);
+    let kept = match &wanted.platforms {
+        None if wanted.drop_attestations && has_attestations => entries,
+        None => return Ok(root.clone()),
+        Some(platforms) => {
+            let kept = matching(source, root, &entries, platforms).await?;
+            if let ([_], [image]) = (platforms.as_slice(), kept.as_slice()) {
+                return fetch(source, image).await;
+            }
+            with_attestations(&kept, entries)
+        }
+    };
+    let kept: Vec<Digest> = kept
+        .iter()
+        .filter(|entry| !(wanted.drop_attestations && is_attestation(entry)))
+        .map(|entry| entry.digest.clone())
+        .collect();
+    rebuild(source, root, &kept).await
+}
+
+/// The entries of an index that are no indexes themselves, in order.
+fn leaves(
+    source: &dyn Source,
+    index: ImageIndex,
+    depth: usize,
+) -> BoxFuture<'_, Result<Vec<Descriptor>>> {
+    async move {
+        let mut found = Vec::new();
+        for entry in index.manifests {
+            if !entry.media_type.is_index() || depth == 0 {
+                found.push(entry);
+                continue;
+            }
+            let nested = fetch(source, &entry).await?;
+            if let Manifest::Index(nested) = parse(source, &nested)? {
+                found.extend(leaves(source, nested, depth - 1).await?);
+            }
+        }
+        Ok(found)
+    }
+    .boxed()
+}
+
+pub(super) fn is_attestation(entry: &Descriptor) -> bool {
+    let unknown =
+        |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
+    entry.is_attestation() || entry.platform.as_ref().is_some_and(unknown)
+}
+
+/// The entries of the wanted platforms, in the order of the index. For one wanted platform it is
+/// the first that matches.
+async fn matching(
+    source: &dyn Source,
+    root: &RawManifest,
+    entries: &[Descriptor],
+    wanted: &[Platform],
+) -> Result<Vec<Descriptor>> {
+    let mut known = Vec::with_capacity(entries.len());
+    for entry in entries.iter().filter(|entry| !is_attestation(entry)) {
+        known.push((entry_platform(source, entry).await?, entry));
+    }
+    let mut kept: Vec<&Descriptor> = Vec::new();
+    for wanted in wanted {
+        let Some((_, entry)) = known.iter().find(|(platform, _)| wanted.matches(platform)) else {
+            let available: Vec<_> = known.into_iter().map(|(platform, _)| platform).collect();
+            return Err(no_platform(source, root, wanted, &available));
+        };
+        kept.push(entry);
+    }
+    Ok(entries
+        .iter()
+        .filter(|entry| kept.contains(entry))
+        .cloned()
+        .collect())
+}
+
+/// Adds the attestations about what is kept, in the order of the index.
+fn with_attestations(kept: &[Descriptor], entries: Vec<Descriptor>) -> Vec<Descriptor> {
+    let is_kept = |digest: &Digest| kept.iter().any(|entry| entry.digest == *digest);
+    entries
+        .into_iter()
+        .filter(|entry| {
+            is_kept(&entry.digest) || entry.attested_digest().is_some_and(|of| is_kept(&of))
+        })
+        .collect()
+}
+
+async fn entry_platform(source: &dyn Source, entry: &Descriptor) -> Result<Platform> {
+    if let Some(platform) = &entry.platform {
+        return Ok(platform.clone());
+    }
+    let manifest = fetch(source, entry).await?;
+    match parse(source, &manifest)? {
+        Manifest::Image(image) => image_platform(source, &image).await,
+        Manifest::Index(_) => Ok(Platform::default()),
+    }
+}
+
+/// The platform that an image's config names. Artifacts, whose configs are no image configs, have
+/// none.
+pub(super) async fn image_platform(source: &dyn Source, image: &ImageManifest) -> Result<Platform> {
+    if !image.config.media_type.is_image_config() {
+        return Ok(Platform::default());
+    }
+    Ok(image_config(source, &image.config).await?.platform)
+}
+
+async fn image_config(source: &dyn Source, config: &Descriptor) -> Result<ImageConfig> {
+    let subject = || format!("config {}", config.digest);
+    let reading = async { collect(source.blob(config).open(0).await?, MAX_CONFIG).await };
+    let bytes =
+        reading
+            .await
+            .map_err(at(Operation::Fetch, Side::Source, source.name(), subject()))?;
+    serde_json::from_slice(&bytes)
+        .map_err(Cause::Config)
+        .map_err(at(Operation::Read, Side::Source, source.name(), subject()))
+}
+
+fn no_platform(
+    source: &dyn Source,
+    root: &RawManifest,
+    wanted: &Platform,
+    available: &[Platform],
+) -> Error {
+    let mut available: Vec<_> = available.iter().map(ToString::to_string).collect();
+    available.retain(|platform| platform != "/");
+    let cause = Cause::NoPlatform {
+        wanted: wanted.to_string(),
+        available,
+    };
+    let subject = manifest_of(&root.descriptor());
+    at(Operation::Select, Side::Source, source.name(), subject)(cause)
+}
+
+/// A new index with the entries of `kept`, every member of an entry and of the index as it stood.
+async fn rebuild(source: &dyn Source, root: &RawManifest, kept: &[Digest]) -> Result<RawManifest> {
+    let mut document = document_of(source, root)?;
+    let mut entries = Vec::new();
+    raw_leaves(source, &document, MAX_DEPTH, &mut entries).await?;
+    let is_kept = |entry: &Value| {
+        kept.iter()
+            .any(|digest| entry["digest"] == digest.to_string())
+    };
+    entries.retain(is_kept);
+    document["manifests"] = Value::Array(entries);
+    Ok(RawManifest::new(
+        root.media_type(),
+        document.to_string().into(),
+    ))
+}
+
+fn raw_leaves<'a>(
+    source: &'a dyn Source,
+    document: &'a Value,
+    depth: usize,
+    found: &'a mut Vec<Value>,
+) -> BoxFuture<'a, Result<()>> {
+    async move {
+        for entry in document["manifests"].as_array().into_iter().flatten() {
+            let nested = serde_json::from_value::<Descriptor>(entry.clone()).ok();
+            let Some(nested) = nested.filter(|nested| nested.media_type.is_index() && depth > 0)
+            else {
+                found.push(entry.clone());
+                continue;
+            };
+            let nested = fetch(source, &nested).await?;
+            raw_leaves(source, &document_of(source, &nested)?, depth - 1, found).await?;
+        }
+        Ok(())
+    }
+    .boxed()
+}
+
+fn document_of(source: &dyn Source, manifest: &RawManifest) -> Result<Value> {
+    let subject = manifest_of(&manifest.descriptor());
+    serde_json::from_slice(manifest.bytes())
+        .map_err(Cause::Config)
+        .map_err(at(Operation::Read, Side::Source, source.name(), subject))
+}
