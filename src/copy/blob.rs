@@ -34,7 +34,10 @@ impl Run {
         let descriptor = descriptor.ok_or_else(|| error(Cause::NoDigest))?;
         self.meter.count(|report| match pushed {
             Pushed::Uploaded => report.blobs_uploaded += 1,
-            Pushed::Mounted => report.blobs_mounted += 1,
+            Pushed::Mounted => {
+                report.blobs_mounted += 1;
+                report.bytes_mounted += descriptor.size;
+            }
         });
         Ok(descriptor)
     }

@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::content::{self, ByteStream, Destination, Opener, RangeRead, Source};
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
@@ -36,6 +37,8 @@ pub struct Report {
     pub bytes_uploaded: u64,
     /// Bytes of blobs that the destination already had.
     pub bytes_reused: u64,
+    /// Bytes of blobs that the destination took from another of its repositories.
+    pub bytes_mounted: u64,
     /// Blobs sent to the destination.
     pub blobs_uploaded: u64,
     /// Blobs that the destination already had.
@@ -100,12 +103,14 @@ impl Meter {
         self.state().active.clone()
     }
 
-    /// Counts the time until `work` is done to a phase.
+    /// Counts the time until `work` is done, or is dropped, to a phase.
     pub async fn time<T>(&self, phase: Phase, work: impl Future<Output = T>) -> T {
-        let started = Instant::now();
-        let output = work.await;
-        self.spent(phase, started.elapsed());
-        output
+        let _timer = Timer {
+            meter: self,
+            phase,
+            started: Instant::now(),
+        };
+        work.await
     }
 
     fn spent(&self, phase: Phase, time: Duration) {
@@ -151,6 +156,19 @@ impl Meter {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts the time until it is dropped.
+struct Timer<'a> {
+    meter: &'a Meter,
+    phase: Phase,
+    started: Instant,
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        self.meter.spent(self.phase, self.started.elapsed());
     }
 }
 
@@ -279,4 +297,25 @@ fn counted(stream: ByteStream, start: u64, count: Count) -> ByteStream {
             }
         })
         .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn times_phases_that_are_stopped_as_well() {
+        let meter = Meter::default();
+        let second = || tokio::time::sleep(Duration::from_secs(1));
+        meter.time(Phase::Plan, second()).await;
+        let stopped = meter.time(Phase::Blobs, std::future::pending::<()>());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(2), stopped)
+                .await
+                .is_err()
+        );
+        meter.time(Phase::Plan, second()).await;
+        let phases = meter.report().phases;
+        assert_eq!(phases, [(Phase::Plan, 2.0), (Phase::Blobs, 2.0)]);
+    }
 }

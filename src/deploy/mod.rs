@@ -2,16 +2,17 @@
 
 mod image;
 mod location;
-mod progress;
+
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use crate::content::BoxError;
+use crate::copy::Meter;
 use crate::oci::{Digest, Repository, Tag};
 
 pub use image::{Access, Attestations, Deployed, Image, Referrers, RemovalPolicy, Role};
 pub use location::{FileLocation, InvalidLocation, Location, S3Location};
-pub use progress::{Moved, Phase, Progress, Summary};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.
 pub trait Deploy: Send + Sync {
@@ -22,7 +23,7 @@ pub trait Deploy: Send + Sync {
     fn deploy<'a>(
         &'a self,
         image: &'a Image,
-        progress: &'a Progress,
+        meter: &'a Arc<Meter>,
     ) -> BoxFuture<'a, Result<Deployed, BoxError>>;
 
     /// Removes those of the tags that still point to the image, and then the image itself unless
