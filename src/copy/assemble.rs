@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::blob::Item;
 use super::{KnownLayers, Phase, Result, Run};
-use crate::content::{MemoryOpener, UnbuiltImage, UnbuiltLayer};
+use crate::content::{MemoryOpener, Opener, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Descriptor, Digest, ImageManifest, MediaType, RawManifest};
 
 impl Run {
@@ -52,16 +52,16 @@ impl Run {
     }
 
     async fn push_layer(&self, layer: &UnbuiltLayer, known: &KnownLayers) -> Result<Descriptor> {
-        if let Some(blob) = known.layer(&layer.diff_id)
-            && self.has_blob(blob).await?
-        {
-            self.count_reused(blob);
-            return Ok(blob.clone());
+        if let Some(known) = known.layer(&layer.diff_id) {
+            let item = item(layer, known.opener());
+            let mount_from = known.place.mountable_from(&*self.destination);
+            let reused = self.push_blob(&item, mount_from.as_slice()).await;
+            // A blob that is gone from where it was known is made anew.
+            if let Ok(descriptor) = reused {
+                return Ok(descriptor);
+            }
         }
-        let item = Item {
-            label: layer.diff_id.hex().chars().take(12).collect(),
-            opener: Arc::clone(&layer.opener),
-        };
+        let item = item(layer, Arc::clone(&layer.opener));
         self.push_blob(&item, &self.options.mount_from).await
     }
 
@@ -76,6 +76,13 @@ impl Run {
             opener: Arc::new(MemoryOpener::new(media_type, image.config.clone())),
         };
         self.push_blob(&item, &[]).await
+    }
+}
+
+fn item(layer: &UnbuiltLayer, opener: Arc<dyn Opener>) -> Item {
+    Item {
+        label: layer.diff_id.hex().chars().take(12).collect(),
+        opener,
     }
 }
 

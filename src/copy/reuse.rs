@@ -1,74 +1,89 @@
-//! Layers that the destination's present images already hold, by their diff IDs.
+//! Layers that images already in the registry hold, by their diff IDs.
 
 use std::collections::HashMap;
-
-use crate::content::{Destination, ManifestKey, Source, collect};
-use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest, Manifest, RawManifest};
+use std::sync::Arc;
 
 use super::MAX_CONFIG;
+use crate::content::{Destination, ManifestKey, Opener, Source, collect};
+use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest, Manifest, RawManifest};
 
-/// Which stored blob holds which uncompressed layer, as manifests and configs that are already at
-/// the destination tell.
-#[derive(Debug, Default)]
+/// Which stored blob holds which uncompressed layer, as the manifests and configs of images that
+/// are already in the registry tell.
+#[derive(Default)]
 pub struct KnownLayers {
-    layers: HashMap<Digest, Descriptor>,
-    images: Vec<(RawManifest, ImageManifest)>,
+    layers: HashMap<Digest, KnownLayer>,
+    images: Vec<KnownImage>,
+}
+
+struct KnownImage {
+    place: Arc<dyn Source>,
+    raw: RawManifest,
+    parsed: ImageManifest,
+}
+
+/// A stored blob and the repository that has it.
+pub(super) struct KnownLayer {
+    pub(super) blob: Descriptor,
+    pub(super) place: Arc<dyn Source>,
+}
+
+impl KnownLayer {
+    pub(super) fn opener(&self) -> Arc<dyn Opener> {
+        self.place.blob(&self.blob)
+    }
 }
 
 impl KnownLayers {
-    /// Reads what the manifest of `key` tells. One that is not there, is an index, or cannot be
-    /// read tells nothing: reuse saves work and is never needed.
-    pub async fn learn<P>(&mut self, place: &P, key: ManifestKey<'_>)
+    /// Reads what the manifest of `key` in `place` tells. One that is not there, is an index, or
+    /// cannot be read tells nothing: reuse saves work and is never needed.
+    pub async fn learn<P>(&mut self, place: &Arc<P>, key: ManifestKey<'_>)
     where
-        P: Source + Destination + ?Sized,
+        P: Source + Destination + 'static,
     {
-        let Ok(Some(raw)) = Destination::manifest(place, key).await else {
+        let Ok(Some(raw)) = Destination::manifest(&**place, key).await else {
             return;
         };
-        if self
-            .images
-            .iter()
-            .any(|(known, _)| known.digest() == raw.digest())
-        {
+        if self.images.iter().any(|known| known.raw == raw) {
             return;
         }
-        if let Ok(Manifest::Image(image)) = raw.parse() {
-            self.images.push((raw, image));
+        if let Ok(Manifest::Image(parsed)) = raw.parse() {
+            let place: Arc<dyn Source> = place.clone();
+            self.images.push(KnownImage { place, raw, parsed });
         }
     }
 
-    /// The manifest of the image that has this very config, if one is known: the config names its
-    /// layers, so that image is the same.
-    pub fn image_of(&self, config: &Digest) -> Option<&RawManifest> {
-        let found = self
-            .images
-            .iter()
-            .find(|(_, image)| image.config.digest == *config);
-        found.map(|(raw, _)| raw)
+    /// The manifest in `place` of the image that has this very config, if one is known: the
+    /// config names its layers, so that image is the same.
+    pub fn image_of(&self, place: &dyn Destination, config: &Digest) -> Option<&RawManifest> {
+        let mut images = self.images.iter();
+        let is_it = |known: &&KnownImage| {
+            known.parsed.config.digest == *config && known.place.name() == place.name()
+        };
+        images.find(is_it).map(|known| &known.raw)
     }
 
     /// Reads the configs of the known images, which tell what their layers hold.
-    pub async fn read_configs<P>(&mut self, place: &P)
-    where
-        P: Source + ?Sized,
-    {
-        for (_, image) in &self.images {
-            let reading =
-                async { collect(place.blob(&image.config).open(0).await?, MAX_CONFIG).await };
+    pub async fn read_configs(&mut self) {
+        for known in &self.images {
+            let config = known.place.blob(&known.parsed.config);
+            let reading = async { collect(config.open(0).await?, MAX_CONFIG).await };
             let Ok(config) = reading.await else { continue };
             let Ok(config) = serde_json::from_slice::<ImageConfig>(&config) else {
                 continue;
             };
             let diff_ids = config.rootfs.diff_ids;
-            if diff_ids.len() == image.layers.len() {
-                let pairs = diff_ids.into_iter().zip(image.layers.iter().cloned());
-                self.layers.extend(pairs);
+            if diff_ids.len() != known.parsed.layers.len() {
+                continue;
+            }
+            for (diff_id, blob) in diff_ids.into_iter().zip(&known.parsed.layers) {
+                let (blob, place) = (blob.clone(), Arc::clone(&known.place));
+                let layer = KnownLayer { blob, place };
+                self.layers.entry(diff_id).or_insert(layer);
             }
         }
     }
 
-    /// The stored blob that holds the layer of `diff_id`.
-    pub fn layer(&self, diff_id: &Digest) -> Option<&Descriptor> {
+    pub(super) fn layer(&self, diff_id: &Digest) -> Option<&KnownLayer> {
         self.layers.get(diff_id)
     }
 }
