@@ -1,1 +1,8 @@
 //! End-to-end tests, one binary.
+//!
+//! Those against real parts are ignored by a plain `cargo test`; `scripts/test` installs the
+//! parts and runs them too.
+
+mod architecture;
+mod real_parts;
+mod support;

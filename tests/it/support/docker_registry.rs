@@ -1,0 +1,78 @@
+//! The registry that Docker wrote, as Debian packages it.
+
+use std::process::Command;
+
+use reqwest::header::ACCEPT;
+use serde_json::{Value, json};
+
+use super::process::Server;
+
+/// The password in the authorization token that moto's ECR hands out, and its bcrypt hash (any
+/// cost will do).
+const PASSWORD_LINE: &str = "AWS:$2b$04$uMldPvs/uFPdrJ7S9Pn/fu8Omn7AWA3mNZruemD90IpLS9sApuXyS";
+pub(crate) const PASSWORD: &str = "123456789012-auth-token";
+
+const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.oci.image.index.v1+json, \
+     application/vnd.docker.distribution.manifest.v2+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// An empty `docker-registry` that takes only the user and password of moto's ECR.
+pub(crate) struct DockerRegistry {
+    server: Server,
+}
+
+impl DockerRegistry {
+    pub(crate) fn start() -> Self {
+        let server = Server::start("docker-registry", |address, directory| {
+            let passwords = directory.join("htpasswd");
+            std::fs::write(&passwords, PASSWORD_LINE).expect("a password file");
+            let config = directory.join("config.yml");
+            let text = json!({
+                "version": "0.1",
+                "storage": {
+                    "filesystem": { "rootdirectory": directory.join("storage") },
+                    "delete": { "enabled": true },
+                },
+                "auth": { "htpasswd": { "realm": "test", "path": passwords } },
+                "http": { "addr": address.to_string() },
+            });
+            std::fs::write(&config, text.to_string()).expect("a configuration file");
+            let mut command = Command::new("docker-registry");
+            command.arg("serve").arg(config);
+            command
+        });
+        Self { server }
+    }
+
+    /// Its origin, such as `http://127.0.0.1:5000`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// How `skopeo` names a repository or tag here.
+    pub(crate) fn skopeo_name(&self, name: &str) -> String {
+        format!("docker://{}/{name}", self.server.address())
+    }
+
+    /// The manifest under a tag or digest, as the registry serves it; `None` where there is none.
+    pub(crate) async fn manifest(&self, repository: &str, key: &str) -> Option<Value> {
+        let url = format!("{}/v2/{repository}/manifests/{key}", self.url());
+        let response = reqwest::Client::new()
+            .get(url)
+            .header(ACCEPT, MANIFESTS)
+            .basic_auth("AWS", Some(PASSWORD))
+            .send()
+            .await
+            .expect("an answer of the registry");
+        if response.status() == reqwest::StatusCode::NOT_FOUND {
+            return None;
+        }
+        let body = response
+            .error_for_status()
+            .expect("a manifest")
+            .bytes()
+            .await;
+        Some(serde_json::from_slice(&body.expect("a manifest")).expect("a manifest"))
+    }
+}

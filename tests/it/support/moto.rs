@@ -1,0 +1,89 @@
+//! AWS's APIs, as `moto` imitates them: S3, ECR, Secrets Manager, STS.
+
+use std::process::Command;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+use super::process::{Server, tool};
+
+pub(crate) const REGION: &str = "eu-west-1";
+
+/// An empty AWS account, number 123456789012.
+pub(crate) struct Moto {
+    server: Server,
+}
+
+impl Moto {
+    pub(crate) fn start() -> Self {
+        let server = Server::start("moto_server", |address, _| {
+            let mut command = Command::new(tool("venv/bin/moto_server"));
+            command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
+            command
+        });
+        Self { server }
+    }
+
+    /// Its origin, fit for `AWS_ENDPOINT_URL`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Every request so far, one line each.
+    pub(crate) fn log(&self) -> String {
+        self.server.log()
+    }
+
+    pub(crate) async fn create_bucket(&self, bucket: &str) {
+        let body = format!(
+            "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint>\
+             </CreateBucketConfiguration>"
+        );
+        succeed(
+            self.request("s3", Method::PUT, &format!("/{bucket}"))
+                .body(body),
+        )
+        .await;
+    }
+
+    pub(crate) async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) {
+        succeed(
+            self.request("s3", Method::PUT, &format!("/{bucket}/{key}"))
+                .body(body),
+        )
+        .await;
+    }
+
+    /// Calls an operation of ECR and returns its answer.
+    pub(crate) async fn ecr(&self, operation: &str, body: Value) -> Value {
+        let target = format!("AmazonEC2ContainerRegistry_V20150921.{operation}");
+        let request = self
+            .request("ecr", Method::POST, "/")
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", target)
+            .body(body.to_string());
+        serde_json::from_slice(&succeed(request).await).expect("ECR answers JSON")
+    }
+
+    /// moto reads the service and region from the signature and does not verify it.
+    fn request(&self, service: &str, method: Method, path: &str) -> RequestBuilder {
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=TEST/20200101/{REGION}/{service}/aws4_request, \
+             SignedHeaders=host, Signature=0"
+        );
+        reqwest::Client::new()
+            .request(method, format!("{}{path}", self.url()))
+            .header("authorization", authorization)
+            .header("content-type", "application/octet-stream")
+    }
+}
+
+async fn succeed(request: RequestBuilder) -> Vec<u8> {
+    let response = request.send().await.expect("an answer of moto");
+    let response = response.error_for_status().expect("success of moto");
+    response
+        .bytes()
+        .await
+        .expect("the body of moto's answer")
+        .to_vec()
+}
