@@ -1,0 +1,126 @@
+//! How layers are compressed: told from their first bytes, or made so on the way.
+
+mod check;
+mod codec;
+mod gzip;
+mod pipeline;
+mod zstandard;
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub(super) use check::Check;
+pub(super) use codec::Codec;
+pub(super) use pipeline::{Expected, compress, pass};
+
+use crate::oci::MediaType;
+
+/// What is done to layers that an archive holds uncompressed. The same layer gives the same bytes
+/// on every machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// gzip at a level that costs little and compresses well.
+    #[default]
+    Gzip,
+    /// gzip with less effort, for layers a fifth larger.
+    GzipFast,
+    /// gzip with more effort, for layers a few percent smaller.
+    GzipSmall,
+    /// Zstandard: smaller and faster than gzip, where all that pull the image can read it.
+    Zstd,
+    /// None: layers stay as they are.
+    None,
+}
+
+impl Compression {
+    const NAMES: [(&'static str, Self); 5] = [
+        ("gzip", Self::Gzip),
+        ("gzip-fast", Self::GzipFast),
+        ("gzip-small", Self::GzipSmall),
+        ("zstd", Self::Zstd),
+        ("none", Self::None),
+    ];
+
+    /// What compresses, or `None` where nothing does.
+    pub(super) fn codec(self) -> Option<Arc<dyn Codec>> {
+        match self {
+            Self::Gzip => Some(Arc::new(gzip::Gzip { level: 3 })),
+            Self::GzipFast => Some(Arc::new(gzip::Gzip { level: 1 })),
+            Self::GzipSmall => Some(Arc::new(gzip::Gzip { level: 6 })),
+            Self::Zstd => Some(Arc::new(zstandard::Zstandard)),
+            Self::None => None,
+        }
+    }
+}
+
+/// A text that names no compression.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no compression: expected gzip, gzip-fast, gzip-small, zstd or none")]
+pub struct InvalidCompression {
+    text: String,
+}
+
+impl FromStr for Compression {
+    type Err = InvalidCompression;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::NAMES.into_iter().find(|(name, _)| *name == text);
+        found
+            .map(|(_, compression)| compression)
+            .ok_or_else(|| InvalidCompression {
+                text: text.to_owned(),
+            })
+    }
+}
+
+/// What content is, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Gzip,
+    Zstd,
+    Xz,
+    Bzip2,
+    Json,
+    /// None of the others; for a layer, an uncompressed tar.
+    Plain,
+}
+
+impl Format {
+    pub(super) fn of(begin: &[u8]) -> Self {
+        match begin {
+            [0x1f, 0x8b, 8, ..] => Self::Gzip,
+            // The second is a skippable frame, with which zstd streams may begin.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
+            [b'{' | b'[', ..] => Self::Json,
+            _ => Self::Plain,
+        }
+    }
+
+    /// How errors call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Xz => "xz",
+            Self::Bzip2 => "bzip2",
+            Self::Json | Self::Plain => "nothing",
+        }
+    }
+
+    /// The media type of a layer of this format that is pushed as it is.
+    pub(super) fn layer_media_type(self) -> Option<MediaType> {
+        match self {
+            Self::Gzip => Some(MediaType::DOCKER_LAYER_GZIP),
+            Self::Zstd => Some(MediaType::OCI_LAYER_ZSTD),
+            Self::Plain | Self::Json => Some(MediaType::DOCKER_LAYER),
+            Self::Xz | Self::Bzip2 => None,
+        }
+    }
+
+    /// Whether nothing is compressed here. A tar may begin with the letter of a JSON document.
+    pub(super) fn is_plain(self) -> bool {
+        matches!(self, Self::Plain | Self::Json)
+    }
+}

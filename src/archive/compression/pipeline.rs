@@ -1,0 +1,304 @@
+//! A layer on its way: checked, compressed and hashed off the async threads.
+//!
+//! ```text
+//! pieces ─> blocks of 1 MiB ─> encode, several at once ─> in order: check, join, hash ─> pieces
+//! ```
+
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::thread;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
+
+use super::check::Check;
+use super::codec::{BLOCK, Codec, Join};
+use crate::archive::Error;
+use crate::content::{self, ByteStream};
+use crate::oci::{Algorithm, Descriptor, Digest, Digester, MediaType};
+
+/// As many blocks are encoded at once, over all layers, as there are processors.
+static WORKERS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(threads()));
+
+fn threads() -> usize {
+    thread::available_parallelism().map_or(2, NonZero::get)
+}
+
+/// What a layer is and what it must turn out to be.
+pub(crate) struct Expected {
+    /// The layer's file, for errors.
+    pub(crate) entry: String,
+    /// Length of the file.
+    pub(crate) size: u64,
+    /// The digest that [`Check`] must arrive at.
+    pub(crate) digest: Digest,
+    pub(crate) check: Check,
+    /// Makes the error that says otherwise, of the layer's file, this digest and the actual one.
+    pub(crate) mismatch: fn(String, Digest, Digest) -> Error,
+}
+
+/// Where the descriptor of what came out is put when all has come.
+pub(crate) type Made = Arc<OnceLock<Descriptor>>;
+
+/// Passes a file on as it is.
+pub(crate) fn pass(
+    file: ByteStream,
+    expected: Expected,
+    made: Option<(MediaType, Made)>,
+) -> ByteStream {
+    let size = expected.size;
+    let pieces = blocks(file, size).map_ok(|(plain, last)| Piece {
+        plain,
+        encoded: None,
+        last,
+    });
+    let output = made.map(|(media_type, made)| Output::new(media_type, made));
+    in_order(
+        pieces.boxed(),
+        InOrder {
+            expected,
+            join: None,
+            output,
+        },
+    )
+}
+
+/// Compresses a file.
+pub(crate) fn compress(
+    file: ByteStream,
+    expected: Expected,
+    codec: Arc<dyn Codec>,
+    made: Made,
+) -> content::Result<ByteStream> {
+    let join = codec
+        .join(expected.size)
+        .map_err(|source| Error::Compress {
+            entry: expected.entry.clone(),
+            source,
+        })?;
+    let output = Some(Output::new(codec.media_type(), made));
+    let entry = expected.entry.clone();
+    let pieces = blocks(file, expected.size)
+        .map(move |block| encode(Arc::clone(&codec), entry.clone(), block))
+        .buffered(threads());
+    let join = Some(join);
+    Ok(in_order(
+        pieces.boxed(),
+        InOrder {
+            expected,
+            join,
+            output,
+        },
+    ))
+}
+
+async fn encode(
+    codec: Arc<dyn Codec>,
+    entry: String,
+    block: content::Result<(Bytes, bool)>,
+) -> content::Result<Piece> {
+    let (plain, last) = block?;
+    // The semaphore is never closed.
+    let permit = WORKERS.acquire().await.ok();
+    let piece = blocking(move || {
+        let encoded = Some(codec.encode(&plain, last)?);
+        Ok(Piece {
+            plain,
+            encoded,
+            last,
+        })
+    });
+    let piece = piece.await;
+    drop(permit);
+    piece.map_err(|source| Error::Compress { entry, source }.into())
+}
+
+/// Cuts a stream of `size` bytes into blocks, however it comes in pieces. The last is marked;
+/// there is one even where there are no bytes.
+fn blocks(
+    stream: ByteStream,
+    size: u64,
+) -> impl stream::Stream<Item = content::Result<(Bytes, bool)>> + Send {
+    let state = Blocks {
+        stream,
+        rest: Bytes::new(),
+        left: Some(size),
+        size,
+    };
+    stream::try_unfold(state, Blocks::next)
+}
+
+struct Blocks {
+    stream: ByteStream,
+    rest: Bytes,
+    /// Bytes yet to be given; `None` when all are.
+    left: Option<u64>,
+    size: u64,
+}
+
+impl Blocks {
+    async fn next(mut self) -> content::Result<Option<((Bytes, bool), Self)>> {
+        let Some(left) = self.left else {
+            return Ok(None);
+        };
+        let length = usize::try_from(left).map_or(BLOCK, |left| left.min(BLOCK));
+        let block = self.block(length).await?;
+        let last = length as u64 == left;
+        self.left = (!last).then(|| left - length as u64);
+        Ok(Some(((block, last), self)))
+    }
+
+    async fn block(&mut self, length: usize) -> content::Result<Bytes> {
+        if self.rest.is_empty() && length > 0 {
+            self.rest = self.piece().await?;
+        }
+        if self.rest.len() >= length {
+            return Ok(self.rest.split_to(length));
+        }
+        let mut block = BytesMut::with_capacity(length);
+        loop {
+            let more = self.rest.len().min(length - block.len());
+            block.extend_from_slice(&self.rest.split_to(more));
+            if block.len() == length {
+                return Ok(block.freeze());
+            }
+            self.rest = self.piece().await?;
+        }
+    }
+
+    async fn piece(&mut self) -> content::Result<Bytes> {
+        match self.stream.next().await {
+            Some(piece) => piece,
+            None => Err(content::Error::Size {
+                expected: self.size,
+                actual: self.size - self.left.unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+/// A stretch of a layer.
+struct Piece {
+    plain: Bytes,
+    /// What the codec made of it, where there is one.
+    encoded: Option<Vec<u8>>,
+    last: bool,
+}
+
+/// The work that goes piece by piece.
+struct InOrder {
+    expected: Expected,
+    join: Option<Box<dyn Join>>,
+    output: Option<Output>,
+}
+
+struct Output {
+    media_type: MediaType,
+    digester: Digester,
+    size: u64,
+    made: Made,
+}
+
+impl Output {
+    fn new(media_type: MediaType, made: Made) -> Self {
+        Self {
+            media_type,
+            digester: Digester::new(Algorithm::Sha256),
+            size: 0,
+            made,
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.digester.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    fn finish(self) {
+        let descriptor = Descriptor::new(self.media_type, self.digester.finish(), self.size);
+        // Already set where the layer was read before: to the same.
+        let _ = self.made.set(descriptor);
+    }
+}
+
+fn in_order(pieces: BoxStream<'static, content::Result<Piece>>, work: InOrder) -> ByteStream {
+    stream::try_unfold((pieces, Some(work)), |(mut pieces, work)| async move {
+        let (Some(mut work), Some(piece)) = (work, pieces.try_next().await?) else {
+            return Ok(None);
+        };
+        let (out, work) = blocking(move || {
+            if piece.last {
+                work.last(piece).map(|out| (out, None))
+            } else {
+                work.next(piece).map(|out| (out, Some(work)))
+            }
+        })
+        .await?;
+        Ok(Some((out, (pieces, work))))
+    })
+    .try_filter(|out| std::future::ready(!out.is_empty()))
+    .boxed()
+}
+
+impl InOrder {
+    fn next(&mut self, piece: Piece) -> Result<Bytes, Error> {
+        let Expected { entry, check, .. } = &mut self.expected;
+        let corrupt = |source| Error::Corrupt {
+            entry: entry.clone(),
+            source,
+        };
+        check.update(&piece.plain).map_err(corrupt)?;
+        let out = match (&mut self.join, piece.encoded) {
+            (Some(join), Some(encoded)) => {
+                join.next(&piece.plain, encoded, piece.last)
+                    .map_err(|source| Error::Compress {
+                        entry: entry.clone(),
+                        source,
+                    })?
+            }
+            _ => piece.plain,
+        };
+        if let Some(output) = &mut self.output {
+            output.update(&out);
+        }
+        Ok(out)
+    }
+
+    /// Takes the last piece, and gives what is left only if the whole was right: whoever sends on
+    /// what comes never completes a wrong layer.
+    fn last(mut self, piece: Piece) -> Result<Bytes, Error> {
+        let out = self.next(piece)?;
+        let Expected {
+            entry,
+            digest,
+            check,
+            mismatch,
+            ..
+        } = self.expected;
+        let actual = check.finish().map_err(|source| Error::Corrupt {
+            entry: entry.clone(),
+            source,
+        })?;
+        if actual != digest {
+            return Err(mismatch(entry, digest, actual));
+        }
+        if let Some(output) = self.output {
+            output.finish();
+        }
+        Ok(out)
+    }
+}
+
+/// Runs work that takes long for an async thread. A panic in it goes on in the caller.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down, and nothing that waits will ever go on.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

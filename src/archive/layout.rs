@@ -1,0 +1,317 @@
+//! OCI image layouts: `index.json` names manifests, `blobs/` holds everything by digest
+//! ([image-layout.md](https://github.com/opencontainers/image-spec/blob/main/image-layout.md)).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::Error;
+use super::choice::{Choice, choose};
+use super::compression::Format;
+use super::layer::{StoredBlob, digest_mismatch};
+use super::selector::Selector;
+use super::store::{MAX_DOCUMENT, Store};
+use crate::content::{self, Opener, Source};
+use crate::oci::{
+    Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest, Manifest, MediaType, RawManifest,
+    Tag,
+};
+
+/// The file that names the images.
+pub(super) const INDEX: &str = "index.json";
+/// How deep indexes may stand within indexes.
+const MAX_DEPTH: usize = 4;
+/// Where a name of the image stands: the specification's, and what containerd and Docker add.
+const NAMES: [&str; 2] = [
+    "io.containerd.image.name",
+    "org.opencontainers.image.ref.name",
+];
+
+/// An image layout in an archive.
+pub(super) struct Layout {
+    store: Arc<Store>,
+    index: ImageIndex,
+}
+
+impl Layout {
+    pub(super) async fn read(store: &Arc<Store>) -> Result<Self, Error> {
+        Ok(Self {
+            store: Arc::clone(store),
+            index: store.json(INDEX, "the archive").await?,
+        })
+    }
+
+    /// The manifest or index that `selector` means, with everything below it in the archive.
+    ///
+    /// `docker save` writes an index without the content of platforms that it does not have.
+    /// Where just one image is there, that is what is meant; where there are several, the index
+    /// is, and what is missing is reported when it is asked for.
+    pub(super) async fn select(&self, selector: Option<&Selector>) -> Result<RawManifest, Error> {
+        let root = self.chosen(selector).await?;
+        let mut survey = Survey::default();
+        self.survey(&root, 0, &mut survey).await?;
+        match survey.problem {
+            None => Ok(root),
+            Some(problem) if survey.images.is_empty() => Err(problem),
+            Some(_) => match survey.images.as_slice() {
+                [only] => Ok(only.clone()),
+                _ => Ok(root),
+            },
+        }
+    }
+
+    async fn chosen(&self, selector: Option<&Selector>) -> Result<RawManifest, Error> {
+        let images = self.images();
+        let choices: Vec<_> = images.iter().map(|(_, choice)| choice.clone()).collect();
+        match (choose(&choices, selector), selector) {
+            (Ok(position), _) => self.raw(images[position].0).await,
+            (Err(error), Some(Selector::Digest(digest))) => self.nested(digest).await?.ok_or(error),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// The images that the index names, each once with all its names. Signatures and
+    /// attestations, which some tools put beside images, are none.
+    fn images(&self) -> Vec<(&Descriptor, Choice)> {
+        let about_another = |descriptor: &Descriptor| {
+            let cosign = descriptor.annotations.get("kind");
+            descriptor.is_attestation()
+                || descriptor.artifact_type.is_some()
+                || cosign.is_some_and(|kind| kind.ends_with("/sigs") || kind.ends_with("/atts"))
+        };
+        let all = || self.index.manifests.iter();
+        let only_others = all().all(about_another);
+        let mut images: Vec<(&Descriptor, Choice)> = Vec::new();
+        for descriptor in all().filter(|descriptor| only_others || !about_another(descriptor)) {
+            let names = NAMES
+                .iter()
+                .filter_map(|key| descriptor.annotations.get(*key));
+            let known = images
+                .iter_mut()
+                .find(|(known, _)| known.digest == descriptor.digest);
+            match known {
+                Some((_, choice)) => choice.names.extend(names.cloned()),
+                None => images.push((
+                    descriptor,
+                    Choice {
+                        names: names.cloned().collect(),
+                        digest: Some(descriptor.digest.clone()),
+                    },
+                )),
+            }
+        }
+        images
+    }
+
+    /// A manifest that stands in an index.
+    async fn nested(&self, digest: &Digest) -> Result<Option<RawManifest>, Error> {
+        let Ok(file) = self.store.index.file(&blob(digest), INDEX) else {
+            return Ok(None);
+        };
+        if file.format != Format::Json || file.size > MAX_DOCUMENT {
+            return Ok(None);
+        }
+        let descriptor = Descriptor::new(MediaType::default(), digest.clone(), file.size);
+        let raw = self.raw(&descriptor).await?;
+        Ok(raw.media_type().is_manifest().then_some(raw))
+    }
+
+    async fn raw(&self, descriptor: &Descriptor) -> Result<RawManifest, Error> {
+        let entry = blob(&descriptor.digest);
+        let bytes = self.store.document(&entry, "the image").await;
+        let bytes = bytes.map_err(|error| explain_missing(error, descriptor))?;
+        if !descriptor.digest.matches(&bytes) {
+            return Err(Error::Digest {
+                entry,
+                expected: descriptor.digest.clone(),
+                actual: Digest::sha256(&bytes),
+            });
+        }
+        Ok(RawManifest::with_digest(
+            &descriptor.media_type,
+            descriptor.digest.clone(),
+            bytes,
+        ))
+    }
+
+    /// Finds out what of `root` is in the archive.
+    fn survey<'a>(
+        &'a self,
+        root: &'a RawManifest,
+        depth: usize,
+        survey: &'a mut Survey,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            match root.parse().map_err(Error::Manifest)? {
+                Manifest::Image(image) => match self.check(root, &image).await {
+                    Ok(()) => survey.images.push(root.clone()),
+                    Err(error) => survey.problem(error),
+                },
+                Manifest::Index(_) if depth == MAX_DEPTH => {
+                    return Err(Error::TooLarge {
+                        what: "the depth of nested indexes".to_owned(),
+                        limit: MAX_DEPTH as u64,
+                        actual: MAX_DEPTH as u64 + 1,
+                    });
+                }
+                Manifest::Index(index) => {
+                    for child in &index.manifests {
+                        self.survey_child(child, depth + 1, survey).await?;
+                    }
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    async fn survey_child(
+        &self,
+        child: &Descriptor,
+        depth: usize,
+        survey: &mut Survey,
+    ) -> Result<(), Error> {
+        if !survey.seen.insert(child.digest.clone()) {
+            return Ok(());
+        }
+        let raw = match self.raw(child).await {
+            Ok(raw) => raw,
+            Err(error @ Error::Missing { .. }) => {
+                survey.problem(error);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let images = survey.images.len();
+        self.survey(&raw, depth, survey).await?;
+        if child.is_attestation() {
+            survey.images.truncate(images);
+        }
+        Ok(())
+    }
+
+    /// Whether config and layers of an image are there, and agree.
+    async fn check(&self, root: &RawManifest, image: &ImageManifest) -> Result<(), Error> {
+        let named_by = format!("manifest {}", root.digest());
+        for descriptor in image.layers.iter().chain([&image.config]) {
+            if !descriptor.media_type.is_foreign_layer() {
+                self.store
+                    .index
+                    .file(&blob(&descriptor.digest), &named_by)?;
+            }
+        }
+        let types = [MediaType::OCI_CONFIG, MediaType::DOCKER_CONFIG];
+        if !types.contains(&image.config.media_type) {
+            return Ok(());
+        }
+        let config: ImageConfig = self
+            .store
+            .json(&blob(&image.config.digest), &named_by)
+            .await?;
+        let diff_ids = config.rootfs.diff_ids.len();
+        // Early artifacts have layers under an image config that is empty.
+        if diff_ids > 0 && diff_ids != image.layers.len() {
+            return Err(Error::LayerCount {
+                manifest: named_by,
+                listed: image.layers.len(),
+                config: diff_ids,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What of an image is in the archive.
+#[derive(Default)]
+struct Survey {
+    seen: HashSet<Digest>,
+    /// The images that are there completely.
+    images: Vec<RawManifest>,
+    /// The first that is wrong with the others.
+    problem: Option<Error>,
+}
+
+impl Survey {
+    fn problem(&mut self, error: Error) {
+        self.problem.get_or_insert(error);
+    }
+}
+
+impl Source for Layout {
+    fn name(&self) -> &str {
+        self.store.object.name()
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, content::Result<RawManifest>> {
+        async move { Ok(self.raw(descriptor).await?) }.boxed()
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener> {
+        Arc::new(StoredBlob {
+            store: Arc::clone(&self.store),
+            entry: blob(&descriptor.digest),
+            named_by: "the image".to_owned(),
+            descriptor: descriptor.clone(),
+            mismatch: digest_mismatch,
+        })
+    }
+
+    fn referrers<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, content::Result<Vec<Descriptor>>> {
+        async move {
+            let mut referrers = Vec::new();
+            for descriptor in &self.index.manifests {
+                let Ok(manifest) = self.raw(descriptor).await?.parse() else {
+                    continue;
+                };
+                if manifest
+                    .subject()
+                    .is_some_and(|subject| subject.digest == *digest)
+                {
+                    referrers.push(descriptor.clone());
+                }
+            }
+            Ok(referrers)
+        }
+        .boxed()
+    }
+
+    fn tagged<'a>(&'a self, tag: &'a Tag) -> BoxFuture<'a, content::Result<Option<RawManifest>>> {
+        async move {
+            let named = |descriptor: &&Descriptor| {
+                let mut names = NAMES
+                    .iter()
+                    .filter_map(|key| descriptor.annotations.get(*key));
+                names.any(|name| name == tag.as_str())
+            };
+            match self.index.manifests.iter().find(named) {
+                Some(descriptor) => Ok(Some(self.raw(descriptor).await?)),
+                None => Ok(None),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn blob(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
+}
+
+/// Says why content of an image may be missing.
+fn explain_missing(error: Error, descriptor: &Descriptor) -> Error {
+    match (error, &descriptor.platform) {
+        (Error::Missing { entry, .. }, Some(platform)) => Error::Missing {
+            entry,
+            named_by: format!("the image's index ({platform})"),
+            hint: ": the archive was written without this platform, name others in Platforms",
+        },
+        (error, _) => error,
+    }
+}
