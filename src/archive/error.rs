@@ -58,7 +58,7 @@ pub enum Error {
     /// Something is larger than any image needs.
     #[error("{what} is too large: expected at most {limit}, got {actual}")]
     TooLarge {
-        /// What it is, with its unit.
+        /// What it is, a number or a length in bytes.
         what: String,
         /// The bound.
         limit: u64,

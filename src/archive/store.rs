@@ -27,7 +27,7 @@ impl Store {
         }
         if file.size > MAX_DOCUMENT {
             return Err(Error::TooLarge {
-                what: format!("{name:?}, in bytes,"),
+                what: format!("the size of {name:?}"),
                 limit: MAX_DOCUMENT,
                 actual: file.size,
             });

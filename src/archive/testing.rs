@@ -1,12 +1,15 @@
 //! Archives for tests.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{Archive, Error};
-use crate::content::{ByteStream, MemoryObject, Opener, collect};
+use crate::content::{self, ByteStream, MemoryObject, Opener, RangeRead, collect};
 use crate::oci::Digest;
 
 /// Builds a tar in memory.
@@ -78,6 +81,48 @@ impl Tar {
     }
 }
 
+/// An object that counts what is read of it.
+pub(super) struct Counting {
+    object: MemoryObject,
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Counting {
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self {
+            object: MemoryObject::new("test.tar", bytes),
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl RangeRead for Counting {
+    fn size(&self) -> u64 {
+        self.object.size()
+    }
+
+    fn name(&self) -> &str {
+        self.object.name()
+    }
+
+    fn read(&self, range: Range<u64>) -> BoxFuture<'_, content::Result<ByteStream>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.bytes
+            .fetch_add(range.end - range.start, Ordering::Relaxed);
+        self.object.read(range)
+    }
+}
+
 /// An image config with these layers.
 pub(super) fn config(layers: &[&[u8]]) -> Value {
     let diff_ids: Vec<_> = layers.iter().map(|layer| Digest::sha256(layer)).collect();
@@ -97,6 +142,6 @@ pub(super) async fn read(opener: &dyn Opener) -> Bytes {
     drain(opener.open(0).await.unwrap()).await.unwrap()
 }
 
-pub(super) async fn drain(stream: ByteStream) -> crate::content::Result<Bytes> {
+pub(super) async fn drain(stream: ByteStream) -> content::Result<Bytes> {
     collect(stream, 1 << 30).await
 }

@@ -83,7 +83,7 @@ impl Walker {
         let header = Header::parse(block).map_err(malformed)?;
         if let Some(kind) = extension(header.kind) {
             let data = self.skip(header.size, || format!("the extension at byte {offset}"))?;
-            check_length("a tar extension, in bytes", MAX_EXTENSION, header.size)?;
+            check_length("the length of a tar extension", MAX_EXTENSION, header.size)?;
             return Ok(Step::Extension(kind, data));
         }
         self.entry(header)
@@ -210,7 +210,7 @@ pub(super) fn inside(name: &str) -> Option<String> {
 
 fn name_of(bytes: &[u8]) -> Result<String, Error> {
     check_length(
-        "a name in the archive, in bytes",
+        "the length of a name in the archive",
         MAX_NAME as u64,
         bytes.len() as u64,
     )?;
