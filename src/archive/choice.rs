@@ -53,9 +53,6 @@ impl Choices {
 
 impl fmt::Display for Choices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.listed.is_empty() {
-            return f.write_str("none");
-        }
         f.write_str(&self.listed.join(", "))?;
         if self.more > 0 {
             write!(f, " and {} more", self.more)?;
@@ -66,6 +63,9 @@ impl fmt::Display for Choices {
 
 /// The position of the image that `selector` means, or of the only one.
 pub(super) fn choose(choices: &[Choice], selector: Option<&Selector>) -> Result<usize, Error> {
+    if choices.is_empty() {
+        return Err(Error::Empty);
+    }
     let Some(selector) = selector else {
         return match choices {
             [_] => Ok(0),

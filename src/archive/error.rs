@@ -100,6 +100,9 @@ pub enum Error {
         /// What may be the reason; empty or starting with a colon.
         hint: &'static str,
     },
+    /// The archive's own list of images has none.
+    #[error("the archive lists no image")]
+    Empty,
     /// No image of the archive is the one asked for.
     #[error("no image in the archive is {wanted}; it holds {choices}")]
     NotFound {

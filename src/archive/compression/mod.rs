@@ -22,7 +22,7 @@ pub enum Compression {
     /// gzip at a level that costs little and compresses well.
     #[default]
     Gzip,
-    /// gzip with less effort, for layers a fifth larger.
+    /// gzip with less effort, for layers a quarter larger.
     GzipFast,
     /// gzip with more effort, for layers a few percent smaller.
     GzipSmall,

@@ -125,6 +125,7 @@ fn blocks(
         stream,
         rest: Bytes::new(),
         left: Some(size),
+        received: 0,
         size,
     };
     stream::try_unfold(state, Blocks::next)
@@ -135,6 +136,7 @@ struct Blocks {
     rest: Bytes,
     /// Bytes yet to be given; `None` when all are.
     left: Option<u64>,
+    received: u64,
     size: u64,
 }
 
@@ -169,13 +171,14 @@ impl Blocks {
     }
 
     async fn piece(&mut self) -> content::Result<Bytes> {
-        match self.stream.next().await {
-            Some(piece) => piece,
-            None => Err(content::Error::Size {
+        let piece = self.stream.next().await.unwrap_or_else(|| {
+            Err(content::Error::Size {
                 expected: self.size,
-                actual: self.size - self.left.unwrap_or_default(),
-            }),
-        }
+                actual: self.received,
+            })
+        })?;
+        self.received += piece.len() as u64;
+        Ok(piece)
     }
 }
 
@@ -300,5 +303,108 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
             // The runtime is shutting down, and nothing that waits will ever go on.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::archive::Compression;
+    use crate::content::collect;
+
+    /// Bytes that compress as files do: words that recur, and noise.
+    fn bytes(length: usize, seed: u64) -> Vec<u8> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let words: Vec<Vec<u8>> = (0..500)
+            .map(|_| (0..random.usize(1..20)).map(|_| random.u8(..)).collect())
+            .collect();
+        let mut bytes = Vec::with_capacity(length + 20);
+        while bytes.len() < length {
+            bytes.extend_from_slice(&words[random.usize(0..words.len())]);
+        }
+        bytes.truncate(length);
+        bytes
+    }
+
+    fn pieces(bytes: &[u8], length: usize) -> ByteStream {
+        let pieces: Vec<_> = bytes
+            .chunks(length)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
+        stream::iter(pieces).boxed()
+    }
+
+    fn compressed(bytes: &[u8], piece: usize, compression: Compression) -> (Bytes, Descriptor) {
+        let digest = Digest::sha256(bytes);
+        let expected = Expected {
+            entry: "layer.tar".to_owned(),
+            size: bytes.len() as u64,
+            check: Check::stored(&digest),
+            digest,
+            mismatch: |_, _, _| unreachable!("the digest is that of the bytes"),
+        };
+        let made = Made::default();
+        let codec = compression.codec().unwrap();
+        let stream = compress(pieces(bytes, piece), expected, codec, Arc::clone(&made)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let out = runtime.block_on(collect(stream, 1 << 30)).unwrap();
+        (out, made.get().unwrap().clone())
+    }
+
+    fn decompressed(bytes: &[u8], compression: Compression) -> Vec<u8> {
+        let mut plain = Vec::new();
+        let rest = if compression == Compression::Zstd {
+            let mut decoder = zstd::Decoder::with_buffer(bytes).unwrap().single_frame();
+            decoder.read_to_end(&mut plain).unwrap();
+            decoder.finish()
+        } else {
+            let mut decoder = flate2::bufread::GzDecoder::new(bytes);
+            decoder.read_to_end(&mut plain).unwrap();
+            decoder.into_inner()
+        };
+        assert!(rest.is_empty(), "one member or frame");
+        plain
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn one_member_of_the_same_bytes_however_it_is_read(
+            length in prop_oneof![Just(0), Just(1), Just(BLOCK), Just(2 * BLOCK), 0..3 * BLOCK],
+            seed: u64,
+            piece in 1_000..3 * BLOCK,
+            compression in prop::sample::select(&[Compression::Gzip, Compression::GzipFast, Compression::GzipSmall, Compression::Zstd][..]),
+        ) {
+            let plain = bytes(length, seed);
+            let (out, descriptor) = compressed(&plain, piece, compression);
+            prop_assert!(decompressed(&out, compression) == plain);
+            prop_assert!(descriptor.digest.matches(&out));
+            prop_assert_eq!(descriptor.size, out.len() as u64);
+            let (again, _) = compressed(&plain, BLOCK, compression);
+            prop_assert!(out == again);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_layer_that_ends_early_is_an_error() {
+        let digest = Digest::sha256(b"abcdef");
+        let expected = Expected {
+            entry: "layer.tar".to_owned(),
+            size: 6,
+            check: Check::stored(&digest),
+            digest,
+            mismatch: |_, _, _| unreachable!("the end is never reached"),
+        };
+        let error = collect(pass(pieces(b"abc", 2), expected, None), 10).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.to_string(), "size mismatch: expected 6 bytes, got 3");
+        assert!(error.is_retryable());
     }
 }

@@ -315,3 +315,6 @@ fn explain_missing(error: Error, descriptor: &Descriptor) -> Error {
         (error, _) => error,
     }
 }
+
+#[cfg(test)]
+mod tests;
