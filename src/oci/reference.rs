@@ -73,6 +73,11 @@ impl fmt::Display for Repository {
 pub struct Tag(Box<str>);
 
 impl Tag {
+    /// The tag that a reference without tag and digest means.
+    pub fn latest() -> Self {
+        Self("latest".into())
+    }
+
     /// The tag as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,10 +1,20 @@
 //! Who asks: credentials, and where they come from.
 
+mod authenticator;
+mod challenge;
+mod scope;
+mod timestamp;
+mod token;
+
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::content;
 use crate::redact::Secret;
+
+pub(super) use authenticator::{Authenticator, Scheme};
+pub(super) use scope::Access;
+pub(super) use token::TokenCache;
 
 /// What a registry is told about who asks. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +27,7 @@ pub enum Credentials {
         /// The password.
         password: Secret,
     },
-    /// An OAuth2 refresh token, which `docker login` keeps as `identitytoken`.
+    /// An `OAuth2` refresh token, which `docker login` keeps as `identitytoken`.
     IdentityToken(Secret),
 }
 

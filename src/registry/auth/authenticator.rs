@@ -1,0 +1,275 @@
+//! Answering challenges: the one place that puts credentials into requests.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use reqwest::{Method, Url};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::challenge::{self, Challenge};
+use super::scope::{Access, Scopes};
+use super::token::{Issued, Issuer, parse_issued};
+use super::{CredentialProvider, Credentials};
+use crate::redact::RedactedUrl;
+use crate::registry::Error;
+use crate::registry::client::Client;
+use crate::registry::endpoint::Endpoint;
+
+/// The most that a token server's answer may be.
+const MAX_TOKEN_ANSWER: u64 = 256 << 10;
+/// How this client calls itself to token servers.
+const CLIENT_ID: &str = "longshore";
+
+/// How a registry wants to be told who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::registry) enum Scheme {
+    /// Name and password in each request.
+    Basic,
+    /// A token that another server issues.
+    Bearer {
+        /// That server.
+        realm: Url,
+        /// What it calls this registry.
+        service: Option<String>,
+    },
+}
+
+impl Scheme {
+    fn choose(challenges: &[Challenge]) -> Option<(Self, Option<&str>)> {
+        let bearer = challenges.iter().find_map(|challenge| {
+            let realm = challenge.parameter("realm")?.parse().ok()?;
+            let service = challenge.parameter("service").map(str::to_owned);
+            (challenge.scheme == "bearer").then(|| {
+                (
+                    Self::Bearer { realm, service },
+                    challenge.parameter("scope"),
+                )
+            })
+        });
+        bearer.or_else(|| {
+            let basic = challenges.iter().any(|c| c.scheme == "basic");
+            basic.then_some((Self::Basic, None))
+        })
+    }
+}
+
+/// Authorizes the requests to one repository.
+pub(in crate::registry) struct Authenticator {
+    registry: String,
+    repository: String,
+    endpoint: Endpoint,
+    client: Client,
+    provider: Arc<dyn CredentialProvider>,
+    /// Once the provider was asked. Locked while tokens are asked for too, so that requests that
+    /// start together ask once.
+    credentials: Mutex<Asked>,
+}
+
+/// What the provider said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Asked {
+    #[default]
+    NotYet,
+    Answered(Option<Credentials>),
+}
+
+type Held<'a> = MutexGuard<'a, Asked>;
+
+impl Authenticator {
+    pub(in crate::registry) fn new(
+        client: Client,
+        endpoint: Endpoint,
+        (registry, repository): (&str, &str),
+        provider: Arc<dyn CredentialProvider>,
+    ) -> Self {
+        Self {
+            registry: registry.to_owned(),
+            repository: repository.to_owned(),
+            endpoint,
+            client,
+            provider,
+            credentials: Mutex::default(),
+        }
+    }
+
+    /// The header for a request, by the scheme that the registry is known to want.
+    pub(in crate::registry) async fn authorize(
+        &self,
+        access: Access<'_>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        let Some(scheme) = self.client.state(&self.registry).scheme() else {
+            return Ok(None);
+        };
+        let mut held = self.credentials.lock().await;
+        let scopes = Scopes::of(&self.repository, access);
+        self.header(&scheme, &scopes, &mut held).await
+    }
+
+    /// The header to repeat a request with that was refused with `used`, challenged by these
+    /// `WWW-Authenticate` headers. `None` if nothing better can be offered.
+    pub(in crate::registry) async fn renew(
+        &self,
+        challenges: impl Iterator<Item = &str>,
+        used: Option<&HeaderValue>,
+        access: Access<'_>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        let challenges: Vec<_> = challenges.flat_map(challenge::parse).collect();
+        let Some((scheme, asked)) = Scheme::choose(&challenges) else {
+            return Ok(None);
+        };
+        self.client.state(&self.registry).set_scheme(scheme.clone());
+        let mut scopes = Scopes::of(&self.repository, access);
+        scopes.add(asked.unwrap_or_default());
+        let mut held = self.credentials.lock().await;
+        let current = self.header(&scheme, &scopes, &mut held).await?;
+        let Some(refused) = used.filter(|used| current.as_ref() == Some(*used)) else {
+            return Ok(current);
+        };
+        match scheme {
+            Scheme::Basic => {
+                if !self.reload(&mut held).await? {
+                    return Ok(None);
+                }
+            }
+            Scheme::Bearer { .. } => self.client.tokens().forget(refused),
+        }
+        self.header(&scheme, &scopes, &mut held).await
+    }
+
+    async fn header(
+        &self,
+        scheme: &Scheme,
+        scopes: &Scopes,
+        held: &mut Held<'_>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        let credentials = self.credentials(held).await?;
+        match scheme {
+            Scheme::Basic => Ok(credentials.as_ref().and_then(basic)),
+            Scheme::Bearer { realm, service } => {
+                let issuer = Issuer {
+                    realm: realm.clone(),
+                    service: service.clone(),
+                    credentials,
+                };
+                self.bearer(issuer, scopes, held).await.map(Some)
+            }
+        }
+    }
+
+    async fn credentials(&self, held: &mut Held<'_>) -> Result<Option<Credentials>, Error> {
+        if let Asked::Answered(known) = &**held {
+            return Ok(known.clone());
+        }
+        let provided = self.provider.credentials(&self.registry).await;
+        let credentials = provided.map_err(|source| Error::Credentials {
+            registry: self.registry.clone(),
+            source,
+        })?;
+        **held = Asked::Answered(credentials.clone());
+        Ok(credentials)
+    }
+
+    /// Asks the provider again; whether it now says something else.
+    async fn reload(&self, held: &mut Held<'_>) -> Result<bool, Error> {
+        self.provider.invalidate(&self.registry);
+        let before = std::mem::take(&mut **held);
+        self.credentials(held).await?;
+        Ok(**held != before)
+    }
+
+    async fn bearer(
+        &self,
+        mut issuer: Issuer,
+        scopes: &Scopes,
+        held: &mut Held<'_>,
+    ) -> Result<HeaderValue, Error> {
+        if let Some(header) = self.client.tokens().get(&issuer, scopes) {
+            return Ok(header);
+        }
+        let token = match self.issue(&issuer, scopes).await {
+            Err(error) if error.is_denied() && issuer.credentials.is_some() => {
+                if !self.reload(held).await? {
+                    return Err(error);
+                }
+                issuer.credentials = self.credentials(held).await?;
+                self.issue(&issuer, scopes).await?
+            }
+            answer => answer?,
+        };
+        Ok(self.client.tokens().put(issuer, scopes.clone(), token))
+    }
+
+    async fn issue(&self, issuer: &Issuer, scopes: &Scopes) -> Result<Issued, Error> {
+        self.endpoint.permit(&issuer.realm)?;
+        let body = self
+            .client
+            .config()
+            .retry
+            .run(|| async {
+                let answer = self
+                    .client
+                    .wire()
+                    .answer(token_request(issuer, scopes))
+                    .await?;
+                answer.success().await?.bytes(MAX_TOKEN_ANSWER).await
+            })
+            .await?;
+        parse_issued(&body, SystemTime::now()).ok_or_else(|| Error::Token {
+            realm: RedactedUrl::new(&issuer.realm),
+            problem: "answered without a usable token",
+        })
+    }
+}
+
+fn basic(credentials: &Credentials) -> Option<HeaderValue> {
+    let Credentials::Basic { username, password } = credentials else {
+        return None;
+    };
+    let pair = format!("{username}:{}", password.expose());
+    sensitive(&format!("Basic {}", STANDARD.encode(pair)))
+}
+
+/// A header value that is not shown by `Debug`.
+pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// A GET with Basic or no credentials, or `OAuth2`'s POST with a refresh token.
+fn token_request(issuer: &Issuer, scopes: &Scopes) -> reqwest::Request {
+    use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+    let mut url = issuer.realm.clone();
+    if let Some(Credentials::IdentityToken(token)) = &issuer.credentials {
+        let scope = scopes.texts().collect::<Vec<_>>().join(" ");
+        let mut form = url.clone();
+        form.set_query(None);
+        form.query_pairs_mut()
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("client_id", CLIENT_ID)
+            .append_pair("scope", &scope)
+            .append_pair("refresh_token", token.expose())
+            .extend_pairs(issuer.service.iter().map(|service| ("service", service)));
+        let mut request = reqwest::Request::new(Method::POST, url);
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().insert(CONTENT_TYPE, form_type);
+        *request.body_mut() = form.query().map(|form| form.to_owned().into());
+        return request;
+    }
+    let account = match &issuer.credentials {
+        Some(Credentials::Basic { username, .. }) => Some(("account", username)),
+        _ => None,
+    };
+    url.query_pairs_mut()
+        .extend_pairs(issuer.service.iter().map(|service| ("service", service)))
+        .extend_pairs(scopes.texts().map(|scope| ("scope", scope)))
+        .extend_pairs(account);
+    let mut request = reqwest::Request::new(Method::GET, url);
+    if let Some(header) = issuer.credentials.as_ref().and_then(basic) {
+        request.headers_mut().insert(AUTHORIZATION, header);
+    }
+    request
+}

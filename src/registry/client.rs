@@ -1,0 +1,95 @@
+//! The client: built once, shared by everything that speaks to registries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::auth::{CredentialProvider, TokenCache};
+use super::config::Config;
+use super::resolve::{Resolver, SharedResolver};
+use super::state::RegistryState;
+use super::wire::Wire;
+use super::{Error, RemoteRepository};
+use crate::oci::Repository;
+
+/// Speaks to any number of registries. Cheap to clone; clones share connections, tokens and what
+/// is known about registries.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    wire: Wire,
+    config: Config,
+    tokens: TokenCache,
+    registries: Mutex<BTreeMap<String, Arc<RegistryState>>>,
+}
+
+impl Client {
+    /// Sets up a client. Nothing is connected yet.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let trusted = config.overrides.hosts().map(str::to_owned);
+        let resolver = Arc::new(Resolver {
+            allow_loopback: config.allow_loopback,
+            trusted: trusted.collect::<BTreeSet<_>>(),
+        });
+        // HTTP/1.1 only: each blob then has a connection and a TCP window of its own, where
+        // HTTP/2 would put all of them on one. Redirects are followed by `Transport`, which
+        // decides what goes along.
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(config.patience.connect)
+            .http1_only()
+            .dns_resolver(SharedResolver(resolver))
+            .build()
+            .map_err(Error::Setup)?;
+        Ok(Self(Arc::new(Inner {
+            wire: Wire::new(http, config.patience),
+            config,
+            tokens: TokenCache::default(),
+            registries: Mutex::default(),
+        })))
+    }
+
+    /// A repository of a registry, spoken to with the credentials that `provider` has for it.
+    /// Nothing is sent yet. Fails if the registry is at an address that is refused.
+    pub fn repository(
+        &self,
+        repository: Repository,
+        provider: Arc<dyn CredentialProvider>,
+    ) -> Result<RemoteRepository, Error> {
+        RemoteRepository::new(self, repository, provider)
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(super) fn wire(&self) -> &Wire {
+        &self.0.wire
+    }
+
+    pub(super) fn tokens(&self) -> &TokenCache {
+        &self.0.tokens
+    }
+
+    /// What is known about `registry`.
+    pub(super) fn state(&self, registry: &str) -> Arc<RegistryState> {
+        let registries = &self.0.registries;
+        let mut registries = registries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = registries.get(registry) {
+            return Arc::clone(known);
+        }
+        let limit = self.0.config.manifest_pushes_per_second(registry);
+        let state = Arc::new(RegistryState::new(limit));
+        registries.insert(registry.to_owned(), Arc::clone(&state));
+        state
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+//! Where a registry's requests go, and where its answers may send them.
+
+use reqwest::Url;
+
+use super::Error;
+use super::config::Config;
+use super::resolve::Reach;
+use crate::oci::Repository;
+use crate::redact::RedactedUrl;
+
+/// The host that serves Docker Hub's images.
+const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
+
+/// The address of one registry.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    base: Url,
+    /// Whether this is a registry on this machine, which may send requests to other ports of it.
+    local: bool,
+}
+
+impl Endpoint {
+    /// The address of `repository`'s registry.
+    pub(super) fn of(repository: &Repository, config: &Config) -> Result<Self, Error> {
+        let registry = repository.registry();
+        if let Some(base) = config.overrides.base_url(registry) {
+            let local = reach(base) == Reach::Loopback;
+            return Ok(Self {
+                base: base.clone(),
+                local,
+            });
+        }
+        let host = repository.host();
+        let (scheme, local) = match Reach::of_host(host) {
+            Reach::Beyond => ("https", false),
+            Reach::Loopback if config.allow_loopback => ("http", true),
+            Reach::Loopback | Reach::LinkLocal => {
+                return Err(Error::Local {
+                    host: host.to_owned(),
+                });
+            }
+        };
+        let authority = match registry {
+            "docker.io" => DOCKER_HUB_HOST,
+            other => other,
+        };
+        let base = Url::parse(&format!("{scheme}://{authority}/")).map_err(|_| Error::Host {
+            host: registry.to_owned(),
+        })?;
+        Ok(Self { base, local })
+    }
+
+    /// The address of `path` under the API's root.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("/v2/{path}"));
+        url
+    }
+
+    /// Whether `url` is at the registry itself: where its credentials may go.
+    pub(super) fn is_origin_of(&self, url: &Url) -> bool {
+        self.base.origin() == url.origin()
+    }
+
+    /// Refuses addresses that this registry must not send requests to: without TLS, or on this
+    /// machine or its link. A registry on this machine may name others there.
+    pub(super) fn permit(&self, url: &Url) -> Result<(), Error> {
+        if self.is_origin_of(url) {
+            return Ok(());
+        }
+        let reach = reach(url);
+        if reach == Reach::LinkLocal || reach == Reach::Loopback && !self.local {
+            return Err(Error::Local {
+                host: url.host_str().unwrap_or_default().to_owned(),
+            });
+        }
+        let plain_but_local = url.scheme() == "http" && reach == Reach::Loopback;
+        if url.scheme() != "https" && !plain_but_local {
+            return Err(Error::Insecure {
+                url: RedactedUrl::new(url),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn reach(url: &Url) -> Reach {
+    url.host_str().map_or(Reach::Beyond, Reach::of_host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Reference;
+
+    fn endpoint(image: &str, config: &Config) -> Result<Endpoint, Error> {
+        let reference: Reference = image.parse().unwrap();
+        Endpoint::of(reference.repository(), config)
+    }
+
+    fn local() -> Config {
+        Config {
+            allow_loopback: true,
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn speaks_tls_except_to_this_machine() {
+        let url =
+            |image: &str, config: &Config| endpoint(image, config).unwrap().url("x").to_string();
+        let config = Config::default();
+        assert_eq!(url("nginx", &config), "https://registry-1.docker.io/v2/x");
+        assert_eq!(
+            url("r.example:5000/a", &config),
+            "https://r.example:5000/v2/x"
+        );
+        assert_eq!(
+            url("localhost:5000/a", &local()),
+            "http://localhost:5000/v2/x"
+        );
+        assert_eq!(url("[::1]:5000/a", &local()), "http://[::1]:5000/v2/x");
+    }
+
+    #[test]
+    fn refuses_this_machine_unless_allowed() {
+        for image in ["localhost:5000/a", "127.0.0.1:5000/a", "[::1]:5000/a"] {
+            let error = endpoint(image, &Config::default()).unwrap_err();
+            assert!(matches!(error, Error::Local { .. }), "{error}");
+        }
+        let metadata = endpoint("169.254.169.254/a", &local()).unwrap_err();
+        assert!(matches!(metadata, Error::Local { .. }), "{metadata}");
+    }
+
+    #[test]
+    fn follows_its_override() {
+        let config = Config {
+            overrides: "r.example=http://127.0.0.1:5000".parse().unwrap(),
+            ..Config::default()
+        };
+        let endpoint = endpoint("r.example/a", &config).unwrap();
+        assert_eq!(endpoint.url("x").as_str(), "http://127.0.0.1:5000/v2/x");
+    }
+
+    #[test]
+    fn a_registry_beyond_cannot_send_requests_to_this_machine() {
+        let public = endpoint("r.example/a", &local()).unwrap();
+        let permits = |url: &str| public.permit(&url.parse().unwrap());
+        assert!(permits("https://cdn.example/blob").is_ok());
+        assert!(matches!(
+            permits("http://cdn.example/blob"),
+            Err(Error::Insecure { .. })
+        ));
+        for url in [
+            "https://127.0.0.1/",
+            "http://localhost:8080/",
+            "https://169.254.169.254/latest",
+            "https://[fe80::1]/",
+        ] {
+            assert!(matches!(permits(url), Err(Error::Local { .. })), "{url}");
+        }
+        let beside = endpoint("localhost:5000/a", &local()).unwrap();
+        assert!(
+            beside
+                .permit(&"http://127.0.0.1:9000/x".parse().unwrap())
+                .is_ok()
+        );
+        assert!(
+            beside
+                .permit(&"http://cdn.example/x".parse().unwrap())
+                .is_err()
+        );
+    }
+}

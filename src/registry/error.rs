@@ -1,0 +1,295 @@
+//! What goes wrong between this client and a registry.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+
+use super::answer::{ErrorCode, ErrorDetail};
+use super::resolve::LocalAddress;
+use crate::content::{self, Retryable};
+use crate::oci::Digest;
+use crate::redact::RedactedUrl;
+
+/// A request to a registry, or to a server that a registry sent us to, that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The answer is a failure
+    /// ([spec.md, "Error Codes"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes)).
+    #[error("{method} {url} answered {status}{}", Details(errors))]
+    Response {
+        /// Method of the request.
+        method: Method,
+        /// Where it went, after redirects.
+        url: RedactedUrl,
+        /// Status of the answer.
+        status: StatusCode,
+        /// What the answer's body says, if it is the specification's error document.
+        errors: Vec<ErrorDetail>,
+        /// How long the answer asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The registry's quota is used up, and waiting for it would take too long.
+    #[error("{0}")]
+    Quota(Box<Quota>),
+    /// No answer came: connecting, TLS or the connection itself failed.
+    #[error("{method} {url} failed on the way")]
+    Transport {
+        /// Method of the request.
+        method: Method,
+        /// Where it went.
+        url: RedactedUrl,
+        /// What the HTTP client says, without its URL.
+        source: reqwest::Error,
+    },
+    /// Nothing came or went for too long.
+    #[error("{method} {url} stood still for {} seconds", after.as_secs())]
+    Timeout {
+        /// Method of the request.
+        method: Method,
+        /// Where it went.
+        url: RedactedUrl,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The same request failed again and again.
+    #[error("gave up after {attempts} attempts within {} seconds", elapsed.as_secs())]
+    Exhausted {
+        /// How often the request was made.
+        attempts: u32,
+        /// The time from the first attempt to the end of the last.
+        elapsed: Duration,
+        /// The last failure.
+        source: Box<Error>,
+    },
+    /// The credentials could not be had.
+    #[error("cannot get credentials for {registry}")]
+    Credentials {
+        /// The registry that asks for them.
+        registry: String,
+        /// What the provider says.
+        source: content::Error,
+    },
+    /// The server that issues a registry's tokens did not issue one.
+    #[error("token server {realm} {problem}")]
+    Token {
+        /// The server's address.
+        realm: RedactedUrl,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A registry or redirect at an address that Longshore does not connect to.
+    #[error(
+        "refusing to connect to {host}: loopback and link-local addresses are no registries \
+         (set LONGSHORE_ALLOW_LOOPBACK=1 for local tests)"
+    )]
+    Local {
+        /// The host as it was written.
+        host: String,
+    },
+    /// A redirect or upload location without TLS.
+    #[error("refusing to send requests to {url} without TLS")]
+    Insecure {
+        /// The location.
+        url: RedactedUrl,
+    },
+    /// A registry host that makes no URL.
+    #[error("malformed registry host {host:?}")]
+    Host {
+        /// The host as it was written.
+        host: String,
+    },
+    /// Redirects without end.
+    #[error("{url} redirects more than {limit} times")]
+    Redirects {
+        /// Where the first one started.
+        url: RedactedUrl,
+        /// The bound.
+        limit: usize,
+    },
+    /// An answer that the specification does not allow.
+    #[error("{method} {url} answered {problem}")]
+    Protocol {
+        /// Method of the request.
+        method: Method,
+        /// Where it went.
+        url: RedactedUrl,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An answer larger than Longshore takes.
+    #[error("{url} answered more than {limit} bytes")]
+    TooLarge {
+        /// What was read.
+        url: RedactedUrl,
+        /// The bound.
+        limit: u64,
+    },
+    /// A manifest that is not what was asked for, or not stored as it was sent.
+    #[error("manifest {url} has the wrong digest: expected {expected}, got {actual}")]
+    ManifestDigest {
+        /// The manifest's address.
+        url: RedactedUrl,
+        /// The digest that was asked for or sent.
+        expected: Digest,
+        /// The digest that came.
+        actual: Digest,
+    },
+    /// The HTTP client could not be set up.
+    #[error("cannot set up the HTTP client")]
+    Setup(#[source] reqwest::Error),
+}
+
+impl Error {
+    /// Status of the registry's answer, if that is what failed.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Response { status, .. } => Some(*status),
+            Self::Quota(_) => Some(StatusCode::TOO_MANY_REQUESTS),
+            Self::Exhausted { source, .. } => source.status(),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer carries `code`.
+    pub fn has_code(&self, code: &ErrorCode) -> bool {
+        match self {
+            Self::Response { errors, .. } => errors.iter().any(|error| error.code == *code),
+            Self::Exhausted { source, .. } => source.has_code(code),
+            _ => false,
+        }
+    }
+
+    /// Whether what was asked for is not there: the blob, manifest, tag or the whole repository.
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// Whether the registry does not let these credentials do this. Some registries also say so
+    /// of what does not exist, and some answer 404 where they mean this.
+    pub fn is_denied(&self) -> bool {
+        matches!(
+            self.status(),
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        )
+    }
+
+    /// Whether a refused manifest push looks like one of a tag that may not be overwritten.
+    ///
+    /// The specification has no code for this. `TAG_INVALID` is what some registries answer, and
+    /// they answer it for other faults of a tag too: look at what the tag names before relying
+    /// on it.
+    pub fn is_tag_immutable(&self) -> bool {
+        let refused = matches!(
+            self.status(),
+            Some(
+                StatusCode::BAD_REQUEST
+                    | StatusCode::FORBIDDEN
+                    | StatusCode::CONFLICT
+                    | StatusCode::PRECONDITION_FAILED
+            )
+        );
+        refused && self.has_code(&ErrorCode::TAG_INVALID)
+    }
+
+    /// Whether making the request again can help. Requests are retried before their error is
+    /// seen, so an error that is still retryable was met outside of a request's own retries:
+    /// in the middle of a body.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Response { status, .. } => matches!(
+                *status,
+                StatusCode::REQUEST_TIMEOUT
+                    | StatusCode::TOO_MANY_REQUESTS
+                    | StatusCode::INTERNAL_SERVER_ERROR
+                    | StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT
+            ),
+            Self::Transport { source, .. } => !is_local(source) && !source.is_builder(),
+            Self::Timeout { .. } => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Response { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl Retryable for Error {
+    fn is_retryable(&self) -> bool {
+        self.is_retryable()
+    }
+}
+
+impl From<Error> for content::Error {
+    fn from(error: Error) -> Self {
+        Self::backend(error)
+    }
+}
+
+/// Whether a connection was refused by our own resolver.
+fn is_local(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(<dyn std::error::Error>::is::<LocalAddress>)
+}
+
+/// A quota that a registry announces in its `RateLimit-*` headers, as Docker Hub does for pulls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quota {
+    /// The registry.
+    pub registry: String,
+    /// Requests that it allows in the window, if it says so.
+    pub limit: Option<u64>,
+    /// Requests that are left, if it says so.
+    pub remaining: Option<u64>,
+    /// The window, if it says so.
+    pub window: Option<Duration>,
+    /// How long the registry asks to wait.
+    pub retry_after: Option<Duration>,
+    /// Whether the request was made with credentials.
+    pub authenticated: bool,
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} allows no more pulls for now", self.registry)?;
+        if let Some(limit) = self.limit {
+            write!(f, " (limit {limit}")?;
+            if let Some(window) = self.window {
+                write!(f, " in {} seconds", window.as_secs())?;
+            }
+            match self.remaining {
+                Some(remaining) => write!(f, ", {remaining} left)")?,
+                None => f.write_str(")")?,
+            }
+        }
+        if let Some(wait) = self.retry_after {
+            write!(f, ", try again in {} seconds", wait.as_secs())?;
+        }
+        f.write_str(if self.authenticated {
+            ": use an account with a higher limit, or pull through a cache in your own registry"
+        } else {
+            ": give credentials for this registry, which have a limit of their own, \
+             or pull through a cache in your own registry"
+        })
+    }
+}
+
+struct Details<'a>(&'a [ErrorDetail]);
+
+impl fmt::Display for Details<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            let separator = if index == 0 { ": " } else { "; " };
+            write!(f, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,294 @@
+//! Manifests: small documents, read whole and checked
+//! ([spec.md, "Pulling manifests"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests)).
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use reqwest::{Method, StatusCode};
+
+use super::Error;
+use super::auth::Access;
+use super::transport::{Call, Transport};
+use super::wire::Response;
+use crate::content::ManifestKey;
+use crate::oci::{Algorithm, Digest, Digester, MediaType, RawManifest, Tag};
+use crate::redact::RedactedUrl;
+
+/// The largest manifest that registries take.
+const MAX_MANIFEST: u64 = 4 << 20;
+/// Digest of the manifest that an answer is about.
+const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// Every kind of manifest that Longshore copies.
+const ACCEPTED: [MediaType; 4] = [
+    MediaType::OCI_INDEX,
+    MediaType::DOCKER_MANIFEST_LIST,
+    MediaType::OCI_MANIFEST,
+    MediaType::DOCKER_MANIFEST,
+];
+
+/// Reads a manifest. Its digest is that of `key`, or else the one that the registry names.
+pub(super) async fn pull(
+    transport: &Transport,
+    key: ManifestKey<'_>,
+    access: Access<'_>,
+) -> Result<RawManifest, Error> {
+    let call = call(transport, Method::GET, key, access);
+    let (head, bytes) = transport.fetch(&call, MAX_MANIFEST, Head::of).await?;
+    head.check(key, bytes)
+}
+
+/// The digest of a manifest, without reading it where the registry tells.
+pub(super) async fn digest(
+    transport: &Transport,
+    key: ManifestKey<'_>,
+    access: Access<'_>,
+) -> Result<Digest, Error> {
+    let call = call(transport, Method::HEAD, key, access);
+    let response = transport.send(&call).await?;
+    if let Some(digest) = stated_digest(&response) {
+        return Ok(digest);
+    }
+    if let ManifestKey::Digest(digest) = key {
+        return Ok(digest.clone());
+    }
+    Ok(pull(transport, key, access).await?.digest().clone())
+}
+
+/// Pushes a manifest under its digest or a tag. Needs no `Location` in the answer.
+pub(super) async fn push(
+    transport: &Transport,
+    manifest: &RawManifest,
+    tag: Option<&Tag>,
+) -> Result<(), Error> {
+    let key = tag.map_or(ManifestKey::Digest(manifest.digest()), ManifestKey::Tag);
+    let call = Call::new(Method::PUT, url(transport, key), Access::Push)
+        .header(CONTENT_TYPE, manifest.media_type().as_str())
+        .body(manifest.bytes().clone());
+    let response = transport
+        .retry()
+        .run(|| async {
+            transport.state().manifest_push_turn().await;
+            transport.once(&call).await
+        })
+        .await?;
+    let expected = manifest.digest();
+    match stated_digest(&response) {
+        Some(actual) if actual.algorithm() == expected.algorithm() && actual != *expected => {
+            Err(Error::ManifestDigest {
+                url: response.shown_url(),
+                expected: expected.clone(),
+                actual,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a manifest by its digest, or only a tag of it.
+pub(super) async fn delete(transport: &Transport, key: ManifestKey<'_>) -> Result<(), Error> {
+    let call = Call::new(Method::DELETE, url(transport, key), Access::Delete);
+    transport.send(&call).await.map(drop)
+}
+
+fn url(transport: &Transport, key: ManifestKey<'_>) -> reqwest::Url {
+    transport.url(&format!("manifests/{key}"))
+}
+
+fn call<'a>(
+    transport: &Transport,
+    method: Method,
+    key: ManifestKey<'_>,
+    access: Access<'a>,
+) -> Call<'a> {
+    let accepted = ACCEPTED.each_ref().map(MediaType::as_str).join(", ");
+    Call::new(method, url(transport, key), access).header(ACCEPT, &accepted)
+}
+
+/// What an answer's headers say about the manifest in its body.
+struct Head {
+    url: RedactedUrl,
+    media_type: MediaType,
+    digest: Option<Digest>,
+    complete: bool,
+}
+
+impl Head {
+    fn of(response: &Response) -> Self {
+        let media_type = response.header(&CONTENT_TYPE).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        Self {
+            url: response.shown_url(),
+            media_type: MediaType::from(media_type),
+            digest: stated_digest(response),
+            complete: response.status() == StatusCode::OK,
+        }
+    }
+
+    fn check(self, key: ManifestKey<'_>, bytes: Bytes) -> Result<RawManifest, Error> {
+        if !self.complete {
+            return Err(Error::Protocol {
+                method: Method::GET,
+                url: self.url,
+                problem: "with something else than a manifest",
+            });
+        }
+        let asked = match key {
+            ManifestKey::Digest(digest) => Some(digest.clone()),
+            // The digest that registries state for schema 1 leaves its signatures out.
+            ManifestKey::Tag(_) if self.media_type.is_schema1() => None,
+            ManifestKey::Tag(_) => self.digest,
+        };
+        let algorithm = asked.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+        let mut digester = Digester::new(algorithm);
+        digester.update(&bytes);
+        let actual = digester.finish();
+        match asked {
+            Some(expected) if expected != actual => Err(Error::ManifestDigest {
+                url: self.url,
+                expected,
+                actual,
+            }),
+            _ => Ok(RawManifest::with_digest(&self.media_type, actual, bytes)),
+        }
+    }
+}
+
+fn stated_digest(response: &Response) -> Option<Digest> {
+    response.header(&DOCKER_CONTENT_DIGEST)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Destination;
+    use crate::registry::testing::{Reply, Scripted};
+
+    const BODY: &[u8] = br#"{"schemaVersion":2,"config":{}}"#;
+
+    fn tag() -> Tag {
+        "v1".parse().unwrap()
+    }
+
+    async fn pulled(reply: Reply) -> Result<Option<RawManifest>, String> {
+        let server = Scripted::new(move |_| reply.clone()).await;
+        let repository = server.repository();
+        let pulled = repository.manifest(ManifestKey::Tag(&tag())).await;
+        pulled.map_err(|error| error.to_string())
+    }
+
+    fn ok() -> Reply {
+        Reply::new(200).header(
+            "Content-Type",
+            "application/vnd.oci.image.manifest.v1+json; x=y",
+        )
+    }
+
+    #[tokio::test]
+    async fn reads_and_checks() {
+        let digest = Digest::sha256(BODY).to_string();
+        let reply = ok().header("Docker-Content-Digest", &digest).body(BODY);
+        let manifest = pulled(reply).await.unwrap().unwrap();
+        assert_eq!(manifest.bytes(), BODY);
+        assert_eq!(*manifest.media_type(), MediaType::OCI_MANIFEST);
+
+        let other = Digest::sha256(b"other").to_string();
+        let reply = ok().header("Docker-Content-Digest", &other).body(BODY);
+        let error = pulled(reply).await.unwrap_err();
+        assert!(
+            error.contains("has the wrong digest: expected sha256:"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_none() {
+        let reply = Reply::error(404, "MANIFEST_UNKNOWN", "unknown");
+        assert_eq!(pulled(reply).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_endless_manifest_is_given_up() {
+        let error = pulled(ok().body(b" ".repeat(1 << 16)).endless())
+            .await
+            .unwrap_err();
+        assert!(error.contains("more than 4194304 bytes"), "{error}");
+        let announced = ok().header("Content-Length", "99999999999");
+        let error = pulled(announced).await.unwrap_err();
+        assert!(error.contains("more than 4194304 bytes"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_silent_registry_is_given_up() {
+        let error = pulled(ok().body(BODY).silent_after(3)).await.unwrap_err();
+        assert!(error.contains("gave up after 4 attempts"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_manifest_cut_in_the_middle_is_read_again() {
+        let cuts = std::sync::atomic::AtomicBool::new(true);
+        let server = Scripted::new(move |_| {
+            let cut = cuts.swap(false, std::sync::atomic::Ordering::Relaxed);
+            let reply = ok().body(BODY);
+            if cut { reply.cut_after(3) } else { reply }
+        })
+        .await;
+        let repository = server.repository();
+        let digest = Digest::sha256(BODY);
+        let manifest = repository.manifest(ManifestKey::Digest(&digest)).await;
+        assert_eq!(manifest.unwrap().unwrap().bytes(), BODY);
+        assert_eq!(server.requests().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_digest_that_head_does_not_tell_is_read() {
+        let server = Scripted::new(|request| match request.method.as_str() {
+            "GET" => ok().body(BODY),
+            _ => ok(),
+        })
+        .await;
+        let repository = server.repository();
+        let digest = repository.manifest_digest(ManifestKey::Tag(&tag())).await;
+        assert_eq!(digest.unwrap(), Some(Digest::sha256(BODY)));
+        assert_eq!(
+            server.lines(),
+            ["HEAD /v2/app/manifests/v1", "GET /v2/app/manifests/v1"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_push_is_checked_by_the_digest_in_the_answer() {
+        let manifest = RawManifest::new(&MediaType::OCI_MANIFEST, BODY.into());
+        let server = Scripted::new(|_| Reply::new(201)).await;
+        let repository = server.repository();
+        repository.push_manifest(&manifest, None).await.unwrap();
+        repository
+            .push_manifest(&manifest, Some(&tag()))
+            .await
+            .unwrap();
+        let by_digest = format!("PUT /v2/app/manifests/{}", manifest.digest());
+        assert_eq!(
+            server.lines(),
+            [by_digest.as_str(), "PUT /v2/app/manifests/v1"]
+        );
+
+        let other = Digest::sha256(b"other").to_string();
+        let server =
+            Scripted::new(move |_| Reply::new(201).header("Docker-Content-Digest", &other)).await;
+        let error = server.repository().push_manifest(&manifest, None).await;
+        assert!(error.unwrap_err().to_string().contains("wrong digest"));
+    }
+
+    #[tokio::test]
+    async fn a_refused_overwrite_of_a_tag_is_told_apart() {
+        let server =
+            Scripted::new(|_| Reply::error(400, "TAG_INVALID", "the tag 'v1' already exists"))
+                .await;
+        let manifest = RawManifest::new(&MediaType::OCI_MANIFEST, BODY.into());
+        let pushed = server
+            .repository()
+            .push_manifest(&manifest, Some(&tag()))
+            .await;
+        let error = pushed.unwrap_err();
+        assert!(error.downcast_ref::<Error>().unwrap().is_tag_immutable());
+        assert!(!error.is_retryable());
+    }
+}

@@ -1,0 +1,91 @@
+//! Manifests that are about another one
+//! ([spec.md, "Listing Referrers"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers)).
+
+use reqwest::header::ACCEPT;
+use reqwest::{Method, StatusCode};
+
+use super::auth::Access;
+use super::transport::{Call, Transport};
+use super::{Error, manifest, pages};
+use crate::content::ManifestKey;
+use crate::oci::{Descriptor, Digest, ImageIndex, Manifest, MediaType, Tag};
+
+/// The longest encoded part of a digest in a tag of the tag schema.
+const MAX_TAG_HEX: usize = 64;
+
+/// The referrers of `digest`: by the API, or by the tag schema where a registry has no API.
+/// Empty where there is neither.
+pub(super) async fn list(transport: &Transport, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
+    match by_api(transport, digest).await {
+        Err(error) if is_unsupported(&error) => by_tag(transport, digest).await,
+        listed => listed,
+    }
+}
+
+async fn by_api(transport: &Transport, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
+    let mut referrers = Vec::new();
+    let url = transport.url(&format!("referrers/{digest}"));
+    let call = |url| {
+        Call::new(Method::GET, url, Access::Pull).header(ACCEPT, MediaType::OCI_INDEX.as_str())
+    };
+    pages::each(transport, url, call, |body| {
+        let index: ImageIndex =
+            serde_json::from_slice(body).map_err(|_| "with a malformed list of referrers")?;
+        referrers.extend(index.manifests);
+        Ok(())
+    })
+    .await?;
+    Ok(referrers)
+}
+
+/// Registries without the API answer in many ways; none of these is one that a registry with it
+/// has for this request.
+fn is_unsupported(error: &Error) -> bool {
+    matches!(
+        error.status(),
+        Some(
+            StatusCode::BAD_REQUEST
+                | StatusCode::NOT_FOUND
+                | StatusCode::METHOD_NOT_ALLOWED
+                | StatusCode::NOT_ACCEPTABLE
+                | StatusCode::NOT_IMPLEMENTED
+        )
+    )
+}
+
+/// The index that clients keep under a tag made of the digest
+/// ([spec.md, "Referrers Tag Schema"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema)).
+async fn by_tag(transport: &Transport, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
+    let Some(tag) = schema_tag(digest) else {
+        return Ok(Vec::new());
+    };
+    let key = ManifestKey::Tag(&tag);
+    let pulled = match manifest::pull(transport, key, Access::Pull).await {
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        pulled => pulled?,
+    };
+    match pulled.parse() {
+        Ok(Manifest::Index(index)) => Ok(index.manifests),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn schema_tag(digest: &Digest) -> Option<Tag> {
+    let hex = digest.hex();
+    let hex = hex.get(..MAX_TAG_HEX).unwrap_or(hex);
+    format!("{}-{hex}", digest.algorithm().name()).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_cut_to_what_tags_may_be() {
+        let sha512 = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
+        assert_eq!(
+            schema_tag(&sha512).unwrap().as_str(),
+            format!("sha512-{}", "a".repeat(64))
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! A repository of a registry, as a source and a destination of content.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::auth::{Access, CredentialProvider};
+use super::blob::RemoteBlob;
+use super::client::Client;
+use super::transport::Transport;
+use super::{Error, blob, manifest, referrers, tags, upload};
+use crate::content::{self, Destination, ManifestKey, Opener, Pushed, Source};
+use crate::oci::{Descriptor, Digest, RawManifest, Reference, Repository, Tag};
+
+/// A repository of a registry. Cheap to clone.
+#[derive(Clone)]
+pub struct RemoteRepository {
+    transport: Arc<Transport>,
+    repository: Repository,
+    name: Arc<str>,
+}
+
+impl RemoteRepository {
+    pub(super) fn new(
+        client: &Client,
+        repository: Repository,
+        provider: Arc<dyn CredentialProvider>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            transport: Arc::new(Transport::new(client, &repository, provider)?),
+            name: repository.to_string().into(),
+            repository,
+        })
+    }
+
+    /// The repository's name with its registry.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The manifest that `reference`'s digest names, or else its tag, or else `latest`. Read
+    /// everything after by digest: a tag may move.
+    pub async fn resolve(&self, reference: &Reference) -> Result<RawManifest, Error> {
+        let latest = Tag::latest();
+        let key = match reference.digest() {
+            Some(digest) => ManifestKey::Digest(digest),
+            None => ManifestKey::Tag(reference.tag().unwrap_or(&latest)),
+        };
+        manifest::pull(&self.transport, key, Access::Pull).await
+    }
+
+    /// The repository's tags, in the registry's order. Fails rather than leave some out where a
+    /// registry has more than can be read.
+    pub async fn tags(&self) -> Result<Vec<Tag>, Error> {
+        tags::list(&self.transport).await
+    }
+
+    /// Removes a manifest with all its tags. Fails where it is not, or where the registry does
+    /// not remove manifests.
+    pub async fn delete_manifest(&self, digest: &Digest) -> Result<(), Error> {
+        manifest::delete(&self.transport, ManifestKey::Digest(digest)).await
+    }
+
+    /// Removes a tag and leaves its manifest. Not every registry does this.
+    pub async fn delete_tag(&self, tag: &Tag) -> Result<(), Error> {
+        manifest::delete(&self.transport, ManifestKey::Tag(tag)).await
+    }
+}
+
+impl std::fmt::Debug for RemoteRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RemoteRepository").field(&self.name).finish()
+    }
+}
+
+impl Source for RemoteRepository {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, content::Result<RawManifest>> {
+        let key = ManifestKey::Digest(&descriptor.digest);
+        async move { Ok(manifest::pull(&self.transport, key, Access::Pull).await?) }.boxed()
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener> {
+        let transport = Arc::clone(&self.transport);
+        Arc::new(RemoteBlob::new(transport, descriptor.clone()))
+    }
+
+    fn referrers<'a>(
+        &'a self,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, content::Result<Vec<Descriptor>>> {
+        async move { Ok(referrers::list(&self.transport, digest).await?) }.boxed()
+    }
+
+    fn tagged<'a>(&'a self, tag: &'a Tag) -> BoxFuture<'a, content::Result<Option<RawManifest>>> {
+        let pulled = manifest::pull(&self.transport, ManifestKey::Tag(tag), Access::Pull);
+        async move { Ok(if_found(pulled.await)?) }.boxed()
+    }
+
+    fn mountable_from(&self, destination: &dyn Destination) -> Option<String> {
+        let (registry, name) = destination.name().split_once('/')?;
+        let other_repository = name != self.repository.name();
+        (registry == self.repository.registry() && other_repository)
+            .then(|| self.repository.name().to_owned())
+    }
+}
+
+impl Destination for RemoteRepository {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn blob_size<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, content::Result<Option<u64>>> {
+        async move { Ok(if_found(blob::size(&self.transport, digest).await)?) }.boxed()
+    }
+
+    fn push_blob<'a>(
+        &'a self,
+        blob: &'a dyn Opener,
+        mount_from: &'a [String],
+    ) -> BoxFuture<'a, content::Result<Pushed>> {
+        upload::push(&self.transport, blob, mount_from).boxed()
+    }
+
+    fn manifest<'a>(
+        &'a self,
+        key: ManifestKey<'a>,
+    ) -> BoxFuture<'a, content::Result<Option<RawManifest>>> {
+        let pulled = manifest::pull(&self.transport, key, Access::Push);
+        async move { Ok(if_found(pulled.await)?) }.boxed()
+    }
+
+    fn manifest_digest<'a>(
+        &'a self,
+        key: ManifestKey<'a>,
+    ) -> BoxFuture<'a, content::Result<Option<Digest>>> {
+        let digest = manifest::digest(&self.transport, key, Access::Push);
+        async move { Ok(if_found(digest.await)?) }.boxed()
+    }
+
+    fn push_manifest<'a>(
+        &'a self,
+        manifest: &'a RawManifest,
+        tag: Option<&'a Tag>,
+    ) -> BoxFuture<'a, content::Result<()>> {
+        async move { Ok(manifest::push(&self.transport, manifest, tag).await?) }.boxed()
+    }
+}
+
+/// What was asked for, or `None` where it is not there.
+fn if_found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,210 @@
+//! Making a request again.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Error;
+
+/// How often, and for how long, a failed request is made again. Waits grow exponentially and are
+/// drawn at random between nothing and their bound; a `Retry-After` is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryPolicy {
+    /// The most times that one request is made.
+    pub attempts: u32,
+    /// The bound of the first wait; each next one's is twice as long.
+    pub first_wait: Duration,
+    /// The longest single wait. A registry that asks for a longer one is not asked again.
+    pub longest_wait: Duration,
+    /// No attempt starts later than this after the first.
+    pub budget: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            first_wait: Duration::from_millis(400),
+            longest_wait: Duration::from_secs(30),
+            budget: Duration::from_mins(2),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Makes a request until it succeeds, fails for good, or the budget is spent.
+    pub(super) async fn run<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut retries = self.start();
+        loop {
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) => retries.pause(error).await?,
+            }
+        }
+    }
+
+    pub(super) fn start(&self) -> Retries<'_> {
+        Retries {
+            policy: self,
+            started: Instant::now(),
+            failures: 0,
+            in_a_row: 0,
+        }
+    }
+}
+
+/// The attempts of one request so far.
+pub(super) struct Retries<'a> {
+    policy: &'a RetryPolicy,
+    started: Instant,
+    failures: u32,
+    in_a_row: u32,
+}
+
+impl Retries<'_> {
+    /// Waits until the request may be made again, or says that it may not.
+    pub(super) async fn pause(&mut self, error: Error) -> Result<(), Error> {
+        if !error.is_retryable() {
+            return Err(error);
+        }
+        self.pause_anyway(error).await
+    }
+
+    /// As [`Retries::pause`], for a request that is made again in another way.
+    pub(super) async fn pause_anyway(&mut self, error: Error) -> Result<(), Error> {
+        self.failures += 1;
+        self.in_a_row += 1;
+        let Some(wait) = self.wait(error.retry_after()) else {
+            return Err(self.exhausted(error));
+        };
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            attempt = self.failures,
+            wait_ms = wait.as_millis(),
+            "trying again"
+        );
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// The request got further than before: the budget starts anew.
+    pub(super) fn progressed(&mut self) {
+        self.in_a_row = 0;
+        self.started = Instant::now();
+    }
+
+    fn wait(&self, retry_after: Option<Duration>) -> Option<Duration> {
+        if self.in_a_row >= self.policy.attempts {
+            return None;
+        }
+        let doubled = 2_u32.saturating_pow(self.in_a_row - 1);
+        let bound = self.policy.first_wait.saturating_mul(doubled);
+        let bound = bound.min(self.policy.longest_wait);
+        let wait = match retry_after {
+            Some(asked) if asked > self.policy.longest_wait => return None,
+            Some(asked) => asked + self.policy.first_wait.mul_f64(fastrand::f64()),
+            None => bound.mul_f64(fastrand::f64()),
+        };
+        (self.started.elapsed() + wait <= self.policy.budget).then_some(wait)
+    }
+
+    fn exhausted(&self, error: Error) -> Error {
+        if self.failures == 1 {
+            return error;
+        }
+        Error::Exhausted {
+            attempts: self.failures,
+            elapsed: self.started.elapsed(),
+            source: Box::new(error),
+        }
+    }
+}
+
+/// Reads a `Retry-After` header: seconds or an HTTP date
+/// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)).
+pub(super) fn parse_retry_after(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(
+        date.duration_since(std::time::SystemTime::now())
+            .unwrap_or_default(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::RedactedUrl;
+    use proptest::prelude::*;
+    use reqwest::{Method, StatusCode};
+    use std::cell::Cell;
+
+    fn busy(retry_after: Option<Duration>) -> Error {
+        Error::Response {
+            method: Method::GET,
+            url: RedactedUrl::new(&"https://host/v2/".parse().unwrap()),
+            status: StatusCode::TOO_MANY_REQUESTS,
+            errors: Vec::new(),
+            retry_after,
+        }
+    }
+
+    async fn attempts_at(retry_after: Option<Duration>) -> (u32, Duration, Error) {
+        let made = Cell::new(0);
+        let started = Instant::now();
+        let result: Result<(), _> = RetryPolicy::default()
+            .run(|| async {
+                made.set(made.get() + 1);
+                Err(busy(retry_after))
+            })
+            .await;
+        (made.get(), started.elapsed(), result.unwrap_err())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_and_says_how_often_it_tried() {
+        let (made, waited, error) = attempts_at(None).await;
+        assert_eq!(made, RetryPolicy::default().attempts);
+        assert!(waited <= RetryPolicy::default().budget);
+        assert!(!error.is_retryable(), "{error}");
+        assert_eq!(error.status(), Some(StatusCode::TOO_MANY_REQUESTS));
+        assert!(error.to_string().contains("after 6 attempts"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_as_long_as_it_is_asked() {
+        let (made, waited, _) = attempts_at(Some(Duration::from_secs(20))).await;
+        assert_eq!(made, 6);
+        assert!(waited >= Duration::from_secs(100), "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn does_not_wait_for_hours() {
+        let (made, waited, _) = attempts_at(Some(Duration::from_hours(1))).await;
+        assert_eq!((made, waited), (1, Duration::ZERO));
+    }
+
+    #[test]
+    fn reads_retry_after() {
+        assert_eq!(parse_retry_after(" 7 "), Some(Duration::from_secs(7)));
+        let soon = std::time::SystemTime::now() + Duration::from_mins(1);
+        let wait = parse_retry_after(&httpdate::fmt_http_date(soon)).unwrap();
+        assert!((50..=60).contains(&wait.as_secs()), "{wait:?}");
+        let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(parse_retry_after(past), Some(Duration::ZERO));
+        assert_eq!(parse_retry_after("soon"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_retry_after_is_read_or_not(text in "\\PC{0,40}") {
+            let _ = parse_retry_after(&text);
+        }
+    }
+}

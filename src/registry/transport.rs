@@ -1,0 +1,238 @@
+//! Requests to one repository: authorized, redirected, retried.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::{Method, StatusCode, Url};
+
+use super::Error;
+use super::auth::{Access, Authenticator, CredentialProvider};
+use super::client::Client;
+use super::endpoint::Endpoint;
+use super::retry::RetryPolicy;
+use super::state::RegistryState;
+use super::wire::{Response, Wire};
+use crate::oci::Repository;
+use crate::redact::RedactedUrl;
+
+/// How often one request is sent elsewhere.
+const MAX_REDIRECTS: usize = 5;
+/// How often one request is authorized anew: once for the challenge, once for credentials that
+/// turn out to have expired.
+const MAX_RENEWALS: usize = 2;
+
+/// A request that can be made any number of times.
+#[derive(Clone, Debug)]
+pub(super) struct Call<'a> {
+    method: Method,
+    url: Url,
+    access: Access<'a>,
+    headers: HeaderMap,
+    body: Bytes,
+    patience: Option<Duration>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(method: Method, url: Url, access: Access<'a>) -> Self {
+        Self {
+            method,
+            url,
+            access,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            patience: None,
+        }
+    }
+
+    /// Adds a header. A value that is not text is left out: all values are our own.
+    pub(super) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    pub(super) fn body(mut self, body: Bytes) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// Waits for the answer so long instead of the usual time.
+    pub(super) fn patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    fn request(&self, url: &Url) -> reqwest::Request {
+        let mut request = reqwest::Request::new(self.method.clone(), url.clone());
+        *request.headers_mut() = self.headers.clone();
+        let reads = matches!(self.method, Method::GET | Method::HEAD | Method::DELETE);
+        if !reads {
+            *request.body_mut() = Some(self.body.clone().into());
+        }
+        request
+    }
+}
+
+/// The way to one repository.
+pub(super) struct Transport {
+    client: Client,
+    endpoint: Endpoint,
+    authenticator: Authenticator,
+    state: Arc<RegistryState>,
+    name: String,
+}
+
+impl Transport {
+    pub(super) fn new(
+        client: &Client,
+        repository: &Repository,
+        provider: Arc<dyn CredentialProvider>,
+    ) -> Result<Self, Error> {
+        let endpoint = Endpoint::of(repository, client.config())?;
+        let names = (repository.registry(), repository.name());
+        Ok(Self {
+            authenticator: Authenticator::new(client.clone(), endpoint.clone(), names, provider),
+            state: client.state(repository.registry()),
+            client: client.clone(),
+            endpoint,
+            name: repository.name().to_owned(),
+        })
+    }
+
+    /// What is known about the registry.
+    pub(super) fn state(&self) -> &RegistryState {
+        &self.state
+    }
+
+    pub(super) fn retry(&self) -> &RetryPolicy {
+        &self.client.config().retry
+    }
+
+    pub(super) fn wire(&self) -> &Wire {
+        self.client.wire()
+    }
+
+    /// The address of `path` within the repository.
+    pub(super) fn url(&self, path: &str) -> Url {
+        self.endpoint.url(&format!("{}/{path}", self.name))
+    }
+
+    /// Refuses addresses that this registry must not send requests to.
+    pub(super) fn permit(&self, url: &Url) -> Result<(), Error> {
+        self.endpoint.permit(url)
+    }
+
+    /// Makes a request until it succeeds or fails for good.
+    pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response, Error> {
+        self.retry().run(|| self.once(call)).await
+    }
+
+    /// As [`Transport::send`], with the whole body, of at most `limit` bytes, and the answer's
+    /// headers as `read` sees them.
+    pub(super) async fn fetch<T>(
+        &self,
+        call: &Call<'_>,
+        limit: u64,
+        read: impl Fn(&Response) -> T,
+    ) -> Result<(T, Bytes), Error> {
+        self.retry()
+            .run(|| async {
+                let response = self.once(call).await?;
+                let head = read(&response);
+                Ok((head, response.bytes(limit).await?))
+            })
+            .await
+    }
+
+    /// Makes a request once, or as often as authorization needs; the answer is a success.
+    pub(super) async fn once(&self, call: &Call<'_>) -> Result<Response, Error> {
+        let mut authorization = self.authenticator.authorize(call.access).await?;
+        let mut renewals = 0;
+        loop {
+            let response = self.follow(call, authorization.as_ref()).await?;
+            if renewals == MAX_RENEWALS {
+                return response.success().await;
+            }
+            let renewed = self
+                .renew(&response, authorization.as_ref(), call.access)
+                .await?;
+            let Some(renewed) = renewed else {
+                return response.success().await;
+            };
+            authorization = Some(renewed);
+            renewals += 1;
+        }
+    }
+
+    /// The `Authorization` for a request to `url` that is made outside of [`Transport::once`].
+    pub(super) async fn authorization_for(
+        &self,
+        url: &Url,
+        access: Access<'_>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        if !self.endpoint.is_origin_of(url) {
+            return Ok(None);
+        }
+        self.authenticator.authorize(access).await
+    }
+
+    /// What to authorize the request with when it is made again, if `response` asks for that.
+    pub(super) async fn renew(
+        &self,
+        response: &Response,
+        used: Option<&HeaderValue>,
+        access: Access<'_>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        let ours = self.endpoint.is_origin_of(response.url());
+        if response.status() != StatusCode::UNAUTHORIZED || !ours {
+            return Ok(None);
+        }
+        let challenges = response.headers(&WWW_AUTHENTICATE);
+        self.authenticator.renew(challenges, used, access).await
+    }
+
+    /// Follows redirects of requests that read. Authorization goes to the registry alone, and
+    /// not even there once a redirect has led away.
+    async fn follow(
+        &self,
+        call: &Call<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Error> {
+        let patience = call.patience.unwrap_or(self.wire().patience().answer);
+        let mut url = call.url.clone();
+        let mut at_home = true;
+        for _ in 0..=MAX_REDIRECTS {
+            self.permit(&url)?;
+            at_home &= self.endpoint.is_origin_of(&url);
+            let mut request = call.request(&url);
+            if let Some(authorization) = authorization.filter(|_| at_home) {
+                let headers = request.headers_mut();
+                headers.insert(AUTHORIZATION, authorization.clone());
+            }
+            let response = self.wire().answer_within(request, patience).await?;
+            if !redirects(&call.method, response.status()) {
+                return Ok(response);
+            }
+            url = response.location()?;
+        }
+        Err(Error::Redirects {
+            url: RedactedUrl::new(&call.url),
+            limit: MAX_REDIRECTS,
+        })
+    }
+}
+
+fn redirects(method: &Method, status: StatusCode) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+        && matches!(
+            status,
+            StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT
+        )
+}

@@ -1,0 +1,245 @@
+//! One upload session: where it is, and what it has.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE,
+};
+use reqwest::{Method, Url};
+
+use crate::content::{self, ByteStream};
+use crate::oci::Digest;
+use crate::redact::RedactedUrl;
+use crate::registry::Error;
+use crate::registry::auth::Access;
+use crate::registry::feed::Feed;
+use crate::registry::transport::{Call, Transport};
+use crate::registry::wire::Response;
+
+/// The size below which a registry takes no chunk but the last.
+const MINIMUM_CHUNK: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+/// The largest such size that is believed: chunks are held in memory.
+const MAX_MINIMUM_CHUNK: u64 = 16 << 20;
+const OCTETS: &str = "application/octet-stream";
+
+/// Why an upload did not come to its end.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The blob's bytes could not be read.
+    Source(content::Error),
+    /// The registry did not take them.
+    Registry(Error),
+    /// The credentials had expired, and there are new ones.
+    Renewed(Error),
+    /// All bytes were read, and their digest is still not known.
+    Undigested,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Registry(error)
+    }
+}
+
+impl From<content::Error> for Failure {
+    fn from(error: content::Error) -> Self {
+        Self::Source(error)
+    }
+}
+
+/// An upload session of a registry. Its location changes with each answer.
+#[derive(Debug)]
+pub(super) struct Session {
+    location: Url,
+    /// Bytes that the registry has. Counted here: some registries' `Range` lags behind.
+    pub(super) offset: u64,
+    /// The size that all chunks but the last must have.
+    pub(super) minimum_chunk: u64,
+    /// Whether it was taken up again after a failure.
+    pub(super) resumed: bool,
+    /// Whether the registry was asked to commit it.
+    pub(super) committing: bool,
+}
+
+impl Session {
+    /// Opens a session.
+    pub(super) async fn start(transport: &Transport) -> Result<Self, Error> {
+        let url = transport.url("blobs/uploads/");
+        let call = Call::new(Method::POST, url, Access::Push);
+        Self::of(transport, &transport.send(&call).await?)
+    }
+
+    /// The session that an answer opened.
+    pub(super) fn of(transport: &Transport, response: &Response) -> Result<Self, Error> {
+        let location = response.location()?;
+        transport.permit(&location)?;
+        let minimum = response.header(&MINIMUM_CHUNK);
+        let minimum: u64 = minimum.and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok(Self {
+            location,
+            offset: 0,
+            minimum_chunk: minimum.min(MAX_MINIMUM_CHUNK),
+            resumed: false,
+            committing: false,
+        })
+    }
+
+    /// Sends all of `stream` in one request; `size` is the whole blob's, if it is known.
+    pub(super) async fn send(
+        &mut self,
+        transport: &Transport,
+        stream: ByteStream,
+        size: Option<u64>,
+    ) -> Result<(), Failure> {
+        let url = self.location.clone();
+        let authorization = transport.authorization_for(&url, Access::Push).await?;
+        let (feed, body) = Feed::new(stream);
+        let mut request = reqwest::Request::new(Method::PATCH, url);
+        *request.body_mut() = Some(body);
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(OCTETS));
+        if let Some(size) = size {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(size - self.offset));
+            if self.offset > 0 {
+                headers.insert(
+                    CONTENT_RANGE,
+                    content_range(self.offset, size - self.offset),
+                );
+            }
+        }
+        if let Some(authorization) = &authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        let stall = transport.wire().patience().stall;
+        let answer = tokio::select! {
+            answer = transport.wire().send(request) => answer,
+            () = feed.stalled(stall) => Err(Error::Timeout {
+                method: Method::PATCH,
+                url: RedactedUrl::new(&self.location),
+                after: stall,
+            }),
+        };
+        if let Some(error) = feed.take_failure() {
+            return Err(Failure::Source(error));
+        }
+        let response = answer?;
+        let renewed = transport
+            .renew(&response, authorization.as_ref(), Access::Push)
+            .await?;
+        if renewed.is_some() {
+            return Err(Failure::Renewed(response.into_error().await));
+        }
+        let response = response.success().await?;
+        self.took(transport, &response, feed.sent())?;
+        Ok(())
+    }
+
+    /// Sends `stream` in requests of `chunk` bytes each.
+    pub(super) async fn send_in_chunks(
+        &mut self,
+        transport: &Transport,
+        mut stream: ByteStream,
+        chunk: u64,
+    ) -> Result<(), Failure> {
+        let chunk = usize::try_from(chunk).unwrap_or(usize::MAX);
+        let mut held = BytesMut::new();
+        while let Some(piece) = stream.try_next().await? {
+            held.extend_from_slice(&piece);
+            while held.len() > chunk {
+                let full = held.split_to(chunk).freeze();
+                self.send_chunk(transport, full).await?;
+            }
+        }
+        if !held.is_empty() {
+            self.send_chunk(transport, held.freeze()).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_chunk(&mut self, transport: &Transport, chunk: Bytes) -> Result<(), Error> {
+        let length = chunk.len() as u64;
+        let range = content_range(self.offset, length);
+        let call = Call::new(Method::PATCH, self.location.clone(), Access::Push)
+            .header(CONTENT_TYPE, OCTETS)
+            .header(CONTENT_RANGE, range.to_str().unwrap_or_default())
+            .body(chunk)
+            .patience(transport.wire().patience().commit);
+        let response = transport.once(&call).await?;
+        self.took(transport, &response, length)
+    }
+
+    fn took(&mut self, transport: &Transport, response: &Response, sent: u64) -> Result<(), Error> {
+        self.offset += sent;
+        self.moved(transport, response)
+    }
+
+    /// Goes on where an answer points, if it points anywhere.
+    fn moved(&mut self, transport: &Transport, response: &Response) -> Result<(), Error> {
+        if let Ok(location) = response.location() {
+            transport.permit(&location)?;
+            self.location = location;
+        }
+        Ok(())
+    }
+
+    /// Ends the session: `last` and what was sent before it become the blob.
+    pub(super) async fn commit(
+        &mut self,
+        transport: &Transport,
+        digest: &Digest,
+        last: Bytes,
+    ) -> Result<(), Failure> {
+        self.committing = true;
+        let mut url = self.location.clone();
+        url.query_pairs_mut()
+            .append_pair("digest", &digest.to_string());
+        let call = Call::new(Method::PUT, url, Access::Push)
+            .header(CONTENT_TYPE, OCTETS)
+            .body(last)
+            .patience(transport.wire().patience().commit);
+        transport.once(&call).await?;
+        Ok(())
+    }
+
+    /// How far the registry says the session is.
+    pub(super) async fn ask_offset(&mut self, transport: &Transport) -> Result<u64, Error> {
+        let call = Call::new(Method::GET, self.location.clone(), Access::Push);
+        let response = transport.once(&call).await?;
+        let offset = response
+            .header(&RANGE)
+            .and_then(parse_range_end)
+            .ok_or_else(|| response.problem("without a Range"))?;
+        self.moved(transport, &response)?;
+        Ok(offset)
+    }
+
+    /// An error about this session.
+    pub(super) fn problem(&self, problem: &'static str) -> Error {
+        Error::Protocol {
+            method: Method::PATCH,
+            url: RedactedUrl::new(&self.location),
+            problem,
+        }
+    }
+}
+
+/// `<first>-<last>`, without the unit that HTTP's own header has.
+fn content_range(offset: u64, length: u64) -> HeaderValue {
+    let last = (offset + length).saturating_sub(1);
+    // Digits and a dash are always a header value.
+    HeaderValue::from_str(&format!("{offset}-{last}"))
+        .unwrap_or_else(|_| HeaderValue::from_static("0-0"))
+}
+
+/// The number of bytes in `0-<last>`. `0-0` is what registries say of an empty session, and also
+/// of one with a single byte, which is then sent again and refused.
+fn parse_range_end(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let text = text.strip_prefix("bytes=").unwrap_or(text);
+    let last: u64 = text.strip_prefix("0-")?.parse().ok()?;
+    if last == 0 {
+        Some(0)
+    } else {
+        last.checked_add(1)
+    }
+}
