@@ -11,6 +11,7 @@
 //! source to destination in bounded windows.
 
 pub mod archive;
+pub mod aws;
 pub mod content;
 pub mod copy;
 pub mod deploy;

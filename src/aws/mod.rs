@@ -1,0 +1,34 @@
+//! Amazon's services: where archives come from (S3), what a registry is told about who asks
+//! (ECR, Secrets Manager), and under which identity.
+//!
+//! This is the only module that uses the AWS SDK. Nothing here is found by guessing: which hosts
+//! are ECR's, which partition a region is in and which permission a call needs stand in tables.
+
+mod arn;
+mod clients;
+mod ecr;
+mod endpoints;
+mod error;
+mod failure;
+mod http;
+mod operation;
+mod partition;
+mod role;
+mod s3;
+mod secrets;
+#[cfg(test)]
+mod stand_in;
+#[cfg(test)]
+mod tests;
+
+pub use arn::{Arn, InvalidArn};
+pub use clients::Clients;
+pub use ecr::{EcrCredentials, EcrRepository};
+pub use endpoints::{EcrHost, PUBLIC_REGION, PrivateHost};
+pub use error::{Error, Missing};
+pub use failure::{Answer, Cause};
+pub use operation::{Call, Operation, Permission, Service};
+pub use partition::Partition;
+pub use role::Role;
+pub use s3::{Location, Object};
+pub use secrets::SecretCredentials;
