@@ -15,6 +15,7 @@ pub mod aws;
 pub mod content;
 pub mod copy;
 pub mod deploy;
+pub mod local;
 pub mod oci;
 pub mod redact;
 pub mod registry;

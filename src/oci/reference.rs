@@ -37,6 +37,12 @@ impl Repository {
         host.trim_start_matches('[').trim_end_matches(']')
     }
 
+    /// Whether `text` can be a repository's name within a registry
+    /// ([spec.md, "Pulling manifests"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests)).
+    pub fn is_name(text: &str) -> bool {
+        text.len() <= MAX_REPOSITORY && text.split('/').all(is_name_component)
+    }
+
     /// The repository's name within the registry, as it stands in `/v2/<name>/`.
     pub fn name(&self) -> &str {
         &self.name
@@ -242,7 +248,7 @@ fn repository(host: Option<&str>, name: &str) -> Result<Repository, InvalidRefer
     } else {
         name.to_owned()
     };
-    if name.len() > MAX_REPOSITORY || !name.split('/').all(is_name_component) {
+    if !Repository::is_name(&name) {
         return Err(InvalidReference::Repository(name));
     }
     Ok(Repository { registry, name })

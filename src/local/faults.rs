@@ -1,0 +1,186 @@
+//! Faults on demand.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+
+/// The faults that a stand-in is to show. A handle: clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Arc<Mutex<Vec<Fault>>>);
+
+impl Faults {
+    /// Adds a fault. A request meets the first fault that applies to it, and only that.
+    pub fn add(&self, fault: Fault) {
+        self.lock().push(fault);
+    }
+
+    /// Forgets all faults.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// How many more requests are to meet a fault.
+    pub fn pending(&self) -> usize {
+        self.lock().iter().map(|fault| fault.times as usize).sum()
+    }
+
+    /// What happens to a request.
+    pub(super) fn meet(&self, method: &Method, path: &str) -> Option<Effect> {
+        let mut faults = self.lock();
+        let mut met = None;
+        for fault in faults
+            .iter_mut()
+            .filter(|fault| fault.applies(method, path))
+        {
+            if fault.skip > 0 {
+                fault.skip -= 1;
+            } else {
+                fault.times -= 1;
+                met = Some(fault.effect.clone());
+                break;
+            }
+        }
+        faults.retain(|fault| fault.times > 0);
+        met
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Fault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One thing that goes wrong, once unless [`Fault::times`] says otherwise, with the next request
+/// unless [`Fault::on`] and [`Fault::skip`] say which.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    method: Option<String>,
+    path: String,
+    skip: u32,
+    times: u32,
+    effect: Effect,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Effect {
+    Answer {
+        status: StatusCode,
+        retry_after: Option<u64>,
+    },
+    CutAnswer(u64),
+    Truncate(u64),
+    Corrupt(u64),
+    CutRequest(u64),
+    Delay(Duration),
+    Hang,
+}
+
+impl Fault {
+    /// Answers with an error status, in the stand-in's own form, without doing anything.
+    /// A number that is no HTTP status gives 500.
+    pub fn answer(status: u16) -> Self {
+        Self::new(Effect::Answer {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            retry_after: None,
+        })
+    }
+
+    /// Drops the connection after `bytes` of the answer's body.
+    pub fn cut_answer(bytes: u64) -> Self {
+        Self::new(Effect::CutAnswer(bytes))
+    }
+
+    /// Ends the answer's body after `bytes` as if that were all.
+    pub fn truncate(bytes: u64) -> Self {
+        Self::new(Effect::Truncate(bytes))
+    }
+
+    /// Changes the byte at `offset` of the answer's body.
+    pub fn corrupt(offset: u64) -> Self {
+        Self::new(Effect::Corrupt(offset))
+    }
+
+    /// Takes `bytes` of the request's body, then drops the connection.
+    pub fn cut_request(bytes: u64) -> Self {
+        Self::new(Effect::CutRequest(bytes))
+    }
+
+    /// Waits before answering.
+    pub fn delay(time: Duration) -> Self {
+        Self::new(Effect::Delay(time))
+    }
+
+    /// Never answers.
+    pub fn hang() -> Self {
+        Self::new(Effect::Hang)
+    }
+
+    fn new(effect: Effect) -> Self {
+        Self {
+            method: None,
+            path: String::new(),
+            skip: 0,
+            times: 1,
+            effect,
+        }
+    }
+
+    /// Only for requests of this method whose path contains `path`.
+    #[must_use]
+    pub fn on(mut self, method: &str, path: &str) -> Self {
+        self.method = Some(method.to_owned());
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// Lets so many of these requests through first.
+    #[must_use]
+    pub fn skip(mut self, requests: u32) -> Self {
+        self.skip = requests;
+        self
+    }
+
+    /// For so many requests.
+    #[must_use]
+    pub fn times(mut self, requests: u32) -> Self {
+        self.times = requests;
+        self
+    }
+
+    /// Adds `Retry-After` in seconds to [`Fault::answer`].
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        if let Effect::Answer { retry_after, .. } = &mut self.effect {
+            *retry_after = Some(seconds);
+        }
+        self
+    }
+
+    fn applies(&self, method: &Method, path: &str) -> bool {
+        let method_matches = self
+            .method
+            .as_deref()
+            .is_none_or(|own| own == method.as_str());
+        self.times > 0 && method_matches && path.contains(&self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meets_the_requests_it_is_for() {
+        let faults = Faults::default();
+        faults.add(Fault::answer(500).on("GET", "/blobs/").skip(1).times(2));
+        let met = |method, path| faults.meet(&method, path).is_some();
+        assert!(!met(Method::PUT, "/v2/a/blobs/x"));
+        assert!(!met(Method::GET, "/v2/a/manifests/x"));
+        assert!(!met(Method::GET, "/v2/a/blobs/x"));
+        assert!(met(Method::GET, "/v2/a/blobs/x"));
+        assert_eq!(faults.pending(), 1);
+        assert!(met(Method::GET, "/v2/b/blobs/y"));
+        assert!(!met(Method::GET, "/v2/b/blobs/y"));
+        assert_eq!(faults.pending(), 0);
+    }
+}

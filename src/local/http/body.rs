@@ -1,0 +1,143 @@
+//! Bodies on their way in and out, counted.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, future, stream};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+
+/// The body of an answer. An error in it drops the connection.
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// The rest of a request's body did not come: the client went away, or a fault cut it off.
+#[derive(Debug, thiserror::Error)]
+#[error("the request's body was cut off")]
+pub(crate) struct BodyLost;
+
+/// The body of a request.
+pub(crate) struct RequestBody {
+    incoming: Incoming,
+    counter: Arc<AtomicU64>,
+    /// Bytes after which the connection is to break.
+    cut: Option<u64>,
+}
+
+impl RequestBody {
+    /// Wraps what hyper received; `counter` counts the bytes read.
+    pub(super) fn new(incoming: Incoming, counter: Arc<AtomicU64>) -> Self {
+        Self {
+            incoming,
+            counter,
+            cut: None,
+        }
+    }
+
+    /// Breaks the body off after so many bytes.
+    pub(super) fn cut_after(&mut self, bytes: u64) {
+        self.cut = Some(bytes);
+    }
+
+    /// The next bytes, or `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, BodyLost> {
+        loop {
+            let frame = match self.incoming.frame().await {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(BodyLost),
+                Some(Ok(frame)) => frame,
+            };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let before = self.counter.fetch_add(data.len() as u64, Ordering::Relaxed);
+            match self.cut {
+                Some(cut) if before + data.len() as u64 > cut => {
+                    self.cut = Some(0);
+                    let kept = usize::try_from(cut - before.min(cut)).unwrap_or(usize::MAX);
+                    if kept == 0 {
+                        return Err(BodyLost);
+                    }
+                    return Ok(Some(data.slice(..kept)));
+                }
+                _ => return Ok(Some(data)),
+            }
+        }
+    }
+
+    /// All of the body, or `None` where it is longer than `limit`.
+    pub(crate) async fn collect(&mut self, limit: usize) -> Result<Option<Bytes>, BodyLost> {
+        let mut whole = BytesMut::new();
+        while let Some(piece) = self.next().await? {
+            if whole.len() + piece.len() > limit {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(Some(whole.freeze()))
+    }
+
+    /// Reads what the service left unread, so that the client, still sending, gets to its
+    /// answer. Gives up after `limit` bytes.
+    pub(super) async fn drain(&mut self, limit: u64) {
+        let mut seen = 0;
+        while let Ok(Some(piece)) = self.next().await {
+            seen += piece.len() as u64;
+            if seen > limit {
+                return;
+            }
+        }
+    }
+}
+
+/// Counts what is sent of a body.
+pub(super) fn counted(body: Body, counter: Arc<AtomicU64>) -> Body {
+    let body = body.map_frame(move |frame| {
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        counter.fetch_add(bytes, Ordering::Relaxed);
+        frame
+    });
+    body.boxed_unsync()
+}
+
+/// Ends a body after `bytes`: cleanly, or by dropping the connection.
+pub(super) fn ended_after(body: Body, bytes: u64, cleanly: bool) -> Body {
+    let start = (body.into_data_stream(), bytes);
+    let pieces = stream::unfold(Some(start), move |state| async move {
+        let (mut body, left) = state?;
+        if left == 0 {
+            return (!cleanly).then(|| (Err(io::ErrorKind::ConnectionAborted.into()), None));
+        }
+        match body.next().await? {
+            Ok(piece) => {
+                let kept = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let next = (body, left - kept as u64);
+                Some((Ok(Frame::data(piece.slice(..kept))), Some(next)))
+            }
+            Err(error) => Some((Err(error), None)),
+        }
+    });
+    BodyExt::boxed_unsync(StreamBody::new(pieces.boxed()))
+}
+
+/// Flips the bits of the byte at `offset`.
+pub(super) fn corrupted(body: Body, offset: u64) -> Body {
+    let pieces = body.into_data_stream().scan(0_u64, move |seen, piece| {
+        let start = *seen;
+        let piece = piece.map(|piece| {
+            *seen += piece.len() as u64;
+            let inside = offset
+                .checked_sub(start)
+                .and_then(|at| usize::try_from(at).ok());
+            let mut bytes = BytesMut::from(piece);
+            if let Some(byte) = inside.and_then(|at| bytes.get_mut(at)) {
+                *byte = !*byte;
+            }
+            Frame::data(bytes.freeze())
+        });
+        future::ready(Some(piece))
+    });
+    BodyExt::boxed_unsync(StreamBody::new(pieces.boxed()))
+}

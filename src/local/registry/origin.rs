@@ -1,0 +1,90 @@
+//! The other origin that blobs are redirected to, as ECR redirects to S3.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::header::AUTHORIZATION;
+use hyper::{Method, StatusCode};
+
+use super::service::RegistryService;
+use super::store::random_name;
+use crate::local::http::{Dropped, FileAnswer, Request, Response, Service, typed};
+use crate::oci::Digest;
+
+/// The URLs that were signed.
+pub(super) struct Signatures {
+    base_url: String,
+    live: Mutex<HashSet<String>>,
+}
+
+impl Signatures {
+    pub(super) fn new(base_url: String) -> Self {
+        Self {
+            base_url,
+            live: Mutex::default(),
+        }
+    }
+
+    /// A URL that gives the content of `digest` to whoever has it.
+    pub(super) fn sign(&self, digest: &Digest) -> String {
+        let signature = random_name();
+        let url = format!(
+            "{}/storage/{digest}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600\
+             &X-Amz-Signature={signature}",
+            self.base_url
+        );
+        self.lock().insert(format!("{digest} {signature}"));
+        url
+    }
+
+    fn has_signed(&self, digest: &Digest, signature: &str) -> bool {
+        self.lock().contains(&format!("{digest} {signature}"))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves what was signed.
+pub(super) struct Origin(pub(super) Arc<RegistryService>);
+
+impl Service for Origin {
+    async fn answer(&self, request: &mut Request) -> Result<Response, Dropped> {
+        let digest = request.path.strip_prefix("/storage/");
+        let Some(digest) = digest.and_then(|digest| digest.parse::<Digest>().ok()) else {
+            return Ok(xml(StatusCode::NOT_FOUND, "NoSuchKey"));
+        };
+        if request.headers.contains_key(AUTHORIZATION) {
+            // S3's own: "Only one auth mechanism allowed".
+            return Ok(xml(StatusCode::BAD_REQUEST, "InvalidArgument"));
+        }
+        let signature = request.query.get("X-Amz-Signature").unwrap_or_default();
+        let signed = self.0.signatures.as_ref();
+        let signed = signed.is_some_and(|known| known.has_signed(&digest, signature));
+        if !signed || request.method != Method::GET {
+            return Ok(xml(StatusCode::FORBIDDEN, "SignatureDoesNotMatch"));
+        }
+        let answer = async {
+            let file = FileAnswer::open(&self.0.store.content(&digest)).await?;
+            file.respond(request).await
+        };
+        Ok(answer
+            .await
+            .unwrap_or_else(|_| xml(StatusCode::NOT_FOUND, "NoSuchKey")))
+    }
+
+    fn failure(&self, status: StatusCode) -> Response {
+        xml(status, "InternalError")
+    }
+
+    fn repository(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn xml(status: StatusCode, code: &str) -> Response {
+    let body =
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code></Error>");
+    typed(status, "application/xml", body)
+}
