@@ -61,12 +61,32 @@ pub struct Fault {
     effect: Effect,
 }
 
+/// An error answer; without a code and a message, what the stand-in has for the status.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    said: Option<(String, String)>,
+    retry_after: Option<u64>,
+}
+
+impl Failure {
+    /// `Retry-After` in seconds.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
+    /// The code and message of the answer, given those that fit its status.
+    pub(super) fn words<'a>(&'a self, code: &'a str, message: &'a str) -> (&'a str, &'a str) {
+        match &self.said {
+            Some((code, message)) => (code, message),
+            None => (code, message),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) enum Effect {
-    Answer {
-        status: StatusCode,
-        retry_after: Option<u64>,
-    },
+    Answer(Failure),
     CutAnswer(u64),
     Truncate(u64),
     Corrupt(u64),
@@ -79,10 +99,11 @@ impl Fault {
     /// Answers with an error status, in the stand-in's own form, without doing anything.
     /// A number that is no HTTP status gives 500.
     pub fn answer(status: u16) -> Self {
-        Self::new(Effect::Answer {
+        Self::new(Effect::Answer(Failure {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            said: None,
             retry_after: None,
-        })
+        }))
     }
 
     /// Drops the connection after `bytes` of the answer's body.
@@ -150,8 +171,17 @@ impl Fault {
     /// Adds `Retry-After` in seconds to [`Fault::answer`].
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        if let Effect::Answer { retry_after, .. } = &mut self.effect {
-            *retry_after = Some(seconds);
+        if let Effect::Answer(failure) = &mut self.effect {
+            failure.retry_after = Some(seconds);
+        }
+        self
+    }
+
+    /// Gives [`Fault::answer`] a code and a message of its own.
+    #[must_use]
+    pub fn saying(mut self, code: &str, message: &str) -> Self {
+        if let Effect::Answer(failure) = &mut self.effect {
+            failure.said = Some((code.to_owned(), message.to_owned()));
         }
         self
     }

@@ -36,6 +36,11 @@ impl FileAnswer {
         Ok(Self { file, size })
     }
 
+    /// The file's metadata.
+    pub(crate) async fn metadata(&self) -> io::Result<std::fs::Metadata> {
+        self.file.metadata().await
+    }
+
     /// The answer: 200 with all of the file, 206 with the part that the request asks for, or
     /// 416 where that lies outside.
     pub(crate) async fn respond(mut self, request: &Request) -> io::Result<Response> {

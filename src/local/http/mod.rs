@@ -14,6 +14,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{HeaderMap, Method, StatusCode};
 
+use super::faults::Failure;
+
 pub(super) use body::{Body, BodyLost, RequestBody};
 pub(super) use file::FileAnswer;
 pub(super) use query::{Query, decode};
@@ -57,8 +59,8 @@ pub(super) trait Service: Send + Sync + 'static {
         request: &mut Request,
     ) -> impl Future<Output = Result<Response, Dropped>> + Send;
 
-    /// An error answer in this service's own form, for a [`super::Fault`].
-    fn failure(&self, status: StatusCode) -> Response;
+    /// An error answer in this service's own form.
+    fn failure(&self, failure: &Failure) -> Response;
 
     /// The repository or bucket that a path names, for the request log.
     fn repository(&self, path: &str) -> Option<String>;

@@ -25,6 +25,11 @@ impl Query {
         pair.map(|(_, value)| value.as_str())
     }
 
+    /// Whether a parameter is there, with or without a value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// Every value of a parameter.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let matching = self.0.iter().filter(move |(key, _)| key == name);
@@ -53,5 +58,6 @@ mod tests {
         assert_eq!(query.get("b"), Some(""));
         assert_eq!(query.get("c"), Some("x%20y z"));
         assert_eq!(query.get("d"), Some("%ff"));
+        assert!(!query.has("e"));
     }
 }

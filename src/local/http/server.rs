@@ -171,12 +171,9 @@ impl<S: Service> Front<S> {
         effect: Option<Effect>,
     ) -> Result<Response, Dropped> {
         match effect {
-            Some(Effect::Answer {
-                status,
-                retry_after,
-            }) => {
-                let mut response = self.service.failure(status);
-                if let Some(seconds) = retry_after {
+            Some(Effect::Answer(failure)) => {
+                let mut response = self.service.failure(&failure);
+                if let Some(seconds) = failure.retry_after() {
                     set(&mut response, RETRY_AFTER, seconds.to_string());
                 }
                 return Ok(response);

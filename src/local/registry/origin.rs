@@ -8,7 +8,9 @@ use hyper::{Method, StatusCode};
 
 use super::service::RegistryService;
 use super::store::random_name;
-use crate::local::http::{Dropped, FileAnswer, Request, Response, Service, typed};
+use crate::local::faults::Failure;
+use crate::local::http::{Dropped, FileAnswer, Request, Response, Service};
+use crate::local::xml;
 use crate::oci::Digest;
 
 /// The URLs that were signed.
@@ -53,29 +55,34 @@ impl Service for Origin {
     async fn answer(&self, request: &mut Request) -> Result<Response, Dropped> {
         let digest = request.path.strip_prefix("/storage/");
         let Some(digest) = digest.and_then(|digest| digest.parse::<Digest>().ok()) else {
-            return Ok(xml(StatusCode::NOT_FOUND, "NoSuchKey"));
+            return Ok(no_such_key());
         };
         if request.headers.contains_key(AUTHORIZATION) {
-            // S3's own: "Only one auth mechanism allowed".
-            return Ok(xml(StatusCode::BAD_REQUEST, "InvalidArgument"));
+            let message = "Only one auth mechanism allowed";
+            return Ok(xml::error(
+                StatusCode::BAD_REQUEST,
+                "InvalidArgument",
+                message,
+            ));
         }
         let signature = request.query.get("X-Amz-Signature").unwrap_or_default();
         let signed = self.0.signatures.as_ref();
         let signed = signed.is_some_and(|known| known.has_signed(&digest, signature));
         if !signed || request.method != Method::GET {
-            return Ok(xml(StatusCode::FORBIDDEN, "SignatureDoesNotMatch"));
+            let message = "The request signature we calculated does not match";
+            let code = "SignatureDoesNotMatch";
+            return Ok(xml::error(StatusCode::FORBIDDEN, code, message));
         }
         let answer = async {
             let file = FileAnswer::open(&self.0.store.content(&digest)).await?;
             file.respond(request).await
         };
-        Ok(answer
-            .await
-            .unwrap_or_else(|_| xml(StatusCode::NOT_FOUND, "NoSuchKey")))
+        Ok(answer.await.unwrap_or_else(|_| no_such_key()))
     }
 
-    fn failure(&self, status: StatusCode) -> Response {
-        xml(status, "InternalError")
+    fn failure(&self, failure: &Failure) -> Response {
+        let (code, message) = failure.words("InternalError", "a fault that was asked for");
+        xml::error(failure.status, code, message)
     }
 
     fn repository(&self, _: &str) -> Option<String> {
@@ -83,8 +90,7 @@ impl Service for Origin {
     }
 }
 
-fn xml(status: StatusCode, code: &str) -> Response {
-    let body =
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code></Error>");
-    typed(status, "application/xml", body)
+fn no_such_key() -> Response {
+    let message = "The specified key does not exist.";
+    xml::error(StatusCode::NOT_FOUND, "NoSuchKey", message)
 }

@@ -15,6 +15,7 @@ use super::refusal::{Refusal, Wording, envelope};
 use super::route::{Endpoint, Route};
 use super::store::Store;
 use super::upload::Uploads;
+use crate::local::faults::Failure;
 use crate::local::http::{Dropped, Request, Response, Service, empty, set, typed};
 use crate::oci::Digest;
 
@@ -51,14 +52,15 @@ impl Service for RegistryService {
         Ok(response)
     }
 
-    fn failure(&self, status: StatusCode) -> Response {
-        let (code, message) = match status {
+    fn failure(&self, failure: &Failure) -> Response {
+        let (code, message) = match failure.status {
             StatusCode::TOO_MANY_REQUESTS => ("TOOMANYREQUESTS", "Rate exceeded"),
             StatusCode::UNAUTHORIZED => ("UNAUTHORIZED", "authentication required"),
             StatusCode::FORBIDDEN => ("DENIED", "requested access to the resource is denied"),
             _ => ("UNKNOWN", "a fault that was asked for"),
         };
-        envelope(status, code, message)
+        let (code, message) = failure.words(code, message);
+        envelope(failure.status, code, message)
     }
 
     fn repository(&self, path: &str) -> Option<String> {
