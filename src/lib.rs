@@ -12,6 +12,7 @@
 
 pub mod archive;
 pub mod aws;
+pub mod cloudformation;
 pub mod content;
 pub mod copy;
 pub mod deploy;

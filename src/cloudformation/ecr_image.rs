@@ -1,0 +1,207 @@
+//! The life of a `Custom::ECRImage`: what its properties and its physical ID mean on Create,
+//! Update and Delete.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::error::Failure;
+use super::properties::{self, Owned};
+use super::request::{Action, Properties, Request};
+use super::response::Attributes;
+use crate::copy::Meter;
+use crate::deploy::{Access, Deploy, Deployed, Image, PushedImage, RemovalPolicy};
+use crate::oci::{Digest, Reference, Repository, Tag};
+
+/// Most bytes of the attribute `Platforms`: longer lists end before.
+const MAX_PLATFORMS: usize = 1024;
+
+/// A resource that is as it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Done {
+    /// What the resource is called from now on.
+    pub(super) physical_resource_id: String,
+    /// What `Fn::GetAtt` finds.
+    pub(super) attributes: Attributes,
+}
+
+/// Create and Update: the image is at its destination under its tags.
+pub(super) async fn put(
+    deploy: &dyn Deploy,
+    request: &Request,
+    meter: &Arc<Meter>,
+) -> Result<Done, Failure> {
+    let properties = readable(request)?;
+    let image = Image {
+        known: known(request, properties),
+        ..properties::read(properties).map_err(|problems| Failure::Properties {
+            resource: request.logical_resource_id.clone(),
+            problems,
+        })?
+    };
+    log(&image);
+    let deployed = deploy
+        .deploy(&image, meter)
+        .await
+        .map_err(|source| Failure::Deploy {
+            image: image.source.to_string(),
+            destination: image.destination.to_string(),
+            source,
+        })?;
+    if request.action == Action::Update {
+        drop_tags(deploy, request, properties, &deployed).await?;
+    }
+    Ok(Done {
+        physical_resource_id: deployed.uri(),
+        attributes: attributes(&deployed),
+    })
+}
+
+/// Delete: the image goes if the resource says so. It never fails on malformed properties: what
+/// they do not say stays.
+pub(super) async fn delete(deploy: &dyn Deploy, request: &Request) -> Result<Done, Failure> {
+    let done = Done {
+        physical_resource_id: request.physical_resource_id.clone(),
+        attributes: Attributes::new(),
+    };
+    let owned = Owned::read(request.properties.as_ref().unwrap_or(&Properties::new()));
+    let Some((repository, digest)) = pushed(&request.physical_resource_id) else {
+        return Ok(done);
+    };
+    if owned.removal == RemovalPolicy::Retain {
+        return Ok(done);
+    }
+    let image = PushedImage {
+        repository,
+        digest,
+        tags: owned.tags.into_iter().collect(),
+        access: owned.access,
+    };
+    deploy
+        .remove(&image)
+        .await
+        .map_err(|source| Failure::Remove {
+            image: request.physical_resource_id.clone(),
+            source,
+        })?;
+    Ok(done)
+}
+
+fn readable(request: &Request) -> Result<&Properties, Failure> {
+    request
+        .properties
+        .as_ref()
+        .map_err(|reason| Failure::Unreadable {
+            resource: request.logical_resource_id.clone(),
+            reason: reason.clone(),
+        })
+}
+
+/// The repository and the digest that a physical ID names. IDs of failed Creates and of other
+/// providers name none.
+fn pushed(physical_resource_id: &str) -> Option<(Repository, Digest)> {
+    let reference: Reference = physical_resource_id.parse().ok()?;
+    let digest = reference.digest()?.clone();
+    Some((reference.repository().clone(), digest))
+}
+
+/// The digest that these properties are known to mean: that of the resource as it is, where
+/// nothing that decides the content has changed.
+fn known(request: &Request, properties: &Properties) -> Option<Digest> {
+    let same = request.action == Action::Update
+        && properties::same_content(properties, &request.old_properties);
+    let (_, digest) = pushed(&request.physical_resource_id).filter(|_| same)?;
+    Some(digest)
+}
+
+/// Removes the tags that this Update takes from the image. Those of an image that is replaced go
+/// with it, in the Delete that follows.
+async fn drop_tags(
+    deploy: &dyn Deploy,
+    request: &Request,
+    properties: &Properties,
+    deployed: &Deployed,
+) -> Result<(), Failure> {
+    let old = Owned::read(&request.old_properties);
+    let new = Owned::read(properties);
+    let dropped: BTreeSet<Tag> = old.tags.difference(&new.tags).cloned().collect();
+    let replaced = request.physical_resource_id != deployed.uri();
+    if replaced || new.removal == RemovalPolicy::Retain || dropped.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = dropped.iter().map(Tag::as_str).collect();
+    let (image, tags) = (deployed.uri(), names.join(", "));
+    let pushed = PushedImage {
+        repository: deployed.repository.clone(),
+        digest: deployed.digest.clone(),
+        tags: dropped.into_iter().collect(),
+        access: new.access,
+    };
+    deploy
+        .untag(&pushed)
+        .await
+        .map_err(|source| Failure::Untag {
+            image,
+            tags,
+            source,
+        })
+}
+
+/// Every attribute of the resource, in the order in which a reference shows them.
+fn attributes(deployed: &Deployed) -> Attributes {
+    let tag_uri = match deployed.tags.first() {
+        Some(tag) => deployed.repository.tagged(tag).to_string(),
+        // Pushed by digest only: the URI that does name the image.
+        None => deployed.uri(),
+    };
+    let config = deployed.config.as_ref().map(Digest::to_string);
+    vec![
+        ("ImageUri", deployed.uri()),
+        ("ImageTagUri", tag_uri),
+        ("ImageDigest", deployed.digest.to_string()),
+        ("RepositoryUri", deployed.repository.to_string()),
+        ("RepositoryName", deployed.repository.name().to_owned()),
+        ("RegistryId", deployed.registry_id.clone()),
+        ("Region", deployed.region.clone()),
+        ("MediaType", deployed.media_type.to_string()),
+        ("SizeInBytes", deployed.size.to_string()),
+        ("ImageId", config.unwrap_or_default()),
+        ("Platforms", platforms(deployed)),
+    ]
+}
+
+/// The platforms with commas between them, as many as there is room for.
+fn platforms(deployed: &Deployed) -> String {
+    let mut list = String::new();
+    for platform in deployed.platforms.iter().map(ToString::to_string) {
+        if list.len() + 1 + platform.len() > MAX_PLATFORMS {
+            break;
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&platform);
+    }
+    list
+}
+
+/// What the log has of the properties: names of things, and of secrets only their names.
+fn log(image: &Image) {
+    let words = |words: Vec<String>| words.join(",");
+    let names = |access: &Access| {
+        let role = access.role.as_ref().map(|role| role.arn.clone());
+        words(access.credentials.iter().cloned().chain(role).collect())
+    };
+    info!(
+        source = %image.source,
+        destination = %image.destination,
+        tags = words(image.tags.iter().map(ToString::to_string).collect()),
+        platforms = image.platforms.as_ref().map_or("all".to_owned(), |platforms| {
+            words(platforms.iter().map(ToString::to_string).collect())
+        }),
+        source_access = names(&image.source_access),
+        destination_access = names(&image.destination_access),
+        "deploying"
+    );
+}

@@ -1,0 +1,115 @@
+//! Why a request failed, and why the handler itself did.
+
+use std::time::Duration;
+
+use super::reader::InvalidProperties;
+use super::request::UnreadableProperties;
+use crate::content::BoxError;
+
+/// Why a resource could not be brought to the state that was asked for. Its chain becomes the
+/// `Reason` of the answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The properties are malformed.
+    #[error("the properties of {resource} cannot be used")]
+    Properties {
+        /// The resource's name in the template.
+        resource: String,
+        /// What is wrong with them.
+        #[source]
+        problems: InvalidProperties,
+    },
+    /// The properties are no properties.
+    #[error("the properties of {resource} cannot be used")]
+    Unreadable {
+        /// The resource's name in the template.
+        resource: String,
+        /// What is wrong with them.
+        #[source]
+        reason: UnreadableProperties,
+    },
+    /// No such resource.
+    #[error("{resource_type:?} is not a resource of this function: expected {known}")]
+    UnknownResource {
+        /// What the template asks for.
+        resource_type: String,
+        /// What there is.
+        known: &'static str,
+    },
+    /// No such request.
+    #[error("{action:?} is not a request of CloudFormation: expected Create, Update or Delete")]
+    UnknownAction {
+        /// What the event asks for.
+        action: String,
+    },
+    /// The image is not at its destination.
+    #[error("cannot deploy {image} to {destination}")]
+    Deploy {
+        /// The source, as the template names it.
+        image: String,
+        /// The destination repository.
+        destination: String,
+        /// What went wrong.
+        #[source]
+        source: BoxError,
+    },
+    /// The image is still at its destination.
+    #[error("cannot remove {image}")]
+    Remove {
+        /// The image's URI.
+        image: String,
+        /// What went wrong.
+        #[source]
+        source: BoxError,
+    },
+    /// Tags that were dropped still point to the image.
+    #[error("cannot remove the tags {tags} from {image}, which no longer has them")]
+    Untag {
+        /// The image's URI.
+        image: String,
+        /// The tags, with commas between them.
+        tags: String,
+        /// What went wrong.
+        #[source]
+        source: BoxError,
+    },
+    /// The function's time is up.
+    #[error(
+        "{what} was not done within the {} seconds that the function has: it came to {progress}; \
+         give the function more time or memory, or look in its log for what it waited for",
+        after.as_secs()
+    )]
+    OutOfTime {
+        /// What should have been done.
+        what: String,
+        /// How far it came.
+        progress: String,
+        /// How long it was tried.
+        after: Duration,
+    },
+    /// A defect of this program.
+    #[error("{what} failed by a defect of the function: {message}")]
+    Panicked {
+        /// What should have been done.
+        what: String,
+        /// What the panic said.
+        message: String,
+    },
+}
+
+/// Why an invocation of the handler fails: nobody heard an answer, or it is the caller who hears
+/// it this way.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The event asks for nothing.
+    #[error(transparent)]
+    NoRequest(#[from] super::NoRequest),
+    /// CloudFormation did not get the answer.
+    #[error("the answer could not be delivered")]
+    Undelivered(#[source] super::DeliveryError),
+    /// The request failed, and it is the caller who answers CloudFormation.
+    #[error("{0}")]
+    Failed(String),
+}

@@ -1,0 +1,30 @@
+//! The provider of CloudFormation's custom resources: from an event to exactly one answer.
+//!
+//! A request is read in two steps ([`Request`]): its envelope first, so that whoever waits gets
+//! an answer; then the properties of the resource. The work runs under a deadline that leaves
+//! time for the answer, and whatever becomes of it — an error, a panic, a hang — ends in one
+//! [`Answer`] within CloudFormation's limits, which [`Delivery`] brings.
+
+mod delivery;
+mod ecr_image;
+mod error;
+mod handler;
+mod logs;
+mod properties;
+mod reader;
+mod reason;
+mod request;
+mod response;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use delivery::{AttemptError, Delivery, DeliveryError};
+pub use error::{Error, Failure};
+pub use handler::{Handler, Invocation};
+pub use logs::{init as init_logs, subscriber as log_subscriber};
+pub use properties::{PROPERTIES, Property};
+pub use reader::InvalidProperties;
+pub use request::{Action, NoRequest, Properties, Reply, Request, UnreadableProperties};
+pub use response::{Answer, Attributes, Outcome};

@@ -1,0 +1,338 @@
+//! Reading properties one by one. CloudFormation sends whatever the template's author wrote:
+//! booleans and numbers arrive as such or as text, lists as lists or as text with commas. All
+//! that is wrong is reported at once, so that it takes one deployment to hear of it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use super::properties::Property;
+use super::request::Properties;
+use super::text;
+
+/// How many problems are shown; whoever has more gets the number of the rest.
+const SHOWN_PROBLEMS: usize = 8;
+/// Longest text of one problem, in bytes.
+const MAX_PROBLEM: usize = 400;
+/// How alike two names are, from 0 to 1, to think of one as the other misspelt.
+const ALIKE: f64 = 0.7;
+
+/// Properties that cannot be used, with everything that is wrong with them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct InvalidProperties {
+    problems: Vec<String>,
+}
+
+impl fmt::Display for InvalidProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.problems.len().min(SHOWN_PROBLEMS);
+        f.write_str(&self.problems[..shown].join("; "))?;
+        match self.problems.len() - shown {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+/// Reads the properties of one resource and collects what is wrong with them.
+pub(super) struct Reader<'a> {
+    properties: &'a Properties,
+    problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads `properties`, of which those of `table` are known.
+    pub(super) fn new(properties: &'a Properties, table: &[Property]) -> Self {
+        let mut reader = Self {
+            properties,
+            problems: Vec::new(),
+        };
+        for name in properties.keys() {
+            if !table.iter().any(|known| known.name == name) {
+                reader.problems.push(unknown(name, table));
+            }
+        }
+        for known in table.iter().filter(|known| known.required) {
+            if reader.value(known.name).is_none() {
+                let name = known.name;
+                reader.problems.push(format!("{name} is required"));
+            }
+        }
+        reader
+    }
+
+    /// Ends the reading: `value` if nothing was wrong with it, nor with anything else.
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, InvalidProperties> {
+        match value {
+            Some(value) if self.problems.is_empty() => Ok(value),
+            _ => Err(InvalidProperties {
+                problems: self.problems,
+            }),
+        }
+    }
+
+    /// Notes that `name` cannot be used, and why.
+    pub(super) fn problem(&mut self, name: &str, why: impl fmt::Display) {
+        let mut problem = format!("{name}: {why}");
+        text::truncate(&mut problem, MAX_PROBLEM);
+        self.problems.push(problem);
+    }
+
+    /// A text. Empty ones count as absent: a template's condition often leaves them.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.value(name)?;
+        let text = scalar(value);
+        if text.is_none() {
+            self.problem(name, format_args!("expected text, got {}", kind(value)));
+        }
+        text
+    }
+
+    /// A text that is read as a `T`.
+    pub(super) fn parse<T>(&mut self, name: &str) -> Option<T>
+    where
+        T: FromStr<Err: StdError + 'static>,
+    {
+        let text = self.text(name)?;
+        self.parse_text(name, &text)
+    }
+
+    /// A text of this property that is read as a `T`.
+    pub(super) fn parse_text<T>(&mut self, name: &str, text: &str) -> Option<T>
+    where
+        T: FromStr<Err: StdError + 'static>,
+    {
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(name, text::chain(&error));
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let found = choices
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(&text));
+        if found.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            self.problem(
+                name,
+                format_args!("expected {}, got {text:?}", words.join(" or ")),
+            );
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A whole number.
+    pub(super) fn number(
+        &mut self,
+        name: &str,
+        range: RangeInclusive<usize>,
+    ) -> Option<NonZeroUsize> {
+        let text = self.text(name)?;
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let (from, to) = range.into_inner();
+            self.problem(
+                name,
+                format_args!("expected a whole number from {from} to {to}, got {text:?}"),
+            );
+        }
+        number.and_then(NonZeroUsize::new)
+    }
+
+    /// A list of texts, or one text with commas between them.
+    pub(super) fn list(&mut self, name: &str) -> Vec<String> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let Some(items) = list_of(value) else {
+            self.problem(
+                name,
+                format_args!("expected a list of texts, got {}", kind(value)),
+            );
+            return Vec::new();
+        };
+        items
+    }
+
+    /// A list of texts that are read as `T`s.
+    pub(super) fn parse_list<T>(&mut self, name: &str) -> Vec<T>
+    where
+        T: FromStr<Err: StdError + 'static>,
+    {
+        let items = self.list(name);
+        items
+            .iter()
+            .filter_map(|item| self.parse_text(name, item))
+            .collect()
+    }
+
+    /// A map of texts to texts.
+    pub(super) fn map(&mut self, name: &str) -> Vec<(String, String)> {
+        let Some(value) = self.value(name) else {
+            return Vec::new();
+        };
+        let entries = value.as_object().and_then(|map| {
+            map.iter()
+                .map(|(key, value)| Some((key.clone(), scalar(value)?)))
+                .collect()
+        });
+        entries.unwrap_or_else(|| {
+            self.problem(
+                name,
+                format_args!("expected a map of texts, got {}", kind(value)),
+            );
+            Vec::new()
+        })
+    }
+
+    /// Whether the property is there and not empty.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
+    fn value(&self, name: &str) -> Option<&'a Value> {
+        self.properties.get(name).filter(|value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.trim().is_empty(),
+            _ => true,
+        })
+    }
+}
+
+/// A text, number or boolean as text.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The items of a list, or of a text with commas. Empty ones are left out.
+pub(super) fn list_of(value: &Value) -> Option<Vec<String>> {
+    let items: Vec<String> = match value {
+        Value::Array(items) => items.iter().map(scalar).collect::<Option<_>>()?,
+        other => scalar(other)?
+            .split(',')
+            .map(|item| item.trim().to_owned())
+            .collect(),
+    };
+    Some(items.into_iter().filter(|item| !item.is_empty()).collect())
+}
+
+/// What a value is, without showing it.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+fn unknown(name: &str, table: &[Property]) -> String {
+    let alike =
+        |known: &&Property| strsim::jaro_winkler(&known.name.to_lowercase(), &name.to_lowercase());
+    let nearest = table
+        .iter()
+        .max_by(|a, b| alike(a).total_cmp(&alike(b)))
+        .filter(|known| alike(known) >= ALIKE);
+    let hint = nearest.map_or_else(
+        || {
+            let names: Vec<_> = table.iter().map(|known| known.name).collect();
+            format!("expected {}", names.join(", "))
+        },
+        |known| format!("did you mean {}?", known.name),
+    );
+    let mut problem = format!("unknown property {name:?}: {hint}");
+    text::truncate(&mut problem, MAX_PROBLEM);
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn properties(value: Value) -> Properties {
+        match value {
+            Value::Object(map) => map,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn scalars_arrive_as_text_or_as_themselves() {
+        let given = properties(json!({
+            "a": "3", "b": 3, "c": true, "d": "true", "e": " x ", "f": "", "g": null,
+        }));
+        let mut reader = Reader::new(&given, &[]);
+        assert_eq!(reader.number("a", 1..=5), reader.number("b", 1..=5));
+        assert_eq!(reader.text("c").as_deref(), Some("true"));
+        assert_eq!(reader.text("d").as_deref(), Some("true"));
+        assert_eq!(reader.text("e").as_deref(), Some("x"));
+        assert_eq!(reader.text("f"), None);
+        assert_eq!(reader.text("g"), None);
+    }
+
+    #[test]
+    fn lists_arrive_as_lists_or_with_commas() {
+        for list in [
+            json!(["a", 1]),
+            json!("a,1"),
+            json!(" a , 1 ,"),
+            json!(["a", "", 1]),
+        ] {
+            assert_eq!(list_of(&list).unwrap(), ["a", "1"], "{list}");
+        }
+        assert_eq!(list_of(&json!([["a"]])), None);
+        assert_eq!(list_of(&json!({"a": 1})), None);
+    }
+
+    #[test]
+    fn every_problem_is_told_and_their_number_is_bounded() {
+        let none = Properties::new();
+        let mut reader = Reader::new(&none, &[]);
+        for n in 0..20 {
+            reader.problem("X", format!("{n} {}", "ä".repeat(4000)));
+        }
+        let text = reader.finish(Some(())).unwrap_err().to_string();
+        assert!(
+            text.contains("X: 7") && text.ends_with("and 12 more"),
+            "{text}"
+        );
+        assert!(text.len() < 4000);
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_without_its_value() {
+        let given =
+            properties(json!({"Text": ["hidden"], "List": {"a": "hidden"}, "Map": "hidden"}));
+        let mut reader = Reader::new(&given, &[]);
+        reader.text("Text");
+        reader.list("List");
+        reader.map("Map");
+        let problems = reader.problems.split_off(3);
+        assert_eq!(
+            problems,
+            [
+                "Text: expected text, got a list",
+                "List: expected a list of texts, got a map",
+                "Map: expected a map of texts, got a text"
+            ]
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! The request of CloudFormation, read in two steps: first the envelope, as tolerantly as can be,
+//! because whoever has a `ResponseURL` waits for an answer; the properties later, by who knows
+//! them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use reqwest::Url;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::redact::RedactedUrl;
+
+/// The properties of a resource, as the template has them.
+pub type Properties = Map<String, Value>;
+
+/// A request of CloudFormation
+/// ([custom resource request objects](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html)).
+///
+/// What is missing or of another type than it should be is empty: only an event that is no
+/// request at all is an error.
+pub struct Request {
+    /// What is asked for.
+    pub action: Action,
+    /// Who takes the answer.
+    pub reply: Reply,
+    /// ARN of the stack.
+    pub stack_id: String,
+    /// ID of the request, the same in every delivery of it.
+    pub request_id: String,
+    /// The resource's name in the template.
+    pub logical_resource_id: String,
+    /// The resource's type, such as `Custom::ECRImage`.
+    pub resource_type: String,
+    /// What the answer to the request before called the resource. Empty on Create.
+    pub physical_resource_id: String,
+    /// The properties to bring about.
+    pub properties: Result<Properties, UnreadableProperties>,
+    /// The properties of the resource as it was, on Update.
+    pub old_properties: Properties,
+}
+
+/// What CloudFormation asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The resource is new.
+    Create,
+    /// Its properties changed, or an Update is rolled back.
+    Update,
+    /// It goes, or what replaced it stays.
+    Delete,
+    /// Something that CloudFormation does not ask for today.
+    Other(String),
+}
+
+/// Who takes the answer.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// CloudFormation, by a PUT to this presigned URL.
+    Put(Url),
+    /// Whoever invoked the function: the event has no URL to answer to.
+    Return,
+}
+
+/// An event that is no request: nobody waits for an answer to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRequest {
+    /// Not a JSON object.
+    #[error("the event is not a JSON object; {EXPECTED}")]
+    NotAnObject(#[source] serde_json::Error),
+    /// Neither `RequestType` nor `ResponseURL`.
+    #[error("the event has neither a RequestType nor a ResponseURL; {EXPECTED}")]
+    NothingAsked,
+}
+
+const EXPECTED: &str = "this function is the provider of CloudFormation custom resources and is \
+    invoked by the stacks that name it as ServiceToken. To try it by hand, send an event such as \
+    {\"RequestType\": \"Create\", \"ResourceType\": \"Custom::ECRImage\", \
+    \"ResourceProperties\": {\"Source\": \"…\", \"Destination\": \"…\"}}: without a ResponseURL \
+    the answer is returned";
+
+/// `ResourceProperties` that are no JSON object, or one that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the event's ResourceProperties cannot be read: {reason}")]
+pub struct UnreadableProperties {
+    reason: String,
+}
+
+impl Request {
+    /// Reads a request.
+    pub fn read(event: &RawValue) -> Result<Self, NoRequest> {
+        let fields: Fields<'_> =
+            serde_json::from_str(event.get()).map_err(NoRequest::NotAnObject)?;
+        let action = text(&fields, "RequestType");
+        let url = text(&fields, "ResponseURL");
+        if action.is_empty() && url.is_empty() {
+            return Err(NoRequest::NothingAsked);
+        }
+        Ok(Self {
+            action: Action::named(action),
+            reply: Reply::to(&url),
+            stack_id: text(&fields, "StackId"),
+            request_id: text(&fields, "RequestId"),
+            logical_resource_id: text(&fields, "LogicalResourceId"),
+            resource_type: text(&fields, "ResourceType"),
+            physical_resource_id: text(&fields, "PhysicalResourceId"),
+            properties: object(&fields, "ResourceProperties"),
+            old_properties: object(&fields, "OldResourceProperties").unwrap_or_default(),
+        })
+    }
+}
+
+/// The fields of an event, each read only when it is asked for: one that is malformed does not
+/// hide the others.
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
+fn text(fields: &Fields<'_>, name: &str) -> String {
+    let value = fields
+        .get(name)
+        .and_then(|raw| serde_json::from_str(raw.get()).ok());
+    match value {
+        Some(Value::String(text)) => text,
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn object(fields: &Fields<'_>, name: &str) -> Result<Properties, UnreadableProperties> {
+    let Some(raw) = fields.get(name) else {
+        return Ok(Properties::new());
+    };
+    let read: Result<Option<Properties>, _> = serde_json::from_str(raw.get());
+    read.map(Option::unwrap_or_default)
+        .map_err(|error| UnreadableProperties {
+            // An error about the data quotes the data, which may be secret.
+            reason: if error.is_data() {
+                "expected a JSON object".to_owned()
+            } else {
+                error.to_string()
+            },
+        })
+}
+
+impl Action {
+    fn named(name: String) -> Self {
+        match name.as_str() {
+            "Create" => Self::Create,
+            "Update" => Self::Update,
+            "Delete" => Self::Delete,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "Create",
+            Self::Update => "Update",
+            Self::Delete => "Delete",
+            Self::Other(name) => name,
+        })
+    }
+}
+
+impl Reply {
+    fn to(url: &str) -> Self {
+        match Url::parse(url) {
+            Ok(url) if url.has_host() => Self::Put(url),
+            _ => Self::Return,
+        }
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(url) => f.debug_tuple("Put").field(&RedactedUrl::new(url)).finish(),
+            Self::Return => f.write_str("Return"),
+        }
+    }
+}
+
+/// Without the values of properties: templates put secrets there.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |properties: &Properties| properties.keys().cloned().collect::<Vec<_>>();
+        f.debug_struct("Request")
+            .field("action", &self.action)
+            .field("reply", &self.reply)
+            .field("stack_id", &self.stack_id)
+            .field("request_id", &self.request_id)
+            .field("logical_resource_id", &self.logical_resource_id)
+            .field("resource_type", &self.resource_type)
+            .field("physical_resource_id", &self.physical_resource_id)
+            .field("properties", &self.properties.as_ref().map(names))
+            .field("old_properties", &names(&self.old_properties))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(event: &str) -> Result<Request, NoRequest> {
+        Request::read(&RawValue::from_string(event.to_owned()).unwrap())
+    }
+
+    #[test]
+    fn reads_an_update() {
+        let request = read(
+            r#"{"RequestType": "Update", "ResponseURL": "https://bucket.s3.amazonaws.com/a%7Cb?X=1",
+                "StackId": "arn:stack", "RequestId": "id", "LogicalResourceId": "Image",
+                "ResourceType": "Custom::ECRImage", "PhysicalResourceId": "old",
+                "ResourceProperties": {"Source": "a"}, "OldResourceProperties": {"Source": "b"}}"#,
+        )
+        .unwrap();
+        assert_eq!(request.action, Action::Update);
+        assert_eq!(
+            request.reply,
+            Reply::Put("https://bucket.s3.amazonaws.com/a%7Cb?X=1".parse().unwrap())
+        );
+        assert_eq!(request.physical_resource_id, "old");
+        assert_eq!(request.properties.unwrap()["Source"], "a");
+        assert_eq!(request.old_properties["Source"], "b");
+    }
+
+    #[test]
+    fn a_response_url_is_found_beside_anything() {
+        for event in [
+            r#"{"ResponseURL": "https://host/p", "ResourceProperties": "text"}"#.to_owned(),
+            r#"{"ResponseURL": "https://host/p", "ResourceProperties": {"Source": "\ud800"}}"#
+                .to_owned(),
+            r#"{"ResponseURL": "https://host/p", "ResourceProperties": {"Retry": 1e999}}"#
+                .to_owned(),
+            format!(
+                r#"{{"ResponseURL": "https://host/p", "ResourceProperties": {}1{}}}"#,
+                "[".repeat(500),
+                "]".repeat(500)
+            ),
+        ] {
+            let request = read(&event).unwrap();
+            assert!(matches!(request.reply, Reply::Put(_)), "{event}");
+            assert!(request.properties.is_err(), "{event}");
+        }
+        let odd =
+            r#"{"ResponseURL": "https://host/p", "RequestType": [], "StackId": 7, "x": null}"#;
+        let request = read(odd).unwrap();
+        assert_eq!(request.action, Action::Other(String::new()));
+        assert_eq!(request.stack_id, "7");
+        assert_eq!(request.properties, Ok(Properties::new()));
+    }
+
+    #[test]
+    fn without_a_url_the_caller_gets_the_answer() {
+        for url in ["...", "", "mailto:x", "/path"] {
+            let request = read(&format!(
+                r#"{{"RequestType": "Create", "ResponseURL": "{url}"}}"#
+            ));
+            assert_eq!(request.unwrap().reply, Reply::Return, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_event_of_something_else_is_explained() {
+        for event in ["[]", "\"text\"", "null", "{}", r#"{"key1": "value1"}"#] {
+            let error = read(event).unwrap_err().to_string();
+            assert!(error.contains("ServiceToken"), "{event}: {error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let request = read(
+            r#"{"RequestType": "Create", "ResponseURL": "https://h/p?X-Amz-Signature=hidden1",
+                "ResourceProperties": {"SrcCreds": "user:hidden2"},
+                "OldResourceProperties": {"SrcCreds": "user:hidden3"}}"#,
+        )
+        .unwrap();
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("hidden"), "{shown}");
+        assert!(shown.contains("SrcCreds"), "{shown}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Nothing secret is logged or answered.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::support::{Receiver, Scene, Script, properties};
+use crate::cloudformation::log_subscriber;
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn logs_are_json_lines_of_the_request_without_secrets() {
+    let lines = Lines::default();
+    let subscriber = log_subscriber(LevelFilter::TRACE, lines.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    for script in [Script::Succeed, Script::Fail, Script::Panic] {
+        for status in [200, 403] {
+            let receiver = Receiver::answering(&[status]).await;
+            let scene = Scene::with(script, receiver);
+            let source = "https://user:hidden@host/image?token=hidden";
+            let access = json!({"SourceCredentials": "registry/login"});
+            let leaky = json!({"SourceCredentials": "user:hidden!"});
+            for properties in [
+                properties("s3://bucket/image.tar", access),
+                properties("s3://bucket/image.tar", leaky),
+                properties(source, json!({"Password": "hidden"})),
+            ] {
+                let _ = scene.send(json!({"ResourceProperties": properties})).await;
+            }
+            assert!(
+                scene
+                    .receiver
+                    .puts()
+                    .iter()
+                    .all(|put| !put.text.contains("hidden"))
+            );
+        }
+    }
+    let text = lines.text();
+    assert!(!text.contains("hidden"), "{text}");
+    assert!(!text.contains("?X-Amz"), "{text}");
+    assert!(text.contains("registry/login"));
+    let mut closing = 0;
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["spans"][0]["request_id"], "request-1", "{line}");
+        if line["message"] == "done" {
+            closing += 1;
+            assert!(line["seconds"].is_f64());
+            assert!(line["bytes_read"].is_u64() && line["phases"].is_string());
+        }
+    }
+    assert_eq!(closing, 3 * 2 * 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_could_not_be_delivered_is_logged_whole() {
+    let lines = Lines::default();
+    let subscriber = log_subscriber(LevelFilter::INFO, lines.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let scene = Scene::with(Script::Fail, Receiver::answering(&[403]).await);
+    scene.send(json!({})).await.unwrap_err();
+    let text = lines.text();
+    let logged: Value = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find_map(|line| Some(line["answer"].as_str()?.to_owned()))
+        .and_then(|answer| serde_json::from_str(&answer).ok())
+        .unwrap();
+    assert_eq!(logged["Status"], "FAILED");
+    assert_eq!(logged["RequestId"], "request-1");
+}
