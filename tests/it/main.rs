@@ -5,4 +5,5 @@
 
 mod architecture;
 mod real_parts;
+mod registry_client;
 mod support;
