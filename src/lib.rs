@@ -18,5 +18,6 @@ pub mod copy;
 pub mod deploy;
 pub mod local;
 pub mod oci;
+pub mod policy;
 pub mod redact;
 pub mod registry;

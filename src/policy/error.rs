@@ -1,0 +1,193 @@
+//! Why a policy is not what it should be.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{MAX_POLICY_CHARACTERS, MalformedPolicy, StoreError};
+use crate::content::Retryable;
+
+/// A policy that could not be brought to what is asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The repository is not there.
+    #[error("the repository {repository} does not exist")]
+    RepositoryNotFound {
+        /// The repository.
+        repository: String,
+        /// What was answered.
+        source: StoreError,
+    },
+    /// A request failed.
+    #[error("cannot {operation} the policy of repository {repository}")]
+    Store {
+        /// What was being done.
+        operation: Operation,
+        /// The repository.
+        repository: String,
+        /// Why it failed.
+        source: StoreError,
+    },
+    /// The repository's policy cannot be read, so nothing can be merged into it.
+    #[error("the policy that repository {repository} has cannot be understood")]
+    Malformed {
+        /// The repository.
+        repository: String,
+        /// What is wrong with it.
+        source: MalformedPolicy,
+    },
+    /// With the owner's statements, the policy is longer than ECR takes.
+    #[error(
+        "the policy of repository {repository} would have {size} characters, of which {own} are \
+         this resource's; ECR takes {MAX_POLICY_CHARACTERS}: name accounts or an organization \
+         instead of single roles, or remove statements"
+    )]
+    TooLarge {
+        /// The repository.
+        repository: String,
+        /// Length of the whole policy, in characters.
+        size: usize,
+        /// Length of the owner's statements, in characters.
+        own: usize,
+    },
+    /// A statement with a policy variable would go into a document in which it is plain text.
+    #[error(
+        "the statement {sid} has a policy variable (\"${{…}}\"), which means nothing in the policy \
+         of repository {repository}: its Version is before 2012-10-17; change that first"
+    )]
+    Variable {
+        /// The repository.
+        repository: String,
+        /// The statement.
+        sid: String,
+    },
+    /// ECR does not know a principal, although it was given time to.
+    #[error(
+        "ECR refuses the policy of repository {repository} for a principal that does not exist, \
+         {} seconds after the first attempt{suspects}",
+        waited.as_secs()
+    )]
+    PrincipalNotFound {
+        /// The repository.
+        repository: String,
+        /// How long was waited for the principal to become known.
+        waited: Duration,
+        /// What the reason may be.
+        suspects: Box<Suspects>,
+        /// What was answered.
+        source: StoreError,
+    },
+    /// ECR does not take the policy.
+    #[error("ECR refuses the policy of repository {repository}{suspects}")]
+    Refused {
+        /// The repository.
+        repository: String,
+        /// What the reason may be.
+        suspects: Box<Suspects>,
+        /// What was answered.
+        source: StoreError,
+    },
+    /// Others changed the policy after every attempt.
+    #[error(
+        "the policy of repository {repository} was changed by another writer after each of \
+         {writes} attempts: find what else writes it, and deploy again"
+    )]
+    Contended {
+        /// The repository.
+        repository: String,
+        /// How often it was written.
+        writes: u32,
+    },
+    /// The time that there was is over.
+    #[error("no time was left to bring the policy of repository {repository} to its end")]
+    Deadline {
+        /// The repository.
+        repository: String,
+    },
+}
+
+/// What was being done with a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Getting it.
+    Read,
+    /// Setting it.
+    Write,
+    /// Removing it as a whole.
+    Delete,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+impl Error {
+    /// Whether the same may succeed when it is tried again.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => source.is_retryable(),
+            Self::Contended { .. } | Self::Deadline { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl Retryable for Error {
+    fn is_retryable(&self) -> bool {
+        self.is_retryable()
+    }
+}
+
+/// What in a policy may be the reason for which ECR refuses it: ECR does not name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suspects {
+    /// The roles, users and sessions that the owner's statements name.
+    pub named: Vec<String>,
+    /// Statements, by Sid, that name a role or user that was deleted, by its unique ID.
+    pub orphans: Vec<(String, String)>,
+    /// The Sids of statements that deny something.
+    pub denials: Vec<String>,
+}
+
+/// As clauses that go on a sentence.
+impl fmt::Display for Suspects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.named.is_empty() {
+            write!(f, "; check that there is {}", listed(&self.named))?;
+        }
+        for (sid, id) in self.orphans.iter().take(LISTED) {
+            write!(
+                f,
+                "; the statement {sid:?} names {id}, a role or user that was deleted: \
+                 remove it from the policy"
+            )?;
+        }
+        if !self.denials.is_empty() {
+            write!(
+                f,
+                "; it has statements that deny ({}): a policy that would keep the role in use \
+                 from setting another one is refused, and not forced",
+                listed(&self.denials)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The most names that an error lists.
+const LISTED: usize = 10;
+
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(LISTED).map(String::as_str);
+    let text = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
