@@ -1,28 +1,40 @@
 //! What a signed AWS request says of its signer. Signatures are not verified.
 
+use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
-use super::http::Request;
+use super::http::Query;
 
 /// The credential scope of a request
 /// ([Signature Version 4](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html)).
 pub(super) struct Scope {
+    /// The access key ID.
+    pub(super) key_id: String,
     /// The region that the request is for.
     pub(super) region: String,
+    /// The service that the request is for, such as `ecr`.
+    pub(super) service: String,
 }
 
 /// The scope by which a request is signed, in its header or its presigned query.
-pub(super) fn scope(request: &Request) -> Option<Scope> {
-    let credential = if let Some(header) = request.header(AUTHORIZATION) {
+pub(super) fn scope(headers: &HeaderMap, query: &Query) -> Option<Scope> {
+    let credential = if let Some(header) = headers.get(AUTHORIZATION) {
+        let header = header.to_str().ok()?;
         let parameters = header.strip_prefix("AWS4-HMAC-SHA256 ")?;
         let mut parameters = parameters.split(',').map(str::trim);
         parameters.find_map(|parameter| parameter.strip_prefix("Credential="))?
     } else {
-        request.query.get("X-Amz-Signature")?;
-        request.query.get("X-Amz-Credential")?
+        query.get("X-Amz-Signature")?;
+        query.get("X-Amz-Credential")?
     };
     // <key>/<date>/<region>/<service>/aws4_request
     let mut parts = credential.split('/');
-    let region = parts.nth(2)?.to_owned();
-    Some(Scope { region })
+    let key_id = parts.next()?.to_owned();
+    let region = parts.nth(1)?.to_owned();
+    let service = parts.next()?.to_owned();
+    Some(Scope {
+        key_id,
+        region,
+        service,
+    })
 }

@@ -135,7 +135,7 @@ impl BucketService {
     }
 
     fn admit(&self, request: &Request) -> Result<(), Refusal> {
-        let scope = sigv4::scope(request);
+        let scope = sigv4::scope(&request.headers, &request.query);
         if scope.is_none() && !self.options.anonymous {
             return Err(Refusal::AccessDenied);
         }

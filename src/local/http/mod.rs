@@ -12,6 +12,7 @@ use std::future::Future;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
 
 use super::faults::Failure;
@@ -32,7 +33,7 @@ pub(super) struct Dropped;
 /// A request, its body not yet read.
 pub(super) struct Request {
     pub(super) method: Method,
-    /// The path as it was sent, percent-encoded.
+    /// The path as it was sent, percent-encoded, or what [`Service::path`] makes of it.
     pub(super) path: String,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
@@ -61,6 +62,11 @@ pub(super) trait Service: Send + Sync + 'static {
 
     /// An error answer in this service's own form.
     fn failure(&self, failure: &Failure) -> Response;
+
+    /// The path by which a request is logged, routed and met by faults.
+    fn path(&self, head: &Parts) -> String {
+        head.uri.path().to_owned()
+    }
 
     /// The repository or bucket that a path names, for the request log.
     fn repository(&self, path: &str) -> Option<String>;

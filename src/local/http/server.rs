@@ -137,11 +137,11 @@ struct Front<S> {
 impl<S: Service> Front<S> {
     async fn exchange(&self, request: hyper::Request<Incoming>) -> Result<Response, Dropped> {
         let (head, incoming) = request.into_parts();
-        let path = head.uri.path().to_owned();
+        let path = self.service.path(&head);
         let record = self.log.begin(Seen {
             method: head.method.to_string(),
             repository: self.service.repository(&path),
-            path,
+            path: path.clone(),
             range: head
                 .headers
                 .get(RANGE)
@@ -150,7 +150,7 @@ impl<S: Service> Front<S> {
         });
         let mut request = Request {
             query: Query::parse(head.uri.query().unwrap_or_default()),
-            path: head.uri.path().to_owned(),
+            path,
             method: head.method,
             headers: head.headers,
             body: RequestBody::new(incoming, record.bytes_in()),

@@ -54,8 +54,9 @@ impl RegistryService {
         if self.options.check_references {
             self.check_references(name, &parsed).await?;
         }
-        if let (Key::Tag(tag), true) = (&key, self.options.immutable_tags)
+        if let Key::Tag(tag) = &key
             && self.store.tag(name, tag.as_str()).await?.is_some()
+            && self.is_immutable(name, tag.as_str()).await?
         {
             return Err(self.wording.tag_immutable(name, tag.as_str()));
         }

@@ -4,6 +4,7 @@ mod auth;
 mod blob;
 mod listing;
 mod manifest;
+mod mutability;
 mod options;
 mod origin;
 mod refusal;
@@ -22,9 +23,10 @@ use super::http::Server;
 use super::request_log::RequestLog;
 use super::{Faults, RequestRecord};
 use auth::Door;
+pub(super) use mutability::SETTINGS;
 use origin::{Origin, Signatures};
 use refusal::Wording;
-use service::RegistryService;
+pub(super) use service::RegistryService;
 use store::Store;
 use upload::Uploads;
 
@@ -98,6 +100,11 @@ impl Registry {
     /// Makes a repository, if there is none of this name.
     pub async fn create_repository(&self, name: &str) -> io::Result<()> {
         self.service.store.create_repository(name).await
+    }
+
+    /// The part of the registry that answers, for AWS's API beside it.
+    pub(super) fn service(&self) -> Arc<RegistryService> {
+        Arc::clone(&self.service)
     }
 
     /// What goes wrong on demand, with requests for blobs at the origin that they are redirected

@@ -23,9 +23,9 @@ use crate::oci::Digest;
 pub(super) const CONTENT_DIGEST: &str = "docker-content-digest";
 
 /// The registry behind one socket.
-pub(super) struct RegistryService {
-    pub(super) options: RegistryOptions,
-    pub(super) store: Store,
+pub(in crate::local) struct RegistryService {
+    pub(in crate::local) options: RegistryOptions,
+    pub(in crate::local) store: Store,
     pub(super) uploads: Uploads,
     pub(super) wording: Wording,
     pub(super) door: Door,
@@ -33,7 +33,7 @@ pub(super) struct RegistryService {
     /// Where blobs are redirected to.
     pub(super) signatures: Option<Signatures>,
     /// Held while a manifest or tag is looked at and then written.
-    pub(super) manifests: tokio::sync::Mutex<()>,
+    pub(in crate::local) manifests: tokio::sync::Mutex<()>,
     /// When the manifests of the last second came.
     pub(super) recent: Mutex<VecDeque<Instant>>,
 }

@@ -5,6 +5,7 @@
 //! repositories/<name>/_blobs/<algorithm>/<hex>            (empty) this repository has the blob
 //! repositories/<name>/_manifests/<algorithm>/<hex>        its media type
 //! repositories/<name>/_tags/<tag>                         the manifest's digest
+//! repositories/<name>/_notes/<note>                       what ECR's API keeps beside
 //! uploads/                                                what is being written
 //! ```
 //!
@@ -20,7 +21,7 @@ use tokio::fs;
 use crate::oci::{Algorithm, Digest, MediaType, RawManifest};
 
 /// The folder.
-pub(super) struct Store {
+pub(in crate::local) struct Store {
     root: PathBuf,
     /// Removes the folder in the end, where none was given.
     _temporary: Option<TempDir>,
@@ -28,7 +29,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens a folder, or a temporary one.
-    pub(super) async fn open(folder: Option<PathBuf>) -> io::Result<Self> {
+    pub(in crate::local) async fn open(folder: Option<PathBuf>) -> io::Result<Self> {
         let temporary = match &folder {
             Some(_) => None,
             None => Some(
@@ -57,23 +58,23 @@ impl Store {
     }
 
     /// Where a blob's content is, if it is anywhere.
-    pub(super) fn content(&self, digest: &Digest) -> PathBuf {
+    pub(in crate::local) fn content(&self, digest: &Digest) -> PathBuf {
         let folder = self.root.join("blobs").join(digest.algorithm().name());
         folder.join(digest.hex())
     }
 
     /// A path for something that is being written.
-    pub(super) fn scratch(&self) -> PathBuf {
+    pub(in crate::local) fn scratch(&self) -> PathBuf {
         self.root.join("uploads").join(random_name())
     }
 
     /// Takes what was written at `scratch` as the content of `digest`, which it is.
-    pub(super) async fn keep(&self, scratch: &Path, digest: &Digest) -> io::Result<()> {
+    pub(in crate::local) async fn keep(&self, scratch: &Path, digest: &Digest) -> io::Result<()> {
         fs::rename(scratch, self.content(digest)).await
     }
 
     /// Every repository, sorted.
-    pub(super) async fn repositories(&self) -> io::Result<Vec<String>> {
+    pub(in crate::local) async fn repositories(&self) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
         let mut pending = vec![String::new()];
         while let Some(prefix) = pending.pop() {
@@ -84,7 +85,7 @@ impl Store {
                 };
                 match child.as_str() {
                     "_tags" => found.push(prefix.clone()),
-                    "_blobs" | "_manifests" => {}
+                    "_blobs" | "_manifests" | "_notes" => {}
                     _ => pending.push(name),
                 }
             }
@@ -94,32 +95,44 @@ impl Store {
     }
 
     /// Whether there is a repository of this name.
-    pub(super) async fn has_repository(&self, name: &str) -> io::Result<bool> {
+    pub(in crate::local) async fn has_repository(&self, name: &str) -> io::Result<bool> {
         fs::try_exists(self.place(name, "_tags")).await
     }
 
     /// Makes a repository, if there is none.
-    pub(super) async fn create_repository(&self, name: &str) -> io::Result<()> {
+    pub(in crate::local) async fn create_repository(&self, name: &str) -> io::Result<()> {
         fs::create_dir_all(self.place(name, "_tags")).await
     }
 
+    /// Forgets a repository and what it has; not those below its name.
+    pub(in crate::local) async fn delete_repository(&self, name: &str) -> io::Result<()> {
+        for part in ["_tags", "_manifests", "_blobs", "_notes"] {
+            absent_is_fine(fs::remove_dir_all(self.place(name, part)).await)?;
+        }
+        Ok(())
+    }
+
     /// Whether a repository has a blob.
-    pub(super) async fn has_blob(&self, name: &str, digest: &Digest) -> io::Result<bool> {
+    pub(in crate::local) async fn has_blob(&self, name: &str, digest: &Digest) -> io::Result<bool> {
         fs::try_exists(self.link(name, "_blobs", digest)).await
     }
 
     /// Gives a repository a blob whose content is here.
-    pub(super) async fn add_blob(&self, name: &str, digest: &Digest) -> io::Result<()> {
+    pub(in crate::local) async fn add_blob(&self, name: &str, digest: &Digest) -> io::Result<()> {
         self.write(&self.link(name, "_blobs", digest), b"").await
     }
 
     /// Takes a blob from a repository. False where it had none.
-    pub(super) async fn remove_blob(&self, name: &str, digest: &Digest) -> io::Result<bool> {
+    pub(in crate::local) async fn remove_blob(
+        &self,
+        name: &str,
+        digest: &Digest,
+    ) -> io::Result<bool> {
         removed(fs::remove_file(self.link(name, "_blobs", digest)).await)
     }
 
     /// A repository's manifest of this digest.
-    pub(super) async fn manifest(
+    pub(in crate::local) async fn manifest(
         &self,
         name: &str,
         digest: &Digest,
@@ -138,7 +151,7 @@ impl Store {
     }
 
     /// Every manifest of a repository, by digest.
-    pub(super) async fn manifests(&self, name: &str) -> io::Result<Vec<RawManifest>> {
+    pub(in crate::local) async fn manifests(&self, name: &str) -> io::Result<Vec<RawManifest>> {
         let mut found = Vec::new();
         for algorithm in names(&self.place(name, "_manifests")).await? {
             for hex in names(&self.place(name, "_manifests").join(&algorithm)).await? {
@@ -153,7 +166,11 @@ impl Store {
     }
 
     /// Gives a repository a manifest.
-    pub(super) async fn add_manifest(&self, name: &str, manifest: &RawManifest) -> io::Result<()> {
+    pub(in crate::local) async fn add_manifest(
+        &self,
+        name: &str,
+        manifest: &RawManifest,
+    ) -> io::Result<()> {
         let digest = manifest.digest();
         self.write(&self.content(digest), manifest.bytes()).await?;
         let link = self.link(name, "_manifests", digest);
@@ -162,7 +179,11 @@ impl Store {
     }
 
     /// Takes a manifest from a repository, and its tags with it. False where it had none.
-    pub(super) async fn remove_manifest(&self, name: &str, digest: &Digest) -> io::Result<bool> {
+    pub(in crate::local) async fn remove_manifest(
+        &self,
+        name: &str,
+        digest: &Digest,
+    ) -> io::Result<bool> {
         for tag in self.tags(name).await? {
             if self.tag(name, &tag).await?.as_ref() == Some(digest) {
                 self.remove_tag(name, &tag).await?;
@@ -172,26 +193,56 @@ impl Store {
     }
 
     /// A repository's tags, sorted.
-    pub(super) async fn tags(&self, name: &str) -> io::Result<Vec<String>> {
+    pub(in crate::local) async fn tags(&self, name: &str) -> io::Result<Vec<String>> {
         names(&self.place(name, "_tags")).await
     }
 
     /// The digest that a tag names.
-    pub(super) async fn tag(&self, name: &str, tag: &str) -> io::Result<Option<Digest>> {
+    pub(in crate::local) async fn tag(&self, name: &str, tag: &str) -> io::Result<Option<Digest>> {
         let path = self.place(name, "_tags").join(tag);
         let text = present(fs::read_to_string(path).await)?;
         Ok(text.and_then(|text| text.parse().ok()))
     }
 
     /// Lets a tag name a digest.
-    pub(super) async fn set_tag(&self, name: &str, tag: &str, digest: &Digest) -> io::Result<()> {
+    pub(in crate::local) async fn set_tag(
+        &self,
+        name: &str,
+        tag: &str,
+        digest: &Digest,
+    ) -> io::Result<()> {
         let path = self.place(name, "_tags").join(tag);
         self.write(&path, digest.to_string().as_bytes()).await
     }
 
     /// Removes a tag. False where there was none.
-    pub(super) async fn remove_tag(&self, name: &str, tag: &str) -> io::Result<bool> {
+    pub(in crate::local) async fn remove_tag(&self, name: &str, tag: &str) -> io::Result<bool> {
         removed(fs::remove_file(self.place(name, "_tags").join(tag)).await)
+    }
+
+    /// A text that is kept beside a repository's images.
+    pub(in crate::local) async fn note(
+        &self,
+        name: &str,
+        note: &str,
+    ) -> io::Result<Option<String>> {
+        present(fs::read_to_string(self.place(name, "_notes").join(note)).await)
+    }
+
+    /// Keeps a text beside a repository's images.
+    pub(in crate::local) async fn set_note(
+        &self,
+        name: &str,
+        note: &str,
+        text: &str,
+    ) -> io::Result<()> {
+        let path = self.place(name, "_notes").join(note);
+        self.write(&path, text.as_bytes()).await
+    }
+
+    /// Forgets such a text.
+    pub(in crate::local) async fn remove_note(&self, name: &str, note: &str) -> io::Result<()> {
+        absent_is_fine(fs::remove_file(self.place(name, "_notes").join(note)).await)
     }
 
     fn place(&self, name: &str, part: &str) -> PathBuf {
@@ -214,7 +265,7 @@ impl Store {
 }
 
 /// A name that nothing else has.
-pub(super) fn random_name() -> String {
+pub(in crate::local) fn random_name() -> String {
     format!("{:032x}", fastrand::u128(..))
 }
 

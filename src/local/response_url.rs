@@ -1,0 +1,176 @@
+//! The embedded receiver of CloudFormation's answers.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::{HeaderMap, Method, StatusCode};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::faults::Failure;
+use super::http::{Dropped, Request, Response, Server, Service, empty};
+use super::request_log::RequestLog;
+use super::{Faults, RequestRecord, xml};
+
+/// The longest answer that is read; CloudFormation takes 4096 bytes, and tests want to see more.
+const MAX_BODY: usize = 1 << 20;
+
+/// Stands where a custom resource's `ResponseURL` points: takes the answer by PUT, as S3 takes it
+/// by a presigned URL. A PUT with a `Content-Type` that is not empty is refused, since it is not
+/// what was signed.
+pub struct ResponseUrl {
+    service: Arc<Receiver>,
+    server: Server,
+    faults: Faults,
+    log: RequestLog,
+}
+
+/// One answer that was taken.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The `Content-Type`, where one was sent; then it was empty.
+    pub content_type: Option<String>,
+    /// The `Content-Length`.
+    pub content_length: Option<u64>,
+    /// The body.
+    pub body: Bytes,
+}
+
+#[derive(Default)]
+struct Receiver {
+    answers: Mutex<Vec<Answer>>,
+    came: Notify,
+    /// Answers that [`ResponseUrl::next_answer`] has given.
+    seen: Mutex<usize>,
+}
+
+impl ResponseUrl {
+    /// Starts to listen on a free port.
+    pub async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let service = Arc::new(Receiver::default());
+        let (faults, log) = (Faults::default(), RequestLog::default());
+        let server = Server::start(listener, Arc::clone(&service), faults.clone(), log.clone())?;
+        Ok(Self {
+            service,
+            server,
+            faults,
+            log,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// A `ResponseURL` as CloudFormation gives it, query included.
+    pub fn url(&self) -> String {
+        format!(
+            "{}/arn%3Aaws%3Acloudformation%3Aus-east-1%3A123456789012%3Astack/demo\
+             ?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=7200&X-Amz-Signature=0123456789abcdef",
+            self.server.base_url()
+        )
+    }
+
+    /// The answers taken so far.
+    pub fn answers(&self) -> Vec<Answer> {
+        self.service.answers().clone()
+    }
+
+    /// The next answer that this has not given yet, or `None` when none came within `limit`.
+    pub async fn next_answer(&self, limit: Duration) -> Option<Answer> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let came = self.service.came.notified();
+            if let Some(answer) = self.service.take() {
+                return Some(answer);
+            }
+            timeout_at(deadline, came).await.ok()?;
+        }
+    }
+
+    /// What goes wrong on demand: [`super::Fault::answer`], [`super::Fault::hang`] and the others.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The requests so far, with those that were refused.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.log.records()
+    }
+
+    /// Takes no more answers.
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+impl Receiver {
+    fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<Answer> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = self.answers().get(*seen).cloned()?;
+        *seen += 1;
+        Some(answer)
+    }
+}
+
+impl Service for Receiver {
+    async fn answer(&self, request: &mut Request) -> Result<Response, Dropped> {
+        if request.method != Method::PUT || !request.query.has("X-Amz-Signature") {
+            return Ok(xml::error(
+                StatusCode::FORBIDDEN,
+                "AccessDenied",
+                "Access Denied",
+            ));
+        }
+        let body = request.body.collect(MAX_BODY).await.map_err(|_| Dropped)?;
+        let content_type = text(&request.headers, CONTENT_TYPE);
+        if content_type.as_ref().is_some_and(|text| !text.is_empty()) {
+            let message = "The request signature we calculated does not match";
+            return Ok(xml::error(
+                StatusCode::FORBIDDEN,
+                "SignatureDoesNotMatch",
+                message,
+            ));
+        }
+        let Some(body) = body else {
+            let message = "Your proposed upload exceeds the maximum allowed size";
+            return Ok(xml::error(
+                StatusCode::BAD_REQUEST,
+                "EntityTooLarge",
+                message,
+            ));
+        };
+        let content_length = text(&request.headers, CONTENT_LENGTH);
+        self.answers().push(Answer {
+            content_type,
+            content_length: content_length.and_then(|text| text.parse().ok()),
+            body,
+        });
+        self.came.notify_waiters();
+        Ok(empty(StatusCode::OK))
+    }
+
+    fn failure(&self, failure: &Failure) -> Response {
+        let (code, message) = failure.words("InternalError", "Please try again.");
+        xml::error(failure.status, code, message)
+    }
+
+    fn repository(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn text(headers: &HeaderMap, name: hyper::header::HeaderName) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}
