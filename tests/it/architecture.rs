@@ -19,7 +19,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "copy", "archive", "registry", "policy", "aws", "content", "oci",
         ],
     ),
-    ("cloudformation", &["deploy", "copy", "policy", "oci"]),
+    (
+        "cloudformation",
+        &["deploy", "copy", "archive", "policy", "content", "oci"],
+    ),
     ("local", &["content", "oci"]),
 ];
 

@@ -4,6 +4,7 @@
 //! parts and runs them too.
 
 mod architecture;
+mod lambda;
 mod real_parts;
 mod registry_client;
 mod support;

@@ -1,10 +1,8 @@
 //! The real parts are what the other tests take them for.
 
-use std::process::Command;
-
 use serde_json::json;
 
-use crate::support::{DockerRegistry, Moto, PASSWORD, output};
+use crate::support::{DockerRegistry, Moto, PASSWORD};
 
 #[tokio::test]
 #[ignore = "needs real parts: run scripts/test"]
@@ -23,21 +21,6 @@ async fn the_registry_takes_only_the_password_that_ecr_gives() {
         .unwrap();
     let token = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, token).unwrap();
     assert_eq!(token, format!("AWS:{PASSWORD}").as_bytes());
-}
-
-#[tokio::test]
-#[ignore = "needs real parts: run scripts/test"]
-async fn skopeo_reads_what_was_pushed() {
-    let registry = DockerRegistry::start();
-    let inspected = Command::new("skopeo")
-        .args(["inspect", "--tls-verify=false", "--creds"])
-        .arg(format!("AWS:{PASSWORD}"))
-        .arg(registry.skopeo_name("example:1.0"))
-        .output()
-        .expect("skopeo: run scripts/test");
-    assert!(!inspected.status.success());
-    assert!(String::from_utf8_lossy(&inspected.stderr).contains("manifest unknown"));
-    assert!(!output(Command::new("skopeo").arg("--version")).is_empty());
 }
 
 #[tokio::test]

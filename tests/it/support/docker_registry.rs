@@ -50,6 +50,11 @@ impl DockerRegistry {
         format!("http://{}", self.server.address())
     }
 
+    /// Every request so far, one line each.
+    pub(crate) fn log(&self) -> String {
+        self.server.log()
+    }
+
     /// How `skopeo` names a repository or tag here.
     pub(crate) fn skopeo_name(&self, name: &str) -> String {
         format!("docker://{}/{name}", self.server.address())

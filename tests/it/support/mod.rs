@@ -1,9 +1,15 @@
 //! What the end-to-end tests share: real parts, started and stopped by the test that uses them.
 
+mod archive;
+mod cloud;
 mod docker_registry;
+mod emulator;
 mod moto;
 mod process;
+mod response_url;
+pub(crate) mod skopeo;
 
+pub(crate) use archive::Archive;
+pub(crate) use cloud::{Cloud, ECR};
 pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
 pub(crate) use moto::Moto;
-pub(crate) use process::output;

@@ -1,0 +1,113 @@
+//! What a stack sees: events go in, answers come out.
+
+use serde_json::{Value, json};
+
+use super::emulator::Emulator;
+use super::response_url::{ResponseUrl, SIGNATURE};
+
+/// The repository's ECR host, which the function is told to find elsewhere.
+pub(crate) const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+/// The function under AWS's emulator, with CloudFormation before it and AWS behind it.
+pub(crate) struct Cloud {
+    emulator: Emulator,
+    response_url: ResponseUrl,
+}
+
+impl Cloud {
+    /// A function whose ECR registry is at `registry`, and each AWS service where `endpoints`
+    /// says: pairs of a variable of the environment (`AWS_ENDPOINT_URL_…`) and a URL.
+    pub(crate) async fn start(registry: &str, endpoints: &[(&str, &str)]) -> Self {
+        let registries = format!("*.dkr.ecr.*.amazonaws.com={registry}");
+        let mut environment = vec![
+            ("LONGSHORE_REGISTRY_OVERRIDE", registries.as_str()),
+            ("LONGSHORE_ALLOW_LOOPBACK", "1"),
+        ];
+        environment.extend(endpoints);
+        Self {
+            emulator: Emulator::start(&environment),
+            response_url: ResponseUrl::start().await,
+        }
+    }
+
+    pub(crate) async fn create(&self, properties: &Value) -> Answer {
+        self.send(json!({ "RequestType": "Create", "ResourceProperties": properties }))
+            .await
+    }
+
+    pub(crate) async fn update(&self, id: &str, old: &Value, new: &Value) -> Answer {
+        self.send(json!({
+            "RequestType": "Update",
+            "PhysicalResourceId": id,
+            "OldResourceProperties": old,
+            "ResourceProperties": new,
+        }))
+        .await
+    }
+
+    pub(crate) async fn delete(&self, id: &str, properties: &Value) -> Answer {
+        self.send(json!({
+            "RequestType": "Delete",
+            "PhysicalResourceId": id,
+            "ResourceProperties": properties,
+        }))
+        .await
+    }
+
+    /// The one answer to an event.
+    async fn send(&self, mut event: Value) -> Answer {
+        event["RequestId"] = json!("the-request");
+        event["ResponseURL"] = json!(self.response_url.url());
+        event["StackId"] = json!("arn:aws:cloudformation:eu-west-1:123456789012:stack/example/1");
+        event["LogicalResourceId"] = json!("Image");
+        event["ResourceType"] = json!("Custom::ECRImage");
+        event["ServiceToken"] = json!("arn:aws:lambda:eu-west-1:123456789012:function:longshore");
+        event["ResourceProperties"]["ServiceToken"] = event["ServiceToken"].clone();
+        let returned = self.emulator.invoke(&event).await;
+        let answers = self.response_url.take();
+        let [answer] = answers.as_slice() else {
+            panic!("{} answers, {returned}:\n{}", answers.len(), self.log());
+        };
+        Answer(answer.clone())
+    }
+
+    /// What the function logged, once it is seen to hold no secret.
+    pub(crate) fn log(&self) -> String {
+        let log = self.emulator.log();
+        for secret in [SIGNATURE, super::PASSWORD, "the-secret-key-of-the-function"] {
+            assert!(!log.contains(secret), "the log holds {secret}");
+        }
+        log
+    }
+}
+
+/// An answer to CloudFormation.
+#[derive(Debug)]
+pub(crate) struct Answer(Value);
+
+impl Answer {
+    /// The answer, which must be one of success.
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.0["Status"], "SUCCESS", "{}", self.0);
+        self
+    }
+
+    /// Why it failed, as it must have.
+    pub(crate) fn failure(&self) -> &str {
+        assert_eq!(self.0["Status"], "FAILED", "{}", self.0);
+        self.0["Reason"].as_str().expect("a reason")
+    }
+
+    /// The physical ID, what `Ref` gives.
+    pub(crate) fn id(&self) -> &str {
+        self.0["PhysicalResourceId"]
+            .as_str()
+            .expect("a physical ID")
+    }
+
+    /// What `Fn::GetAtt` gives.
+    pub(crate) fn attribute(&self, name: &str) -> &str {
+        let value = self.0["Data"][name].as_str();
+        value.unwrap_or_else(|| panic!("no {name} in {}", self.0))
+    }
+}

@@ -1,0 +1,70 @@
+//! AWS's Runtime Interface Emulator: a Lambda's environment in one program.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use reqwest::Client;
+use serde_json::Value;
+
+use super::moto::REGION;
+use super::process::{Server, free_address, tool};
+
+/// A Lambda function that runs this crate's `bootstrap`, one event at a time.
+pub(crate) struct Emulator {
+    server: Server,
+}
+
+impl Emulator {
+    /// A function with these variables in its environment, besides those that each has.
+    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
+        let server = Server::start("aws-lambda-rie", |address, _| {
+            let mut command = Command::new(program());
+            command
+                .arg("--runtime-interface-emulator-address")
+                .arg(address.to_string())
+                .arg("--runtime-api-address")
+                .arg(free_address().to_string())
+                .arg(env!("CARGO_BIN_EXE_bootstrap"))
+                .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "60")
+                .env("AWS_REGION", REGION)
+                .env("AWS_ACCESS_KEY_ID", "TEST")
+                .env("AWS_SECRET_ACCESS_KEY", "the-secret-key-of-the-function")
+                .envs(environment.iter().copied());
+            command
+        });
+        Self { server }
+    }
+
+    /// Runs the function on an event and returns what it returned.
+    pub(crate) async fn invoke(&self, event: &Value) -> Value {
+        let url = format!(
+            "http://{}/2015-03-31/functions/function/invocations",
+            self.server.address()
+        );
+        let request = Client::new().post(url).body(event.to_string());
+        let response = request.send().await.expect("an answer of the emulator");
+        let body = response.bytes().await.expect("an answer of the emulator");
+        serde_json::from_slice(&body).expect("the emulator answers JSON")
+    }
+
+    /// What the function and the emulator have logged.
+    pub(crate) fn log(&self) -> String {
+        self.server.log()
+    }
+}
+
+fn program() -> PathBuf {
+    let architecture = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x86_64"
+    };
+    let python = std::fs::read_dir(tool("venv/lib"))
+        .expect("a directory of Python")
+        .next()
+        .expect("one version of Python")
+        .expect("an entry of a directory");
+    python.path().join(format!(
+        "site-packages/samcli/local/rapid/aws-lambda-rie-{architecture}"
+    ))
+}

@@ -1,0 +1,45 @@
+//! `skopeo`, another implementation of what Longshore does.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::docker_registry::{DockerRegistry, PASSWORD};
+use super::process::output;
+
+/// What `skopeo inspect` shows of an image.
+pub(crate) fn inspect(registry: &DockerRegistry, image: &str) -> Value {
+    inspect_with(registry, image, &[])
+}
+
+/// The diff IDs of an image's layers.
+pub(crate) fn diff_ids(registry: &DockerRegistry, image: &str) -> Value {
+    inspect_with(registry, image, &["--config"])["rootfs"]["diff_ids"].clone()
+}
+
+/// Copies an archive of `docker save` to a registry.
+pub(crate) fn copy_archive(archive: &Path, registry: &DockerRegistry, image: &str) {
+    output(
+        skopeo()
+            .args(["copy", "--dest-tls-verify=false", "--dest-creds"])
+            .arg(format!("AWS:{PASSWORD}"))
+            .arg(format!("docker-archive:{}", archive.display()))
+            .arg(registry.skopeo_name(image)),
+    );
+}
+
+fn inspect_with(registry: &DockerRegistry, image: &str, options: &[&str]) -> Value {
+    let inspected = output(
+        skopeo()
+            .args(["inspect", "--tls-verify=false", "--creds"])
+            .arg(format!("AWS:{PASSWORD}"))
+            .args(options)
+            .arg(registry.skopeo_name(image)),
+    );
+    serde_json::from_slice(&inspected).expect("skopeo prints JSON")
+}
+
+fn skopeo() -> Command {
+    Command::new("skopeo")
+}
