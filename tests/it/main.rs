@@ -5,6 +5,7 @@
 
 mod architecture;
 mod lambda;
+mod lambda_refused;
 mod real_parts;
 mod registry_client;
 mod support;
