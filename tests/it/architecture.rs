@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("registry", &["content", "oci"]),
     ("archive", &["content", "oci"]),
     ("copy", &["content", "oci"]),
-    ("policy", &["oci"]),
+    ("policy", &["content", "oci"]),
     ("aws", &["archive", "registry", "content", "oci"]),
     (
         "deploy",
