@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Archive, Cloud, DockerRegistry, ECR, Moto, skopeo};
 
-const EXAMPLE: &str = "events/bucket/longshore-example/example-1.0.tar";
+const EXAMPLE: &str = "events/buckets/longshore-example/example-1.0.tar";
 
 /// A stack's surroundings: an empty account and an empty registry.
 struct World {
