@@ -16,7 +16,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::{ResponseChecksumValidation, StalledStreamProtectionConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_types::service_config::ServiceConfigKey;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::OnceCell;
 
 use super::ecr::Token;
@@ -83,16 +83,19 @@ impl Clients {
         Self::new(config, None)
     }
 
-    /// Clients of stand-ins for AWS at `endpoint`, such as `http://127.0.0.1:5000`, that take any
-    /// credentials.
-    pub async fn local(endpoint: &str) -> Self {
+    /// Clients of stand-ins for AWS that take any credentials: S3's at `s3`, such as
+    /// `http://127.0.0.1:5000`, and that of all others at `api`.
+    pub async fn local(api: &str, s3: &str) -> Self {
         let credentials = Credentials::new("local", "local", None, None, "local");
         let config = loader()
             .credentials_provider(credentials)
             .region(Region::from_static(DEFAULT_REGION))
-            .endpoint_url(endpoint)
+            .endpoint_url(api)
             .load()
-            .await;
+            .await
+            .into_builder()
+            .service_config(LocalS3(s3.to_owned()))
+            .build();
         Self::new(config, None)
     }
 
@@ -243,6 +246,17 @@ pub(super) fn loader() -> ConfigLoader {
         .http_client(http::shared_client())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+}
+
+/// Says where the stand-in for S3 is.
+#[derive(Debug)]
+struct LocalS3(String);
+
+impl LoadServiceConfig for LocalS3 {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let is_s3_endpoint = key.service_id() == "S3" && key.env() == "AWS_ENDPOINT_URL";
+        is_s3_endpoint.then(|| self.0.clone())
+    }
 }
 
 /// Whether the host of an endpoint is an address, or a name without a domain.

@@ -74,7 +74,7 @@ impl StandIn {
     }
 
     pub(super) async fn clients(&self) -> Clients {
-        Clients::local(&self.endpoint).await
+        Clients::local(&self.endpoint, &self.endpoint).await
     }
 
     /// The requests so far.

@@ -169,7 +169,7 @@ async fn what_is_not_reached_names_the_endpoint_that_a_vpc_may_lack() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
-    let clients = Clients::local(&endpoint).await;
+    let clients = Clients::local(&endpoint, &endpoint).await;
     let Some(EcrHost::Private(host)) =
         EcrHost::parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
     else {

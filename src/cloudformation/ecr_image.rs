@@ -33,12 +33,16 @@ pub(super) async fn put(
     meter: &Arc<Meter>,
 ) -> Result<Done, Failure> {
     let properties = readable(request)?;
+    let read = properties::read(properties).map_err(|problems| Failure::Properties {
+        resource: request.logical_resource_id.clone(),
+        problems,
+    })?;
+    let purpose = request.purpose();
     let image = Image {
         known: known(request, properties),
-        ..properties::read(properties).map_err(|problems| Failure::Properties {
-            resource: request.logical_resource_id.clone(),
-            problems,
-        })?
+        source_access: read.source_access.clone().for_purpose(&purpose),
+        destination_access: read.destination_access.clone().for_purpose(&purpose),
+        ..read
     };
     log(&image);
     let deployed = deploy
@@ -76,7 +80,7 @@ pub(super) async fn delete(deploy: &dyn Deploy, request: &Request) -> Result<Don
         repository,
         digest,
         tags: owned.tags.into_iter().collect(),
-        access: owned.access,
+        access: owned.access.for_purpose(&request.purpose()),
     };
     deploy
         .remove(&image)
@@ -136,7 +140,7 @@ async fn drop_tags(
         repository: deployed.repository.clone(),
         digest: deployed.digest.clone(),
         tags: dropped.into_iter().collect(),
-        access: new.access,
+        access: new.access.for_purpose(&request.purpose()),
     };
     deploy
         .untag(&pushed)

@@ -454,7 +454,11 @@ fn role(reader: &mut Reader<'_>, side: &Side) -> Option<Role> {
             format_args!("expected at most {MAX_EXTERNAL_ID} characters"),
         );
     }
-    Some(Role { arn, external_id })
+    Some(Role {
+        arn,
+        external_id,
+        purpose: String::new(),
+    })
 }
 
 /// Whether `text` is a role's ARN, of whatever partition.

@@ -88,6 +88,12 @@ pub struct UnreadableProperties {
 }
 
 impl Request {
+    /// Who asks, as an auditor should see it: the stack's name and the resource's.
+    pub(super) fn purpose(&self) -> String {
+        let stack = self.stack_id.split('/').nth(1).unwrap_or("stack");
+        format!("{stack}/{}", self.logical_resource_id)
+    }
+
     /// Reads a request.
     pub fn read(event: &RawValue) -> Result<Self, NoRequest> {
         let fields: Fields<'_> =

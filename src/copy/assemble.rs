@@ -37,10 +37,11 @@ impl Run {
         let mut distinct: Vec<&UnbuiltLayer> = image.layers.iter().collect();
         distinct.retain(|layer| seen.insert(&layer.diff_id));
         distinct.sort_by_key(|layer| layer.position);
-        let stored: HashMap<&Digest, Descriptor> = stream::iter(distinct)
-            .map(|layer| async move {
-                Ok::<_, super::Error>((&layer.diff_id, self.push_layer(layer, known).await?))
-            })
+        let pushes: Vec<_> = distinct
+            .into_iter()
+            .map(|layer| self.push_distinct(layer, known))
+            .collect();
+        let stored: HashMap<&Digest, Descriptor> = stream::iter(pushes)
             .buffer_unordered(self.options.concurrency.max(1))
             .try_collect()
             .await?;
@@ -49,6 +50,14 @@ impl Run {
             .iter()
             .map(|layer| stored[&layer.diff_id].clone())
             .collect())
+    }
+
+    async fn push_distinct<'a>(
+        &self,
+        layer: &'a UnbuiltLayer,
+        known: &KnownLayers,
+    ) -> Result<(&'a Digest, Descriptor)> {
+        Ok((&layer.diff_id, self.push_layer(layer, known).await?))
     }
 
     async fn push_layer(&self, layer: &UnbuiltLayer, known: &KnownLayers) -> Result<Descriptor> {

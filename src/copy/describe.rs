@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
+use super::Result;
 use super::plan::{fetch, parse};
 use super::select::{image_platform, is_attestation};
-use super::{Error, Result};
 use crate::content::Source;
-use crate::oci::{Digest, ImageManifest, Manifest, Platform, RawManifest};
+use crate::oci::{Descriptor, Digest, ImageManifest, Manifest, Platform, RawManifest};
 
 /// Manifests asked for at once.
 const CONCURRENCY: usize = 8;
@@ -42,10 +43,7 @@ pub async fn describe(place: &dyn Source, root: &RawManifest) -> Result<Descript
         Manifest::Index(index) => index.manifests,
     };
     for _ in 0..MAX_DEPTH {
-        let entries = stream::iter(std::mem::take(&mut level)).map(|entry| async move {
-            let manifest = fetch(place, &entry).await?;
-            Ok::<_, Error>((entry, parse(place, &manifest)?))
-        });
+        let entries = stream::iter(std::mem::take(&mut level)).map(|entry| read(place, entry));
         let entries: Vec<_> = entries.buffered(CONCURRENCY).try_collect().await?;
         for (entry, manifest) in entries {
             let image = match manifest {
@@ -70,6 +68,14 @@ pub async fn describe(place: &dyn Source, root: &RawManifest) -> Result<Descript
         .retain(|platform| !platform.is_unknown());
     description.size = blobs.values().sum();
     Ok(description)
+}
+
+fn read(place: &dyn Source, entry: Descriptor) -> BoxFuture<'_, Result<(Descriptor, Manifest)>> {
+    async move {
+        let manifest = fetch(place, &entry).await?;
+        Ok((entry, parse(place, &manifest)?))
+    }
+    .boxed()
 }
 
 fn count(blobs: &mut HashMap<Digest, u64>, image: &ImageManifest) {

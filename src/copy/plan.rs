@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::error::{Cause, at, manifest_of};
 use super::{Error, Operation, Result, Side};
@@ -80,18 +81,28 @@ impl Plan {
         children: Vec<Descriptor>,
     ) -> Result<Vec<RawManifest>> {
         let found: Vec<Option<RawManifest>> = stream::iter(children)
-            .map(|child| async move {
-                if is_present(destination, &child.digest).await? {
-                    return Ok::<_, Error>(None);
-                }
-                fetch(source, &child).await.map(Some)
-            })
+            .map(|child| fetch_missing(source, destination, child))
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
         self.present += found.iter().filter(|child| child.is_none()).count() as u64;
         Ok(found.into_iter().flatten().collect())
     }
+}
+
+/// Fetches a manifest unless the destination has it.
+fn fetch_missing<'a>(
+    source: &'a dyn Source,
+    destination: &'a dyn Destination,
+    child: Descriptor,
+) -> BoxFuture<'a, Result<Option<RawManifest>>> {
+    async move {
+        if is_present(destination, &child.digest).await? {
+            return Ok(None);
+        }
+        fetch(source, &child).await.map(Some)
+    }
+    .boxed()
 }
 
 #[derive(Default)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::blob::Item;
 use super::error::{at, manifest_of};
@@ -68,6 +68,14 @@ impl Run {
         self.meter.time(Phase::Manifests, manifests).await
     }
 
+    /// Counts an image that is there as it is: its manifest and `blobs` blobs.
+    pub fn count_present(&self, blobs: u64) {
+        self.meter.count(|report| {
+            report.manifests_reused += 1;
+            report.blobs_reused += blobs;
+        });
+    }
+
     /// Pushes blobs, some at once, in their order.
     pub(super) async fn push_blobs(
         &self,
@@ -76,7 +84,7 @@ impl Run {
         concurrency: usize,
     ) -> Result<()> {
         stream::iter(items)
-            .map(|item| async move { self.push_blob(&item, mount_from).await.map(drop) })
+            .map(|item| async move { self.push_blob(&item, mount_from).await.map(drop) }.boxed())
             .buffer_unordered(concurrency.max(1))
             .try_collect()
             .await
@@ -85,8 +93,11 @@ impl Run {
     /// Pushes manifests, children before parents.
     async fn push_levels(&self, levels: &[Vec<RawManifest>]) -> Result<()> {
         for level in levels.iter().rev() {
-            stream::iter(level)
+            let pushes: Vec<_> = level
+                .iter()
                 .map(|manifest| self.push_manifest(manifest))
+                .collect();
+            stream::iter(pushes)
                 .buffer_unordered(MANIFESTS)
                 .try_collect::<()>()
                 .await?;

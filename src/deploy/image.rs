@@ -50,6 +50,17 @@ pub struct Access {
     pub role: Option<Role>,
 }
 
+impl Access {
+    /// The same way, with the name under which an auditor sees who took on its role.
+    #[must_use]
+    pub fn for_purpose(mut self, purpose: &str) -> Self {
+        if let Some(role) = &mut self.role {
+            purpose.clone_into(&mut role.purpose);
+        }
+        self
+    }
+}
+
 /// A role to assume.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Role {
@@ -57,6 +68,8 @@ pub struct Role {
     pub arn: String,
     /// The external ID that its trust policy asks for.
     pub external_id: Option<String>,
+    /// Who takes it on, such as `stack/LogicalId`: what an auditor sees as the session's name.
+    pub purpose: String,
 }
 
 /// What becomes of BuildKit's attestation manifests inside an index.

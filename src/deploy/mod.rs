@@ -1,7 +1,12 @@
 //! Composition: from what a resource or a command asks for to sources, destinations and the engine.
 
+mod deployer;
+mod error;
 mod image;
 mod location;
+mod open;
+mod reach;
+mod remove;
 
 use std::sync::Arc;
 
@@ -11,8 +16,12 @@ use crate::content::BoxError;
 use crate::copy::Meter;
 use crate::oci::{Digest, Repository, Tag};
 
+pub use deployer::Deployer;
+pub use error::Error;
 pub use image::{Access, Attestations, Deployed, Image, Referrers, RemovalPolicy, Role};
 pub use location::{FileLocation, InvalidLocation, Location, S3Location};
+pub use open::{Content, Opened};
+pub use reach::{Reach, registry_config};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.
 pub trait Deploy: Send + Sync {

@@ -1,0 +1,162 @@
+//! What the command line says.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use longshore::archive::Compression;
+use longshore::deploy::Location;
+use longshore::oci::{Platform, Reference, Tag};
+
+/// Move container images into Amazon ECR, or any registry.
+#[derive(Debug, Parser)]
+#[command(name = "longshore", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy an image from an archive or a registry to a registry.
+    Copy(CopyArgs),
+    /// Show an image without copying it.
+    Inspect(InspectArgs),
+    /// Run the Lambda's handler on a CloudFormation event and print its answer.
+    Invoke(InvokeArgs),
+    /// Serve the embedded registry and bucket until interrupted.
+    Local(LocalArgs),
+}
+
+/// How a source is written.
+const SOURCE: &str = "s3://BUCKET/KEY[?versionId=ID][#SELECTOR], [docker://]HOST/NAME[:TAG][@DIGEST], \
+docker-archive:PATH[#SELECTOR], oci-archive:PATH[#SELECTOR] or oci:DIRECTORY[#SELECTOR]. \
+A selector is repo:tag, @sha256:… or @0";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CopyArgs {
+    /// The image to copy.
+    #[arg(long_help = SOURCE)]
+    pub(crate) source: Location,
+    /// Where it goes: HOST/NAME[:TAG].
+    pub(crate) destination: Reference,
+    /// One more tag for the same image. Can be given several times.
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<Tag>,
+    /// Copy only this platform, such as linux/arm64. Can be given several times.
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub(crate) platforms: Vec<Platform>,
+    /// A tag for a single platform of an index, as linux/arm64=TAG. Can be given several times.
+    #[arg(long = "platform-tag", value_name = "PLATFORM=TAG", value_parser = platform_tag)]
+    pub(crate) platform_tags: Vec<(Platform, Tag)>,
+    /// What becomes of BuildKit's attestations inside an index.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) attestations: Attestations,
+    /// What becomes of signatures, SBOMs and other manifests about the image.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) referrers: Referrers,
+    /// How layers that an archive holds uncompressed are compressed: gzip, gzip-fast, gzip-small,
+    /// zstd or none.
+    #[arg(long, default_value = "gzip")]
+    pub(crate) compression: Compression,
+    /// Blobs copied at once.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) concurrency: Option<NonZeroUsize>,
+    /// Print the result as JSON, and no progress.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InspectArgs {
+    /// The image to show.
+    #[arg(long_help = SOURCE)]
+    pub(crate) source: Location,
+    /// Print the manifest's exact bytes.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) raw: bool,
+    /// Print everything as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InvokeArgs {
+    /// The event, as CloudFormation sends it.
+    pub(crate) event: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LocalArgs {
+    /// Where the registry listens.
+    #[arg(long, default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
+    pub(crate) registry: SocketAddr,
+    /// Where the bucket listens.
+    #[arg(long, default_value = "127.0.0.1:5001", value_name = "ADDRESS")]
+    pub(crate) bucket: SocketAddr,
+    /// Where the stand-in for ECR's API, Secrets Manager and STS listens.
+    #[arg(long, default_value = "127.0.0.1:5002", value_name = "ADDRESS")]
+    pub(crate) api: SocketAddr,
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
+}
+
+/// Where a command works.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlaceArgs {
+    /// Use the embedded registry and bucket: no AWS account, no Docker, no network.
+    #[arg(long)]
+    pub(crate) local: bool,
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
+}
+
+/// What the embedded registry and bucket keep.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeptArgs {
+    /// Keep the embedded registry's content in this folder.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) data: Option<PathBuf>,
+    /// The folder whose folders are the embedded buckets.
+    #[arg(long, value_name = "DIRECTORY", default_value = "events/buckets")]
+    pub(crate) buckets: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Attestations {
+    #[default]
+    Keep,
+    Drop,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Referrers {
+    #[default]
+    None,
+    Copy,
+}
+
+fn platform_tag(text: &str) -> Result<(Platform, Tag), String> {
+    let (platform, tag) = text.split_once('=').ok_or("expected PLATFORM=TAG")?;
+    let platform = platform.parse().map_err(|error| format!("{error}"))?;
+    let tag = tag.parse().map_err(|error| format!("{error}"))?;
+    Ok((platform, tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn is_consistent() {
+        Args::command().debug_assert();
+    }
+}

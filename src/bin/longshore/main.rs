@@ -1,0 +1,38 @@
+//! The command line.
+
+mod args;
+mod copy;
+mod credentials;
+mod inspect;
+mod invoke;
+mod local;
+mod output;
+mod place;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args) {
+        Ok(code) => code,
+        Err(error) => {
+            output::note(&format!("longshore: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Copy(args) => copy::run(args).await,
+        Command::Inspect(args) => inspect::run(args).await,
+        Command::Invoke(args) => invoke::run(args).await,
+        Command::Local(args) => local::run(args).await,
+    }
+}

@@ -1,0 +1,140 @@
+//! Progress on standard error: bars on a terminal, a line now and then elsewhere.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use longshore::copy::{BlobProgress, Meter, Report};
+use tokio::task::AbortHandle;
+use tokio::time::interval;
+
+/// How often bars are drawn.
+const REDRAW: Duration = Duration::from_millis(100);
+/// How often a line is written where there is no terminal.
+const LINE: Duration = Duration::from_secs(10);
+
+/// Shows what a meter counts until it is dropped.
+pub(crate) struct Progress(AbortHandle);
+
+impl Progress {
+    /// Begins to show what `meter` counts. With `quiet`, nothing is shown.
+    pub(crate) fn show(meter: &Arc<Meter>, quiet: bool) -> Self {
+        let meter = Arc::clone(meter);
+        let task = if quiet {
+            tokio::spawn(std::future::ready(()))
+        } else if std::io::stderr().is_terminal() {
+            tokio::spawn(bars(meter))
+        } else {
+            tokio::spawn(lines(meter))
+        };
+        Self(task.abort_handle())
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn bars(meter: Arc<Meter>) {
+    let drawn = Bars {
+        screen: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+        bars: HashMap::new(),
+    };
+    let mut drawn = drawn;
+    let mut redraw = interval(REDRAW);
+    loop {
+        redraw.tick().await;
+        drawn.update(&meter.active());
+    }
+}
+
+/// The bars on the screen, cleared when they are dropped.
+struct Bars {
+    screen: MultiProgress,
+    bars: HashMap<String, ProgressBar>,
+}
+
+impl Bars {
+    fn update(&mut self, active: &[Arc<BlobProgress>]) {
+        for blob in active {
+            let bar = self.bars.entry(blob.label.clone());
+            let bar = bar.or_insert_with(|| self.screen.add(bar_of(blob)));
+            bar.set_position(blob.sent());
+        }
+        self.bars.retain(|label, bar| {
+            let is_active = active.iter().any(|blob| blob.label == *label);
+            if !is_active {
+                bar.finish_and_clear();
+            }
+            is_active
+        });
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        // A screen that cannot be cleared has nothing on it.
+        let _ = self.screen.clear();
+    }
+}
+
+fn bar_of(blob: &BlobProgress) -> ProgressBar {
+    let (bar, template) = match blob.size {
+        Some(size) => (
+            ProgressBar::new(size),
+            "{msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec}",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{msg} {spinner} {bytes} {bytes_per_sec}",
+        ),
+    };
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style).with_message(blob.label.clone())
+}
+
+async fn lines(meter: Arc<Meter>) {
+    let mut next = interval(LINE);
+    next.tick().await;
+    loop {
+        next.tick().await;
+        crate::output::note(&moved(&meter.report()));
+    }
+}
+
+/// What a run moved, in one line.
+pub(crate) fn moved(report: &Report) -> String {
+    let mut parts = vec![
+        format!("read {}", HumanBytes(report.bytes_read)),
+        format!(
+            "uploaded {} ({})",
+            HumanBytes(report.bytes_uploaded),
+            count(report.blobs_uploaded, "blob")
+        ),
+    ];
+    for (blobs, bytes, how) in [
+        (report.blobs_reused, report.bytes_reused, "already there"),
+        (report.blobs_mounted, report.bytes_mounted, "mounted"),
+    ] {
+        if blobs > 0 {
+            parts.push(format!(
+                "{how} {} ({})",
+                HumanBytes(bytes),
+                count(blobs, "blob")
+            ));
+        }
+    }
+    parts.push(count(report.manifests_pushed, "manifest"));
+    parts.push(count(report.tags_written, "tag"));
+    parts.join(", ")
+}
+
+fn count(number: u64, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{ending}")
+}

@@ -1,0 +1,239 @@
+//! Deploying an image: from its source to its tags.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::open::{Content, Opened};
+use super::reach::Reach;
+use super::{Attestations, Deploy, Deployed, Error, Image, PushedImage, Referrers};
+use crate::aws::EcrHost;
+use crate::content::{BoxError, Destination, ManifestKey, Source, UnbuiltImage};
+use crate::copy::{self, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select};
+use crate::oci::{Digest, ImageConfig, RawManifest};
+use crate::registry::RemoteRepository;
+
+/// Deploys images.
+#[derive(Clone)]
+pub struct Deployer {
+    reach: Reach,
+}
+
+/// One deployment: the image, where it goes, and what is done for it.
+struct Deployment<'a> {
+    image: &'a Image,
+    destination: Arc<RemoteRepository>,
+    run: Run,
+    meter: &'a Arc<Meter>,
+}
+
+impl Deployer {
+    /// Deploys images that `reach` reaches.
+    pub fn new(reach: Reach) -> Self {
+        Self { reach }
+    }
+
+    /// Brings the image to its destination, with all its tags.
+    pub async fn run(&self, image: &Image, meter: &Arc<Meter>) -> Result<Deployed, Error> {
+        let access = &image.destination_access;
+        let destination = self.reach.repository(&image.destination, access).await?;
+        let opening = self.reach.open(
+            &image.source,
+            &image.source_access,
+            image.compression,
+            meter,
+        );
+        let opened = meter.time(Phase::Resolve, opening).await;
+        let sequential = opened.as_ref().is_ok_and(|opened| opened.sequential);
+        let deployment = Deployment {
+            image,
+            run: Run::new(
+                destination.clone(),
+                options(image, sequential),
+                meter.clone(),
+            ),
+            destination,
+            meter,
+        };
+        let manifest = match opened {
+            Ok(opened) => deployment.bring(opened).await?,
+            Err(error) => deployment.fall_back(error).await?,
+        };
+        deployment.describe(&manifest).await
+    }
+}
+
+fn options(image: &Image, sequential: bool) -> Options {
+    let mut options = Options::default();
+    if let Some(wanted) = image.max_concurrency {
+        options.concurrency = wanted.get();
+    }
+    if sequential {
+        options.concurrency = 1;
+    }
+    options
+}
+
+impl Deployment<'_> {
+    async fn bring(&self, opened: Opened) -> Result<RawManifest, Error> {
+        match opened.content {
+            Content::Stored { root, source } => {
+                let brought = self.bring_stored(&*source, &root).await;
+                brought.map_err(|error| self.failed(error))
+            }
+            Content::Unbuilt(image) => {
+                self.check_platforms(&image)?;
+                let brought = self.bring_unbuilt(&image).await;
+                brought.map_err(|error| self.failed(error))
+            }
+        }
+    }
+
+    /// What is deployed where the source cannot be read: what these very properties ended in
+    /// before, if it is still there. A rollback must not need an archive that is gone.
+    async fn fall_back(&self, error: Error) -> Result<RawManifest, Error> {
+        let Some(known) = &self.image.known else {
+            return Err(error);
+        };
+        let found = Destination::manifest(&*self.destination, ManifestKey::Digest(known)).await;
+        let Ok(Some(manifest)) = found else {
+            return Err(error);
+        };
+        tracing::warn!(%error, digest = %known, "the source cannot be read; the image is there from before");
+        let tagging = self.run.tag(&manifest, &self.image.tags).await;
+        tagging.map_err(|error| self.failed(error))?;
+        Ok(manifest)
+    }
+
+    async fn bring_stored(
+        &self,
+        source: &dyn Source,
+        root: &RawManifest,
+    ) -> copy::Result<RawManifest> {
+        let image = self.image;
+        let selection = Selection {
+            platforms: image.platforms.clone(),
+            drop_attestations: image.attestations == Attestations::Drop,
+        };
+        let selecting = select(source, root, &selection);
+        let root = self.meter.time(Phase::Resolve, selecting).await?;
+        let is_there = self.run.is_tagged(&root, &image.tags).await?;
+        if !is_there {
+            self.run.copy(source, &root).await?;
+        }
+        if image.referrers == Referrers::Copy {
+            self.run.copy_referrers(source, &root).await?;
+        }
+        for (platform, tag) in &image.platform_tags {
+            let one = Selection {
+                platforms: Some(vec![platform.clone()]),
+                drop_attestations: false,
+            };
+            let single = select(source, &root, &one).await?;
+            self.run.tag(&single, std::slice::from_ref(tag)).await?;
+        }
+        if !is_there {
+            self.run.tag(&root, &image.tags).await?;
+        }
+        Ok(root)
+    }
+
+    async fn bring_unbuilt(&self, unbuilt: &UnbuiltImage) -> copy::Result<RawManifest> {
+        let mut known = KnownLayers::default();
+        let learning = async {
+            for tag in &self.image.tags {
+                known.learn(&self.destination, ManifestKey::Tag(tag)).await;
+            }
+            if let Some(digest) = &self.image.known {
+                known
+                    .learn(&self.destination, ManifestKey::Digest(digest))
+                    .await;
+            }
+        };
+        self.meter.time(Phase::Plan, learning).await;
+        let config = Digest::sha256(&unbuilt.config);
+        let manifest = match known.image_of(&*self.destination, &config) {
+            Some(manifest) => {
+                self.run.count_present(unbuilt.layers.len() as u64);
+                manifest.clone()
+            }
+            None => {
+                self.meter.time(Phase::Plan, known.read_configs()).await;
+                self.run.assemble(unbuilt, &known).await?
+            }
+        };
+        let mut tags = self.image.tags.clone();
+        tags.extend(self.image.platform_tags.iter().map(|(_, tag)| tag.clone()));
+        self.run.tag(&manifest, &tags).await?;
+        Ok(manifest)
+    }
+
+    /// An archive of one image has one platform.
+    fn check_platforms(&self, unbuilt: &UnbuiltImage) -> Result<(), Error> {
+        let location = &self.image.source;
+        let config: ImageConfig =
+            serde_json::from_slice(&unbuilt.config).map_err(|source| Error::Config {
+                location: location.clone(),
+                source,
+            })?;
+        let tagged = self
+            .image
+            .platform_tags
+            .iter()
+            .map(|(platform, _)| platform);
+        let mut wanted = self.image.platforms.iter().flatten().chain(tagged);
+        let missing = wanted.find(|wanted| !wanted.matches(&config.platform));
+        match missing {
+            None => Ok(()),
+            Some(missing) => Err(Error::Platform {
+                location: location.clone(),
+                wanted: missing.to_string(),
+                available: config.platform.to_string(),
+            }),
+        }
+    }
+
+    async fn describe(&self, manifest: &RawManifest) -> Result<Deployed, Error> {
+        let description = describe(&*self.destination, manifest).await;
+        let description = description.map_err(|error| self.failed(error))?;
+        let repository = &self.image.destination;
+        let host = EcrHost::parse(repository.registry());
+        let private = host.as_ref().filter(|host| **host != EcrHost::Public);
+        let account = private.and_then(EcrHost::account).unwrap_or_default();
+        let region = private.map(EcrHost::region).unwrap_or_default();
+        Ok(Deployed {
+            repository: repository.clone(),
+            registry_id: account.to_owned(),
+            region: region.to_owned(),
+            tags: self.image.tags.clone(),
+            digest: manifest.digest().clone(),
+            media_type: manifest.media_type().clone(),
+            size: description.size,
+            config: description.config,
+            platforms: description.platforms,
+        })
+    }
+
+    fn failed(&self, error: copy::Error) -> Error {
+        Error::copy(&self.image.source, &self.image.destination, error)
+    }
+}
+
+impl Deploy for Deployer {
+    fn deploy<'a>(
+        &'a self,
+        image: &'a Image,
+        meter: &'a Arc<Meter>,
+    ) -> BoxFuture<'a, Result<Deployed, BoxError>> {
+        async { Ok(self.run(image, meter).await?) }.boxed()
+    }
+
+    fn remove<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {
+        async { Ok(self.reach.remove(pushed).await?) }.boxed()
+    }
+
+    fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {
+        async { Ok(self.reach.untag(pushed).await?) }.boxed()
+    }
+}

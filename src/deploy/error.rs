@@ -1,0 +1,139 @@
+//! Deployments that failed: a sentence that names the image and says what to do.
+
+use super::Location;
+use crate::content::{self, BoxError};
+use crate::oci::{Reference, Repository};
+use crate::{archive, aws, copy, registry};
+
+/// Why an image was not deployed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The object in S3 cannot be read.
+    #[error("cannot read {location}")]
+    Object {
+        /// The source.
+        location: Location,
+        /// What S3 says.
+        source: aws::Error,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {location}")]
+    File {
+        /// The source.
+        location: Location,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The object or file gives no image.
+    #[error("cannot read the image in {location}")]
+    Archive {
+        /// The source.
+        location: Location,
+        /// What is wrong with it.
+        source: archive::Error,
+    },
+    /// What stands after `#` selects nothing.
+    #[error("cannot select an image of {location}")]
+    Selector {
+        /// The source.
+        location: Location,
+        /// What is wrong with it.
+        source: archive::InvalidSelector,
+    },
+    /// The registry cannot be reached by that name.
+    #[error("cannot use the registry of {repository}")]
+    Repository {
+        /// The repository.
+        repository: Repository,
+        /// What is wrong with it.
+        source: registry::Error,
+    },
+    /// The source names no image that is there.
+    #[error("there is no image {reference}: see that its name and tag are right")]
+    NoImage {
+        /// The source.
+        reference: Reference,
+    },
+    /// The source's registry does not give its manifest.
+    #[error("cannot find the image {reference}")]
+    Resolve {
+        /// The source.
+        reference: Reference,
+        /// What the registry says.
+        source: content::Error,
+    },
+    /// The archive's image is for another platform.
+    #[error("{location} has no image for {wanted}; it has one for {available}")]
+    Platform {
+        /// The source.
+        location: Location,
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        available: String,
+    },
+    /// The archive's image has a config that is no image config.
+    #[error("the image in {location} has a malformed config")]
+    Config {
+        /// The source.
+        location: Location,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// The destination repository does not exist.
+    #[error(
+        "the repository {repository} does not exist: create it before the image is deployed, \
+         and let the resource depend on it"
+    )]
+    NoRepository {
+        /// The destination.
+        repository: Repository,
+        /// What failed.
+        source: Box<copy::Error>,
+    },
+    /// Copying failed.
+    #[error("cannot copy {location} to {destination}")]
+    Copy {
+        /// The source.
+        location: Location,
+        /// The destination.
+        destination: Repository,
+        /// What failed.
+        source: Box<copy::Error>,
+    },
+    /// What the resource pushed could not be removed.
+    #[error("cannot remove {what} from {repository}")]
+    Remove {
+        /// The repository.
+        repository: Repository,
+        /// A tag or a digest.
+        what: String,
+        /// What the registry says.
+        source: BoxError,
+    },
+    /// The registry client cannot be set up.
+    #[error("cannot set up the registry client")]
+    Setup(#[source] BoxError),
+}
+
+impl Error {
+    /// Says what a failed copy to `destination` means.
+    pub(super) fn copy(location: &Location, destination: &Repository, error: copy::Error) -> Self {
+        let registry = error.downcast_ref::<registry::Error>();
+        let no_repository =
+            registry.is_some_and(|error| error.has_code(&registry::ErrorCode::NAME_UNKNOWN));
+        let source = Box::new(error);
+        if no_repository && source.side == copy::Side::Destination {
+            return Self::NoRepository {
+                repository: destination.clone(),
+                source,
+            };
+        }
+        Self::Copy {
+            location: location.clone(),
+            destination: destination.clone(),
+            source,
+        }
+    }
+}

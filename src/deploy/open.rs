@@ -1,0 +1,122 @@
+//! Opening a source: from how it is written to what the engine copies.
+
+use std::sync::Arc;
+
+use super::reach::Reach;
+use super::{Access, Error, Location};
+use crate::archive::{Archive, Compression, Selected, Selector};
+use crate::content::{Destination, ManifestKey, RangeRead, Source, UnbuiltImage};
+use crate::copy::{Meter, MeteredObject, MeteredSource};
+use crate::oci::{RawManifest, Reference};
+
+/// The tag that a reference without tag and digest means.
+const LATEST: &str = "latest";
+
+/// A source that was found.
+pub struct Opened {
+    /// What it holds.
+    pub content: Content,
+    /// Whether its blobs are best read one at a time, in the order of their positions.
+    pub sequential: bool,
+}
+
+/// What a source holds.
+pub enum Content {
+    /// An image with a manifest, which is copied exactly.
+    Stored {
+        /// The manifest or index.
+        root: RawManifest,
+        /// What has it.
+        source: Arc<dyn Source>,
+    },
+    /// An image without a manifest.
+    Unbuilt(UnbuiltImage),
+}
+
+impl Reach {
+    /// Finds the image at `location`, and counts what is read of it. `compression` is for layers
+    /// that an archive holds uncompressed.
+    pub async fn open(
+        &self,
+        location: &Location,
+        access: &Access,
+        compression: Compression,
+        meter: &Arc<Meter>,
+    ) -> Result<Opened, Error> {
+        let object: Arc<dyn RangeRead> = match location {
+            Location::Registry(reference) => {
+                return self.open_reference(reference, access, meter).await;
+            }
+            Location::S3(at) => Arc::new(self.object(at, access).await?),
+            Location::File(_) | Location::Directory(_) => {
+                return Err(Error::File {
+                    location: location.clone(),
+                    source: std::io::ErrorKind::Unsupported.into(),
+                });
+            }
+        };
+        let unreadable = |source| Error::Archive {
+            location: location.clone(),
+            source,
+        };
+        let object = Arc::new(MeteredObject::new(object, Arc::clone(meter)));
+        let archive = Archive::open(object).await.map_err(unreadable)?;
+        let selector = selector(location)?;
+        let selected = archive.select(selector.as_ref(), compression).await;
+        Ok(Opened {
+            content: selected.map_err(unreadable)?.into(),
+            sequential: archive.is_sequential(),
+        })
+    }
+
+    /// The image of a registry. Its tag is resolved here, once; all that follows asks by digest.
+    async fn open_reference(
+        &self,
+        reference: &Reference,
+        access: &Access,
+        meter: &Arc<Meter>,
+    ) -> Result<Opened, Error> {
+        let source = self.repository(reference.repository(), access).await?;
+        let latest = LATEST.parse().expect("a valid tag");
+        let key = match reference.digest() {
+            Some(digest) => ManifestKey::Digest(digest),
+            None => ManifestKey::Tag(reference.tag().unwrap_or(&latest)),
+        };
+        let found = Destination::manifest(&*source, key).await;
+        let found = found.map_err(|source| Error::Resolve {
+            reference: reference.clone(),
+            source,
+        })?;
+        let root = found.ok_or_else(|| Error::NoImage {
+            reference: reference.clone(),
+        })?;
+        let source = Arc::new(MeteredSource::new(source, Arc::clone(meter)));
+        Ok(Opened {
+            content: Content::Stored { root, source },
+            sequential: false,
+        })
+    }
+}
+
+fn selector(location: &Location) -> Result<Option<Selector>, Error> {
+    let text = match location {
+        Location::Registry(_) => None,
+        Location::S3(at) => at.selector.as_deref(),
+        Location::File(at) | Location::Directory(at) => at.selector.as_deref(),
+    };
+    text.map(str::parse)
+        .transpose()
+        .map_err(|source| Error::Selector {
+            location: location.clone(),
+            source,
+        })
+}
+
+impl From<Selected> for Content {
+    fn from(selected: Selected) -> Self {
+        match selected {
+            Selected::Stored { root, source } => Self::Stored { root, source },
+            Selected::Unbuilt(image) => Self::Unbuilt(image),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Reaching both sides: which client, under which identity, with which credentials.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::{Access, Error, Location, S3Location};
+use crate::aws::{self, Clients, EcrCredentials, EcrHost, SecretCredentials};
+use crate::oci::Repository;
+use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteRepository};
+
+/// Manifests that ECR takes in a second, of an account in a region: its quota is 10, and a stack
+/// is rarely alone.
+const ECR_MANIFEST_PUSHES: NonZeroU32 = NonZeroU32::new(8).unwrap();
+/// The registries that this quota is of.
+const ECR_HOSTS: [&str; 4] = [
+    "*.dkr.ecr.*",
+    "*.dkr.ecr-fips.*",
+    "*.dkr-ecr.*",
+    "*.dkr-ecr-fips.*",
+];
+
+/// Clients of registries and of AWS: made once, shared by every deployment.
+#[derive(Clone)]
+pub struct Reach {
+    registries: Client,
+    aws: Clients,
+    others: Arc<dyn CredentialProvider>,
+}
+
+/// How registries are reached: as the environment, read by `lookup`, asks for
+/// ([`registry::Config::from_env`]), and with the manners that ECR expects.
+pub fn registry_config(lookup: impl Fn(&str) -> Option<String>) -> Result<registry::Config, Error> {
+    let mut config = registry::Config::from_env(lookup).map_err(|e| Error::Setup(e.into()))?;
+    let hosts = ECR_HOSTS.iter().filter_map(|hosts| hosts.parse().ok());
+    let limits = hosts.map(|hosts| (hosts, ECR_MANIFEST_PUSHES));
+    config.manifest_pushes.extend(limits);
+    Ok(config)
+}
+
+impl Reach {
+    /// Reaches registries by `registries` and AWS by `aws`.
+    pub fn new(registries: Client, aws: Clients) -> Self {
+        Self {
+            registries,
+            aws,
+            others: Arc::new(Anonymous),
+        }
+    }
+
+    /// Asks `others` for credentials of registries that are not ECR and have no secret.
+    #[must_use]
+    pub fn with_credentials(mut self, others: Arc<dyn CredentialProvider>) -> Self {
+        self.others = others;
+        self
+    }
+
+    /// A repository, under the identity and with the credentials that `access` names.
+    pub(super) async fn repository(
+        &self,
+        repository: &Repository,
+        access: &Access,
+    ) -> Result<Arc<RemoteRepository>, Error> {
+        let credentials = self.credentials(repository, access).await;
+        let remote = self.registries.repository(repository.clone(), credentials);
+        remote.map(Arc::new).map_err(|source| Error::Repository {
+            repository: repository.clone(),
+            source,
+        })
+    }
+
+    /// The object that holds an archive.
+    pub(super) async fn object(
+        &self,
+        at: &S3Location,
+        access: &Access,
+    ) -> Result<aws::Object, Error> {
+        let location = aws::Location {
+            bucket: at.bucket.clone(),
+            key: at.key.clone(),
+            version_id: at.version_id.clone(),
+            region: None,
+        };
+        let clients = self.clients(access).await;
+        let opened = aws::Object::open(&clients, location).await;
+        opened.map_err(|source| Error::Object {
+            location: Location::S3(at.clone()),
+            source,
+        })
+    }
+
+    async fn credentials(
+        &self,
+        repository: &Repository,
+        access: &Access,
+    ) -> Arc<dyn CredentialProvider> {
+        if let Some(secret) = &access.credentials {
+            return Arc::new(SecretCredentials::new(&self.clients(access).await, secret));
+        }
+        match EcrHost::parse(repository.registry()) {
+            Some(EcrHost::Private(host)) => {
+                Arc::new(EcrCredentials::new(&self.clients(access).await, &host))
+            }
+            _ => Arc::clone(&self.others),
+        }
+    }
+
+    async fn clients(&self, access: &Access) -> Clients {
+        match &access.role {
+            None => self.aws.clone(),
+            Some(role) => {
+                let id = role.external_id.clone();
+                let role = aws::Role::new(&role.arn, id, &role.purpose);
+                self.aws.assume(&role).await
+            }
+        }
+    }
+}
