@@ -294,7 +294,10 @@ fn hint(call: &Call) -> &'static str {
         Operation::GetSecretValue => {
             " in the role's policy, and in the secret's where it is another account's"
         }
-        Operation::DescribeRepositories => {
+        Operation::DescribeRepositories
+        | Operation::GetRepositoryPolicy
+        | Operation::SetRepositoryPolicy
+        | Operation::DeleteRepositoryPolicy => {
             " in the role's policy, and in the repository's where it is another account's"
         }
         Operation::GetAuthorizationToken | Operation::AssumeRole => " in the role's policy",
@@ -312,13 +315,18 @@ fn missing_hint(missing: Missing, call: &Call) -> String {
             "; see that its name is right and its upload comes first".to_owned()
         }
         Missing::Version => String::new(),
-        Missing::Repository => format!(
-            " in {}; create it first, or set CreateRepository",
-            call.region
-        ),
+        Missing::Repository => format!(" in {}; create it first{}", call.region, or_here(call)),
         Missing::Secret => format!(
             " in {}; a secret of another region is given by its ARN",
             call.region
         ),
+    }
+}
+
+/// What else creates a repository: a policy has to have one.
+fn or_here(call: &Call) -> &'static str {
+    match call.operation {
+        Operation::DescribeRepositories => ", or set CreateRepository",
+        _ => "",
     }
 }

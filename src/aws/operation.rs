@@ -50,6 +50,12 @@ pub enum Operation {
     GetAuthorizationToken,
     /// Tells whether an ECR repository is there.
     DescribeRepositories,
+    /// Reads the policy of an ECR repository.
+    GetRepositoryPolicy,
+    /// Replaces the policy of an ECR repository.
+    SetRepositoryPolicy,
+    /// Removes the policy of an ECR repository.
+    DeleteRepositoryPolicy,
     /// Reads a secret.
     GetSecretValue,
     /// Takes on a role.
@@ -63,6 +69,9 @@ impl Operation {
         Self::GetObjectVersion,
         Self::GetAuthorizationToken,
         Self::DescribeRepositories,
+        Self::GetRepositoryPolicy,
+        Self::SetRepositoryPolicy,
+        Self::DeleteRepositoryPolicy,
         Self::GetSecretValue,
         Self::AssumeRole,
     ];
@@ -71,7 +80,11 @@ impl Operation {
     pub fn service(self) -> Service {
         match self {
             Self::GetObject | Self::GetObjectVersion => Service::S3,
-            Self::GetAuthorizationToken | Self::DescribeRepositories => Service::Ecr,
+            Self::GetAuthorizationToken
+            | Self::DescribeRepositories
+            | Self::GetRepositoryPolicy
+            | Self::SetRepositoryPolicy
+            | Self::DeleteRepositoryPolicy => Service::Ecr,
             Self::GetSecretValue => Service::SecretsManager,
             Self::AssumeRole => Service::Sts,
         }
@@ -84,6 +97,9 @@ impl Operation {
             Self::GetObjectVersion => "s3:GetObjectVersion",
             Self::GetAuthorizationToken => "ecr:GetAuthorizationToken",
             Self::DescribeRepositories => "ecr:DescribeRepositories",
+            Self::GetRepositoryPolicy => "ecr:GetRepositoryPolicy",
+            Self::SetRepositoryPolicy => "ecr:SetRepositoryPolicy",
+            Self::DeleteRepositoryPolicy => "ecr:DeleteRepositoryPolicy",
             Self::GetSecretValue => "secretsmanager:GetSecretValue",
             Self::AssumeRole => "sts:AssumeRole",
         }
@@ -92,7 +108,12 @@ impl Operation {
     /// What it does, as a sentence about a failure begins.
     fn verb(self) -> &'static str {
         match self {
-            Self::GetObject | Self::GetObjectVersion | Self::GetSecretValue => "reading",
+            Self::GetObject
+            | Self::GetObjectVersion
+            | Self::GetRepositoryPolicy
+            | Self::GetSecretValue => "reading",
+            Self::SetRepositoryPolicy => "writing",
+            Self::DeleteRepositoryPolicy => "removing",
             Self::GetAuthorizationToken => "logging in to",
             Self::DescribeRepositories => "looking up",
             Self::AssumeRole => "assuming",

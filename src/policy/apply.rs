@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::error::{Operation, Suspects};
+use super::error::Suspects;
 use super::{
     Document, Error, MAX_POLICY_CHARACTERS, OwnedStatement, Owner, PolicyStore, StoreError,
 };
@@ -63,7 +63,7 @@ pub async fn withdraw(
     deadline: Instant,
 ) -> Result<Applied, Error> {
     match apply(store, owner, &[], deadline).await {
-        Err(Error::RepositoryNotFound { .. }) => Ok(Applied {
+        Err(Error::Store(StoreError::RepositoryNotFound(_))) => Ok(Applied {
             text: String::new(),
             writes: 0,
         }),
@@ -111,8 +111,7 @@ impl Work<'_> {
     }
 
     async fn read(&self) -> Result<Option<Document>, Error> {
-        let text = self.store.get().await;
-        let text = text.map_err(|error| self.failed(Operation::Read, error))?;
+        let text = self.store.get().await.map_err(Error::Store)?;
         let document = text.map(|text| Document::parse(&text)).transpose();
         document.map_err(|source| Error::Malformed {
             repository: self.name(),
@@ -179,20 +178,7 @@ impl Work<'_> {
                 suspects,
                 source: error,
             },
-            _ if wanted.is_empty() => self.failed(Operation::Delete, error),
-            _ => self.failed(Operation::Write, error),
-        }
-    }
-
-    fn failed(&self, operation: Operation, source: StoreError) -> Error {
-        let repository = self.name();
-        match source {
-            StoreError::RepositoryNotFound(_) => Error::RepositoryNotFound { repository, source },
-            _ => Error::Store {
-                operation,
-                repository,
-                source,
-            },
+            _ => Error::Store(error),
         }
     }
 

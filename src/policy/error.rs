@@ -10,24 +10,9 @@ use crate::content::Retryable;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The repository is not there.
-    #[error("the repository {repository} does not exist")]
-    RepositoryNotFound {
-        /// The repository.
-        repository: String,
-        /// What was answered.
-        source: StoreError,
-    },
-    /// A request failed.
-    #[error("cannot {operation} the policy of repository {repository}")]
-    Store {
-        /// What was being done.
-        operation: Operation,
-        /// The repository.
-        repository: String,
-        /// Why it failed.
-        source: StoreError,
-    },
+    /// The policy could not be read, written or removed.
+    #[error(transparent)]
+    Store(StoreError),
     /// The repository's policy cannot be read, so nothing can be merged into it.
     #[error("the policy that repository {repository} has cannot be understood")]
     Malformed {
@@ -106,32 +91,11 @@ pub enum Error {
     },
 }
 
-/// What was being done with a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Getting it.
-    Read,
-    /// Setting it.
-    Write,
-    /// Removing it as a whole.
-    Delete,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Delete => "delete",
-        })
-    }
-}
-
 impl Error {
     /// Whether the same may succeed when it is tried again.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Store { source, .. } => source.is_retryable(),
+            Self::Store(error) => error.is_retryable(),
             Self::Contended { .. } | Self::Deadline { .. } => true,
             _ => false,
         }

@@ -25,7 +25,7 @@ mod tests;
 
 pub use apply::{Applied, apply, withdraw};
 pub use document::{Document, MAX_POLICY_CHARACTERS, MalformedPolicy};
-pub use error::{Error, Operation, Suspects};
+pub use error::{Error, Suspects};
 pub use grants::{Action, Grants, InvalidGrant, PULL_ACTIONS};
 pub use organization::Organization;
 pub use owner::Owner;

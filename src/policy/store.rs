@@ -2,7 +2,7 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::content::{BoxError, Retryable};
+use crate::content::{self, BoxError, Retryable};
 
 /// The policy of one repository.
 ///
@@ -24,44 +24,32 @@ pub trait PolicyStore: Send + Sync {
     fn delete(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
-/// Why a policy could not be read, written or removed.
+/// Why a policy could not be read, written or removed: shown as what the store says of it, which
+/// names the repository and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// There is no such repository.
-    #[error("the repository does not exist")]
-    RepositoryNotFound(#[source] BoxError),
+    #[error(transparent)]
+    RepositoryNotFound(BoxError),
     /// The policy names a principal that is not known, or not yet.
-    #[error("a principal of the policy is not known")]
-    PrincipalNotFound(#[source] BoxError),
+    #[error(transparent)]
+    PrincipalNotFound(BoxError),
     /// The policy is one that ECR does not take. ECR does not tell why.
-    #[error("the policy was refused")]
-    Refused(#[source] BoxError),
-    /// The caller may not do this.
-    #[error("not permitted: the role in use needs {action} on the repository")]
-    Denied {
-        /// The IAM action that is missing.
-        action: &'static str,
-        /// What was answered.
-        source: BoxError,
-    },
+    #[error(transparent)]
+    Refused(BoxError),
     /// Anything else.
-    #[error("the request failed")]
-    Request {
-        /// Whether trying again can help.
-        retryable: bool,
-        /// What failed.
-        source: BoxError,
-    },
+    #[error(transparent)]
+    Other(content::Error),
 }
 
 impl StoreError {
     /// Whether trying again later can help.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Request { retryable, .. } => *retryable,
+            Self::Other(error) => error.is_retryable(),
             Self::PrincipalNotFound(_) => true,
-            Self::RepositoryNotFound(_) | Self::Refused(_) | Self::Denied { .. } => false,
+            Self::RepositoryNotFound(_) | Self::Refused(_) => false,
         }
     }
 }

@@ -193,7 +193,8 @@ async fn a_missing_repository_fails_a_grant_but_not_its_removal() {
         ..Fake::default()
     };
     let error = granted(&store, &account("111111111111")).await.unwrap_err();
-    assert!(matches!(error, Error::RepositoryNotFound { .. }), "{error}");
+    let missing = matches!(error, Error::Store(StoreError::RepositoryNotFound(_)));
+    assert!(missing, "{error}");
     assert_eq!(withdraw(&store, &owner(), soon()).await.unwrap().writes, 0);
 }
 
@@ -334,22 +335,25 @@ async fn a_refusal_that_may_be_a_new_roles_is_tried_again() {
     assert!(store.writes() > 1);
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("allow ecr:SetRepositoryPolicy")]
+struct Denied;
+
+impl crate::content::Retryable for Denied {
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn says_what_action_is_missing() {
+async fn says_what_the_store_says() {
     let store = Fake {
-        refuses: Some(|| StoreError::Denied {
-            action: "ecr:SetRepositoryPolicy",
-            source: because(),
-        }),
+        refuses: Some(|| StoreError::Other(crate::content::Error::backend(Denied))),
         ..Fake::default()
     };
     let error = granted(&store, &account("111111111111")).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot write the policy of repository app"
-    );
-    let cause = std::error::Error::source(&error).unwrap().to_string();
-    assert!(cause.contains("ecr:SetRepositoryPolicy"), "{cause}");
+    assert_eq!(error.to_string(), "allow ecr:SetRepositoryPolicy");
+    assert!(!error.is_retryable());
     assert_eq!(store.writes(), 1);
 }
 

@@ -12,7 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("archive", &["content", "oci"]),
     ("copy", &["content", "oci"]),
     ("policy", &["content", "oci"]),
-    ("aws", &["archive", "registry", "content", "oci"]),
+    ("aws", &["archive", "registry", "policy", "content", "oci"]),
     (
         "deploy",
         &[
