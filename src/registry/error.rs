@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 
 use super::answer::{ErrorCode, ErrorDetail};
+use super::quota::Quota;
 use super::resolve::LocalAddress;
 use crate::content::{self, Retryable};
 use crate::oci::Digest;
@@ -17,7 +18,7 @@ use crate::redact::RedactedUrl;
 pub enum Error {
     /// The answer is a failure
     /// ([spec.md, "Error Codes"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes)).
-    #[error("{method} {url} answered {status}{}", Details(errors))]
+    #[error("{method} {url} answered {status}{}{}", Details(errors), Wait(*retry_after))]
     Response {
         /// Method of the request.
         method: Method,
@@ -30,7 +31,7 @@ pub enum Error {
         /// How long the answer asks to wait.
         retry_after: Option<Duration>,
     },
-    /// The registry's quota is used up, and waiting for it would take too long.
+    /// The registry's quota of pulls is used up.
     #[error("{0}")]
     Quota(Box<Quota>),
     /// No answer came: connecting, TLS or the connection itself failed.
@@ -239,49 +240,6 @@ fn is_local(error: &(dyn std::error::Error + 'static)) -> bool {
         .any(<dyn std::error::Error>::is::<LocalAddress>)
 }
 
-/// A quota that a registry announces in its `RateLimit-*` headers, as Docker Hub does for pulls.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Quota {
-    /// The registry.
-    pub registry: String,
-    /// Requests that it allows in the window, if it says so.
-    pub limit: Option<u64>,
-    /// Requests that are left, if it says so.
-    pub remaining: Option<u64>,
-    /// The window, if it says so.
-    pub window: Option<Duration>,
-    /// How long the registry asks to wait.
-    pub retry_after: Option<Duration>,
-    /// Whether the request was made with credentials.
-    pub authenticated: bool,
-}
-
-impl fmt::Display for Quota {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} allows no more pulls for now", self.registry)?;
-        if let Some(limit) = self.limit {
-            write!(f, " (limit {limit}")?;
-            if let Some(window) = self.window {
-                write!(f, " in {} seconds", window.as_secs())?;
-            }
-            match self.remaining {
-                Some(remaining) => write!(f, ", {remaining} left)")?,
-                None => f.write_str(")")?,
-            }
-        }
-        if let Some(wait) = self.retry_after {
-            write!(f, ", try again in {} seconds", wait.as_secs())?;
-        }
-        f.write_str(if self.authenticated {
-            ": use an account with a higher limit, or pull through a cache in your own registry"
-        } else {
-            ": give credentials for this registry, which have a limit of their own, \
-             or pull through a cache in your own registry"
-        })
-    }
-}
-
 struct Details<'a>(&'a [ErrorDetail]);
 
 impl fmt::Display for Details<'_> {
@@ -291,5 +249,16 @@ impl fmt::Display for Details<'_> {
             write!(f, "{separator}{error}")?;
         }
         Ok(())
+    }
+}
+
+struct Wait(Option<Duration>);
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(wait) => write!(f, " (try again in {} seconds)", wait.as_secs()),
+            None => Ok(()),
+        }
     }
 }

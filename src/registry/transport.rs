@@ -11,6 +11,7 @@ use super::Error;
 use super::auth::{Access, Authenticator, CredentialProvider};
 use super::client::Client;
 use super::endpoint::Endpoint;
+use super::quota::Quota;
 use super::retry::RetryPolicy;
 use super::state::RegistryState;
 use super::wire::{Response, Wire};
@@ -82,6 +83,7 @@ pub(super) struct Transport {
     endpoint: Endpoint,
     authenticator: Authenticator,
     state: Arc<RegistryState>,
+    registry: String,
     name: String,
 }
 
@@ -98,6 +100,7 @@ impl Transport {
             state: client.state(repository.registry()),
             client: client.clone(),
             endpoint,
+            registry: repository.registry().to_owned(),
             name: repository.name().to_owned(),
         })
     }
@@ -154,16 +157,29 @@ impl Transport {
         loop {
             let response = self.follow(call, authorization.as_ref()).await?;
             if renewals == MAX_RENEWALS {
-                return response.success().await;
+                return self.success(response).await;
             }
             let renewed = self
                 .renew(&response, authorization.as_ref(), call.access)
                 .await?;
             let Some(renewed) = renewed else {
-                return response.success().await;
+                return self.success(response).await;
             };
             authorization = Some(renewed);
             renewals += 1;
+        }
+    }
+
+    /// An answer, or the error that it is.
+    pub(super) async fn success(&self, response: Response) -> Result<Response, Error> {
+        if response.status() != StatusCode::TOO_MANY_REQUESTS {
+            return response.success().await;
+        }
+        let authenticated = self.authenticator.has_credentials().await;
+        let patience = self.retry().longest_wait;
+        match Quota::of(&response, &self.registry, authenticated, patience) {
+            Some(quota) => Err(Error::Quota(Box::new(quota))),
+            None => response.success().await,
         }
     }
 

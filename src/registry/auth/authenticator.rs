@@ -139,6 +139,11 @@ impl Authenticator {
         self.header(&scheme, &scopes, &mut held).await
     }
 
+    /// Whether requests have been made with credentials.
+    pub(in crate::registry) async fn has_credentials(&self) -> bool {
+        matches!(&*self.credentials.lock().await, Asked::Answered(Some(_)))
+    }
+
     async fn header(
         &self,
         scheme: &Scheme,

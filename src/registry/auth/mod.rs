@@ -88,3 +88,6 @@ impl CredentialProvider for Credentials {
         ready(Ok(Some(self.clone()))).boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,8 @@ enum End {
     Silence(usize),
     /// The body is repeated for ever.
     Never,
+    /// Nothing comes at all, and the connection stays open.
+    Mute,
 }
 
 impl Reply {
@@ -105,6 +107,13 @@ impl Reply {
     pub(in crate::registry) fn silent_after(mut self, bytes: usize) -> Self {
         self.end = End::Silence(bytes);
         self
+    }
+
+    pub(in crate::registry) fn mute() -> Self {
+        Self {
+            end: End::Mute,
+            ..Self::new(200)
+        }
     }
 
     pub(in crate::registry) fn endless(mut self) -> Self {
@@ -198,6 +207,9 @@ async fn write(
     request: &Request,
     reply: &Reply,
 ) -> io::Result<()> {
+    if reply.end == End::Mute {
+        std::future::pending::<()>().await;
+    }
     let mut head = format!("HTTP/1.1 {} Scripted\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.extend([name, ": ", value, "\r\n"]);
@@ -214,14 +226,14 @@ async fn write(
     connection.write_all(b"\r\n").await?;
     if request.method != "HEAD" {
         let sent = match reply.end {
-            End::Complete | End::Never => reply.body.len(),
+            End::Complete | End::Never | End::Mute => reply.body.len(),
             End::Cut(bytes) | End::Silence(bytes) => bytes,
         };
         connection.write_all(&reply.body[..sent]).await?;
     }
     connection.flush().await?;
     match reply.end {
-        End::Complete | End::Cut(_) => {}
+        End::Complete | End::Cut(_) | End::Mute => {}
         End::Silence(_) => std::future::pending().await,
         End::Never => loop {
             connection.write_all(&reply.body).await?;

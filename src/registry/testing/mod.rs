@@ -114,8 +114,7 @@ pub(super) fn descriptor(bytes: &[u8]) -> Descriptor {
 
 /// Bytes that differ everywhere, so that a misplaced one is seen.
 pub(super) fn noise(length: usize) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(7);
-    std::iter::repeat_with(|| random.u8(..))
-        .take(length)
-        .collect()
+    let mut bytes = vec![0; length];
+    fastrand::Rng::with_seed(7).fill(&mut bytes);
+    bytes
 }

@@ -129,7 +129,7 @@ impl Session {
         if renewed.is_some() {
             return Err(Failure::Renewed(response.into_error().await));
         }
-        let response = response.success().await?;
+        let response = transport.success(response).await?;
         self.took(transport, &response, feed.sent())?;
         Ok(())
     }

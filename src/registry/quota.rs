@@ -1,0 +1,169 @@
+//! Pull quotas: a 429 that no retry within a deployment gets past.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderName, RETRY_AFTER};
+
+use super::retry::parse_retry_after;
+use super::wire::Response;
+
+/// Requests allowed in a window, as Docker Hub writes it: `100;w=21600`.
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+/// Requests left in the window.
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+
+/// A quota of pulls that is used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quota {
+    /// The registry.
+    pub registry: String,
+    /// Requests that it allows in the window, if it says so.
+    pub limit: Option<u64>,
+    /// Requests that are left, if it says so.
+    pub remaining: Option<u64>,
+    /// The window, if it says so.
+    pub window: Option<Duration>,
+    /// How long the registry asks to wait.
+    pub retry_after: Option<Duration>,
+    /// Whether the request was made with credentials.
+    pub authenticated: bool,
+}
+
+impl Quota {
+    /// The quota that an answer says is used up. `None` where waiting for at most `patience`
+    /// gets past it: a registry that merely slows its clients down.
+    pub(super) fn of(
+        response: &Response,
+        registry: &str,
+        authenticated: bool,
+        patience: Duration,
+    ) -> Option<Self> {
+        let retry_after = response.header(&RETRY_AFTER).and_then(parse_retry_after);
+        let brief = retry_after.is_some_and(|wait| wait <= patience);
+        let limit = response.header(&LIMIT);
+        // Docker Hub is known for its quota even where it does not state it.
+        let has_quota = limit.is_some() || registry == "docker.io";
+        if response.status() != StatusCode::TOO_MANY_REQUESTS || brief || !has_quota {
+            return None;
+        }
+        let remaining = response.header(&REMAINING);
+        Some(Self {
+            registry: registry.to_owned(),
+            limit: limit.and_then(count),
+            remaining: remaining.and_then(count),
+            window: limit.and_then(window),
+            retry_after,
+            authenticated,
+        })
+    }
+}
+
+fn count(header: &str) -> Option<u64> {
+    header.split(';').next()?.trim().parse().ok()
+}
+
+fn window(header: &str) -> Option<Duration> {
+    let mut parameters = header.split(';').skip(1);
+    let seconds = parameters.find_map(|parameter| parameter.trim().strip_prefix("w="))?;
+    seconds.parse().ok().map(Duration::from_secs)
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pull quota of {} is used up", self.registry)?;
+        if let Some(limit) = self.limit {
+            let remaining = self.remaining.unwrap_or(0);
+            write!(f, ": {remaining} of {limit} pulls left")?;
+        }
+        if let Some(window) = self.window {
+            write!(f, " in {} minutes", window.as_secs() / 60)?;
+        }
+        if let Some(wait) = self.retry_after {
+            write!(f, ", to be tried again in {} seconds", wait.as_secs())?;
+        }
+        f.write_str(if self.authenticated {
+            "; use an account with a larger quota, or pull through a cache"
+        } else {
+            "; give credentials for it, which have a quota of their own, or pull through a cache"
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Source;
+    use crate::registry::testing::{Reply, Scripted};
+    use crate::registry::{Credentials, Error};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn a_quota_is_explained_and_not_hammered() {
+        let server = Scripted::new(|_| {
+            Reply::error(
+                429,
+                "TOOMANYREQUESTS",
+                "You have reached your pull rate limit",
+            )
+            .header("RateLimit-Limit", "100;w=21600")
+            .header("RateLimit-Remaining", "0;w=21600")
+        })
+        .await;
+        let tag = "v1".parse().unwrap();
+        let error = server.repository().tagged(&tag).await.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("0 of 100 pulls left in 360 minutes"),
+            "{text}"
+        );
+        assert!(text.contains("give credentials"), "{text}");
+        assert_eq!(server.requests().len(), 1);
+        let quota = error.downcast_ref::<Error>().unwrap();
+        assert_eq!(quota.status(), Some(StatusCode::TOO_MANY_REQUESTS));
+    }
+
+    #[tokio::test]
+    async fn who_has_credentials_is_not_told_to_give_some() {
+        let server = Scripted::new(|request| match request.header("authorization") {
+            None => Reply::new(401).header("WWW-Authenticate", "Basic realm=x"),
+            Some(_) => Reply::new(429).header("RateLimit-Limit", "200;w=21600"),
+        })
+        .await;
+        let who = Arc::new(Credentials::basic("me", "secret"));
+        let tag = "v1".parse().unwrap();
+        let error = server.repository_for(who).tagged(&tag).await.unwrap_err();
+        assert!(error.to_string().contains("a larger quota"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_short_wait_is_waited_for() {
+        let busy = std::sync::atomic::AtomicBool::new(true);
+        let server = Scripted::new(move |_| {
+            if !busy.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                return Reply::new(404);
+            }
+            Reply::new(429)
+                .header("RateLimit-Limit", "100;w=60")
+                .header("Retry-After", "0")
+        })
+        .await;
+        let tag = "v1".parse().unwrap();
+        let found = server.repository().tagged(&tag).await.unwrap();
+        assert_eq!(found, None);
+        assert_eq!(server.requests().len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_or_not(text in "\\PC{0,40}", n in any::<u64>(), w in any::<u64>()) {
+            let _ = (count(&text), window(&text));
+            let header = format!("{n};w={w}");
+            prop_assert_eq!(count(&header), Some(n));
+            prop_assert_eq!(window(&header), Some(Duration::from_secs(w)));
+        }
+    }
+}
