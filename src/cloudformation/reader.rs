@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::properties::Property;
+use super::property::Property;
 use super::request::Properties;
 use super::text;
 

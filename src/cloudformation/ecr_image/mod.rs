@@ -1,21 +1,26 @@
 //! The life of a `Custom::ECRImage`: what its properties and its physical ID mean on Create,
 //! Update and Delete.
 
+mod access;
+mod attributes;
+mod properties;
+mod table;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tracing::info;
 
+use self::properties::Owned;
 use super::error::Failure;
-use super::properties::{self, Owned};
 use super::request::{Action, Properties, Request};
 use super::response::Attributes;
 use crate::copy::Meter;
 use crate::deploy::{Access, Deploy, Deployed, Image, PushedImage, RemovalPolicy};
 use crate::oci::{Digest, Reference, Repository, Tag};
 
-/// Most bytes of the attribute `Platforms`: longer lists end before.
-const MAX_PLATFORMS: usize = 1024;
+pub(super) use attributes::attributes;
+pub use table::PROPERTIES;
 
 /// A resource that is as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -150,44 +155,6 @@ async fn drop_tags(
             tags,
             source,
         })
-}
-
-/// Every attribute of the resource, in the order in which a reference shows them.
-fn attributes(deployed: &Deployed) -> Attributes {
-    let tag_uri = match deployed.tags.first() {
-        Some(tag) => deployed.repository.tagged(tag).to_string(),
-        // Pushed by digest only: the URI that does name the image.
-        None => deployed.uri(),
-    };
-    let config = deployed.config.as_ref().map(Digest::to_string);
-    vec![
-        ("ImageUri", deployed.uri()),
-        ("ImageTagUri", tag_uri),
-        ("ImageDigest", deployed.digest.to_string()),
-        ("RepositoryUri", deployed.repository.to_string()),
-        ("RepositoryName", deployed.repository.name().to_owned()),
-        ("RegistryId", deployed.registry_id.clone()),
-        ("Region", deployed.region.clone()),
-        ("MediaType", deployed.media_type.to_string()),
-        ("SizeInBytes", deployed.size.to_string()),
-        ("ImageId", config.unwrap_or_default()),
-        ("Platforms", platforms(deployed)),
-    ]
-}
-
-/// The platforms with commas between them, as many as there is room for.
-fn platforms(deployed: &Deployed) -> String {
-    let mut list = String::new();
-    for platform in deployed.platforms.iter().map(ToString::to_string) {
-        if list.len() + 1 + platform.len() > MAX_PLATFORMS {
-            break;
-        }
-        if !list.is_empty() {
-            list.push(',');
-        }
-        list.push_str(&platform);
-    }
-    list
 }
 
 /// What the log has of the properties: names of things, and of secrets only their names.

@@ -1,0 +1,97 @@
+//! How the source and the destination are reached: the properties of both sides are the same.
+
+use crate::cloudformation::reader::Reader;
+use crate::deploy::{Access, Role};
+
+/// Longest external ID that a trust policy can ask for.
+const MAX_EXTERNAL_ID: usize = 1224;
+/// Longest name or ARN of a secret.
+const MAX_SECRET_NAME: usize = 2048;
+
+/// The names of the properties that say how one side is reached.
+pub(super) struct Side {
+    credentials: &'static str,
+    role: &'static str,
+    external_id: &'static str,
+}
+
+pub(super) const SOURCE: Side = Side {
+    credentials: "SourceCredentials",
+    role: "SourceRoleArn",
+    external_id: "SourceExternalId",
+};
+pub(super) const DESTINATION: Side = Side {
+    credentials: "DestinationCredentials",
+    role: "DestinationRoleArn",
+    external_id: "DestinationExternalId",
+};
+
+/// How one side is reached.
+pub(super) fn access(reader: &mut Reader<'_>, side: &Side) -> Access {
+    Access {
+        credentials: credentials(reader, side.credentials),
+        role: role(reader, side),
+    }
+}
+
+/// The name of a secret. What is no such name may be the secret itself and is not shown.
+fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<String> {
+    let text = reader.text(name)?;
+    let word = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+    let is_name = text.len() <= MAX_SECRET_NAME
+        && (text.chars().all(word)
+            || text.starts_with("arn:") && text.chars().all(|c| word(c) || c == ':'));
+    if !is_name {
+        reader.problem(
+            name,
+            "expected the ARN or the name of a secret in Secrets Manager, not the credentials \
+             themselves",
+        );
+    }
+    is_name.then_some(text)
+}
+
+fn role(reader: &mut Reader<'_>, side: &Side) -> Option<Role> {
+    let arn = reader.text(side.role);
+    let external_id = reader.text(side.external_id);
+    let Some(arn) = arn else {
+        if external_id.is_some() {
+            let role = side.role;
+            reader.problem(side.external_id, format_args!("it needs {role} beside it"));
+        }
+        return None;
+    };
+    if !is_role_arn(&arn) {
+        reader.problem(
+            side.role,
+            format_args!("expected arn:aws:iam::<account>:role/<name>, got {arn:?}"),
+        );
+    }
+    if external_id
+        .as_ref()
+        .is_some_and(|id| id.len() > MAX_EXTERNAL_ID)
+    {
+        reader.problem(
+            side.external_id,
+            format_args!("expected at most {MAX_EXTERNAL_ID} characters"),
+        );
+    }
+    Some(Role {
+        arn,
+        external_id,
+        purpose: String::new(),
+    })
+}
+
+/// Whether `text` is a role's ARN, of whatever partition.
+fn is_role_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
+        return false;
+    };
+    partition.starts_with("aws")
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && resource.len() > "role/".len()
+        && resource.starts_with("role/")
+}

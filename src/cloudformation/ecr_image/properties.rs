@@ -1,0 +1,427 @@
+//! How the properties of `Custom::ECRImage` become an [`Image`].
+
+use std::collections::BTreeSet;
+
+use super::access::{DESTINATION, SOURCE, access};
+use super::table::PROPERTIES;
+use crate::archive::Compression;
+use crate::cloudformation::reader::{InvalidProperties, Reader, list_of, scalar};
+use crate::cloudformation::request::Properties;
+use crate::deploy::{Access, Attestations, Image, Location, Referrers, RemovalPolicy};
+use crate::oci::{Platform, Reference, Repository, Tag};
+
+/// How many tags ECR lets an image have
+/// ([quotas](https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html)).
+const MAX_TAGS: usize = 1000;
+/// Most blobs that may be copied at once.
+const MAX_CONCURRENCY: usize = 32;
+/// Most attempts that one request may have.
+const MAX_RETRY: usize = 20;
+/// The properties that decide which image a source gives. Where none of them differs between two
+/// events, both mean the same content.
+const CONTENT: &[&str] = &[
+    "Source",
+    "Platforms",
+    "Attestations",
+    "Compression",
+    "Refresh",
+];
+
+/// Reads the properties of a `Custom::ECRImage`.
+pub(super) fn read(properties: &Properties) -> Result<Image, InvalidProperties> {
+    let mut reader = Reader::new(properties, PROPERTIES);
+    let source = source(&mut reader);
+    let destination = destination(&mut reader);
+    let tags = tags(&mut reader, destination.as_ref());
+    let platforms = platforms(&mut reader);
+    let platform_tags = platform_tags(&mut reader, &tags);
+    let attestations = reader.choice("Attestations", ATTESTATIONS);
+    let referrers = reader.choice("Referrers", REFERRERS);
+    let compression: Option<Compression> = reader.parse("Compression");
+    let source_access = access(&mut reader, &SOURCE);
+    let destination_access = access(&mut reader, &DESTINATION);
+    let removal = reader.choice("RemovalPolicy", REMOVAL);
+    let max_concurrency = reader.number("MaxConcurrency", 1..=MAX_CONCURRENCY);
+    let retry = reader.number("Retry", 1..=MAX_RETRY);
+    let image = source.zip(destination).map(|(source, destination)| Image {
+        source,
+        destination: destination.repository().clone(),
+        tags,
+        platforms,
+        platform_tags,
+        attestations: attestations.unwrap_or_default(),
+        referrers: referrers.unwrap_or_default(),
+        compression: compression.unwrap_or_default(),
+        source_access,
+        destination_access,
+        removal: removal.unwrap_or_default(),
+        max_concurrency,
+        retry,
+        known: None,
+    });
+    reader.finish(image)
+}
+
+/// Whether both properties mean the same content of the same source.
+pub(super) fn same_content(a: &Properties, b: &Properties) -> bool {
+    CONTENT.iter().all(|name| a.get(*name) == b.get(*name))
+}
+
+/// What properties that may be malformed say about what is the resource's own: its tags, how its
+/// repository is reached, and whether it goes with the resource. What cannot be read is not the
+/// resource's own, so it stays.
+pub(super) struct Owned {
+    pub(super) removal: RemovalPolicy,
+    pub(super) tags: BTreeSet<Tag>,
+    pub(super) access: Access,
+}
+
+impl Owned {
+    pub(super) fn read(properties: &Properties) -> Self {
+        let mut reader = Reader::new(properties, PROPERTIES);
+        let removal = reader.choice("RemovalPolicy", REMOVAL).unwrap_or_default();
+        let access = access(&mut reader, &DESTINATION);
+        let destination: Option<Reference> = reader.parse("Destination");
+        let own = destination.and_then(|destination| destination.tag().cloned());
+        let list = properties.get("Tags").and_then(list_of).unwrap_or_default();
+        let of_platforms = properties
+            .get("PlatformTags")
+            .and_then(|map| map.as_object());
+        let texts = list.into_iter().chain(
+            of_platforms
+                .into_iter()
+                .flat_map(|map| map.values())
+                .filter_map(scalar),
+        );
+        Self {
+            removal,
+            tags: texts
+                .filter_map(|tag| tag.parse().ok())
+                .chain(own)
+                .collect(),
+            access,
+        }
+    }
+}
+
+const ATTESTATIONS: &[(&str, Attestations)] =
+    &[("keep", Attestations::Keep), ("drop", Attestations::Drop)];
+const REFERRERS: &[(&str, Referrers)] = &[("none", Referrers::None), ("copy", Referrers::Copy)];
+const REMOVAL: &[(&str, RemovalPolicy)] = &[
+    ("retain", RemovalPolicy::Retain),
+    ("delete", RemovalPolicy::Delete),
+];
+
+fn source(reader: &mut Reader<'_>) -> Option<Location> {
+    let location = reader.parse("Source")?;
+    if let Location::File(_) | Location::Directory(_) = location {
+        reader.problem(
+            "Source",
+            "a file cannot be the source of a resource: upload it to S3 and name it as \
+             s3://bucket/key",
+        );
+        return None;
+    }
+    Some(location)
+}
+
+fn destination(reader: &mut Reader<'_>) -> Option<Reference> {
+    let text = reader.text("Destination")?;
+    let destination: Reference = reader.parse_text("Destination", &text)?;
+    if destination.digest().is_some() {
+        reader.problem(
+            "Destination",
+            "the digest is that of the source and cannot be chosen: expected \
+             <registry>/<repository>[:tag]",
+        );
+        return None;
+    }
+    let repository: &Repository = destination.repository();
+    if repository.registry() == "docker.io" && !text.contains("docker.") {
+        reader.problem(
+            "Destination",
+            format_args!(
+                "{text:?} names no registry: expected \
+                 <account>.dkr.ecr.<region>.amazonaws.com/<repository>[:tag]"
+            ),
+        );
+        return None;
+    }
+    Some(destination)
+}
+
+/// The tag of the destination and those of `Tags`, each once.
+fn tags(reader: &mut Reader<'_>, destination: Option<&Reference>) -> Vec<Tag> {
+    let own = destination.and_then(|destination| destination.tag().cloned());
+    let mut seen = BTreeSet::new();
+    let tags: Vec<Tag> = own
+        .into_iter()
+        .chain(reader.parse_list("Tags"))
+        .filter(|tag| seen.insert(tag.clone()))
+        .collect();
+    if tags.len() > MAX_TAGS {
+        reader.problem(
+            "Tags",
+            format_args!(
+                "expected at most {MAX_TAGS} tags for an image, got {}",
+                tags.len()
+            ),
+        );
+    }
+    tags
+}
+
+fn platforms(reader: &mut Reader<'_>) -> Option<Vec<Platform>> {
+    if !reader.has("Platforms") {
+        return None;
+    }
+    let words = reader.list("Platforms");
+    if let [word] = words.as_slice()
+        && word.eq_ignore_ascii_case("all")
+    {
+        return None;
+    }
+    let mut platforms = Vec::new();
+    for word in &words {
+        let platform = reader.parse_text("Platforms", word);
+        platforms.extend(platform.filter(|platform| !platforms.contains(platform)));
+    }
+    if words.is_empty() {
+        reader.problem(
+            "Platforms",
+            "the list is empty: expected all, or a list such as [\"linux/amd64\"]",
+        );
+    }
+    Some(platforms)
+}
+
+fn platform_tags(reader: &mut Reader<'_>, tags: &[Tag]) -> Vec<(Platform, Tag)> {
+    let mut read: Vec<(Platform, Tag)> = Vec::new();
+    for (platform, tag) in reader.map("PlatformTags") {
+        let platform = reader.parse_text("PlatformTags", &platform);
+        let tag: Option<Tag> = reader.parse_text("PlatformTags", &tag);
+        let Some((platform, tag)) = platform.zip(tag) else {
+            continue;
+        };
+        if tags.contains(&tag) || read.iter().any(|(_, other)| *other == tag) {
+            reader.problem(
+                "PlatformTags",
+                format_args!("the tag {tag} is given to more than one image"),
+            );
+        }
+        read.push((platform, tag));
+    }
+    read
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const REPOSITORY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app";
+
+    fn with(more: Value) -> Properties {
+        let mut properties = json!({"Source": "nginx:1.27", "Destination": REPOSITORY});
+        let (Value::Object(base), Value::Object(more)) = (&mut properties, more) else {
+            panic!("no objects")
+        };
+        base.extend(more);
+        std::mem::take(base)
+    }
+
+    fn image(more: Value) -> Image {
+        read(&with(more)).unwrap()
+    }
+
+    fn problem(more: Value) -> String {
+        read(&with(more)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_property_is_read() {
+        let arn = "arn:aws:iam::123456789012:role/images";
+        let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:login-AbCdEf";
+        let image = image(json!({
+            "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:f",
+            "ServiceTimeout": "1200",
+            "Source": "s3://bucket/key.tar?versionId=7#app:1",
+            "Destination": format!("docker://{REPOSITORY}:v1"),
+            "Tags": ["v1", "v2", "v2"],
+            "Platforms": "linux/amd64, linux/arm64",
+            "PlatformTags": {"linux/arm64": "v1-arm64"},
+            "Attestations": "drop",
+            "Referrers": "copy",
+            "Compression": "zstd",
+            "SourceCredentials": secret,
+            "DestinationCredentials": "team/login",
+            "SourceRoleArn": arn,
+            "SourceExternalId": "id",
+            "DestinationRoleArn": arn,
+            "RemovalPolicy": "Delete",
+            "Refresh": 7,
+            "MaxConcurrency": 4,
+            "Retry": "9",
+        }));
+        let Location::S3(source) = &image.source else {
+            panic!("{}", image.source)
+        };
+        assert_eq!(source.selector.as_deref(), Some("app:1"));
+        assert_eq!(image.destination.to_string(), REPOSITORY);
+        let tags: Vec<_> = image.tags.iter().map(Tag::as_str).collect();
+        assert_eq!(tags, ["v1", "v2"]);
+        let platforms: Vec<_> = image
+            .platforms
+            .iter()
+            .flatten()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(platforms, ["linux/amd64", "linux/arm64"]);
+        let (platform, tag) = &image.platform_tags[0];
+        assert_eq!(
+            (platform.to_string().as_str(), tag.as_str()),
+            ("linux/arm64", "v1-arm64")
+        );
+        assert_eq!(image.attestations, Attestations::Drop);
+        assert_eq!(image.referrers, Referrers::Copy);
+        assert_eq!(image.compression, Compression::Zstd);
+        assert_eq!(image.removal, RemovalPolicy::Delete);
+        assert_eq!(image.source_access.credentials.as_deref(), Some(secret));
+        assert_eq!(
+            image.source_access.role.unwrap().external_id.as_deref(),
+            Some("id")
+        );
+        assert_eq!(
+            image.destination_access.credentials.as_deref(),
+            Some("team/login")
+        );
+        assert_eq!(image.destination_access.role.unwrap().external_id, None);
+        assert_eq!(image.max_concurrency.map(usize::from), Some(4));
+        assert_eq!(image.retry.map(usize::from), Some(9));
+    }
+
+    #[test]
+    fn what_is_absent_or_empty_has_its_default() {
+        let empty = json!({"Tags": "", "Platforms": "", "Compression": "", "SourceRoleArn": null});
+        for more in [
+            json!({}),
+            empty,
+            json!({"Platforms": "All"}),
+            json!({"Platforms": ["all"]}),
+        ] {
+            let image = image(more);
+            assert!(image.tags.is_empty() && image.platforms.is_none());
+            assert_eq!(image.compression, Compression::Gzip);
+            assert_eq!(image.removal, RemovalPolicy::Retain);
+            assert_eq!(image.source_access, Access::default());
+        }
+    }
+
+    #[test]
+    fn every_problem_names_its_property_and_says_what_is_expected() {
+        for (more, expected) in [
+            (json!({"Source": ""}), "Source is required"),
+            (
+                json!({"Source": "oci:folder"}),
+                "Source: a file cannot be the source of a resource",
+            ),
+            (
+                json!({"Source": "s3://bucket"}),
+                "Source: \"s3://bucket\" names no object",
+            ),
+            (
+                json!({"Destination": format!("{REPOSITORY}@sha256:{}", "0".repeat(64))}),
+                "Destination: the digest is that of the source",
+            ),
+            (
+                json!({"Destination": "app:v1"}),
+                "Destination: \"app:v1\" names no registry",
+            ),
+            (
+                json!({"Destination": "s3://b/k"}),
+                "Destination: unknown scheme \"s3\"",
+            ),
+            (json!({"Tags": ["-x"]}), "Tags: malformed tag \"-x\""),
+            (json!({"Platforms": []}), "Platforms: the list is empty"),
+            (
+                json!({"Platforms": ["amd64"]}),
+                "Platforms: \"amd64\" is no platform",
+            ),
+            (
+                json!({"Platforms": ["all", "linux/amd64"]}),
+                "Platforms: \"all\" is no platform",
+            ),
+            (
+                json!({"PlatformTags": "x"}),
+                "PlatformTags: expected a map of texts, got a text",
+            ),
+            (
+                json!({"PlatformTags": {"linux/arm64": "a"}, "Tags": ["a"]}),
+                "PlatformTags: the tag a is given to more than one image",
+            ),
+            (
+                json!({"Attestations": "x"}),
+                "Attestations: expected keep or drop, got \"x\"",
+            ),
+            (
+                json!({"Compression": "xz"}),
+                "Compression: \"xz\" is no compression",
+            ),
+            (
+                json!({"MaxConcurrency": 0}),
+                "MaxConcurrency: expected a whole number from 1 to 32",
+            ),
+            (
+                json!({"Retry": -1}),
+                "Retry: expected a whole number from 1 to 20, got \"-1\"",
+            ),
+            (
+                json!({"SourceExternalId": "x"}),
+                "SourceExternalId: it needs SourceRoleArn",
+            ),
+            (
+                json!({"SourceRoleArn": "role"}),
+                "SourceRoleArn: expected arn:aws:iam::",
+            ),
+            (
+                json!({"Tag": "a"}),
+                "unknown property \"Tag\": did you mean Tags?",
+            ),
+            (json!({"platforms": "all"}), "did you mean Platforms?"),
+            (
+                json!({"Zzz": "a"}),
+                "unknown property \"Zzz\": expected Source, Destination",
+            ),
+        ] {
+            let text = problem(more);
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
+        let many: Vec<String> = (0..=MAX_TAGS).map(|n| format!("t{n}")).collect();
+        assert!(problem(json!({"Tags": many})).contains("expected at most 1000 tags"));
+    }
+
+    #[test]
+    fn credentials_themselves_are_refused_and_not_shown() {
+        for text in ["user:hidden", "user hidden", "{\"password\": \"hidden\"}"] {
+            let text = problem(json!({"SourceCredentials": text}));
+            assert!(
+                text.starts_with("SourceCredentials: expected the ARN or the name"),
+                "{text}"
+            );
+            assert!(!text.contains("hidden"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_each_name_once_and_says_what_it_means() {
+        let names: BTreeSet<_> = PROPERTIES.iter().map(|property| property.name).collect();
+        assert_eq!(names.len(), PROPERTIES.len());
+        assert!(CONTENT.iter().all(|name| names.contains(name)));
+        assert!(
+            PROPERTIES
+                .iter()
+                .all(|property| property.doc.ends_with('.'))
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! The properties of `Custom::ECRImage`.
+
+use crate::cloudformation::property::{Property, optional, required};
+
+/// The properties of `Custom::ECRImage`, in the order in which a reference shows them.
+pub const PROPERTIES: &[Property] = &[
+    required(
+        "Source",
+        "string",
+        "`s3://bucket/key` (an archive; optional `?versionId=…`, optional `#selector`) or an image \
+         reference.",
+    ),
+    required(
+        "Destination",
+        "string",
+        "`<registry>/<repository>[:tag]`. Without a tag and without `Tags` the image is pushed by \
+         digest only.",
+    ),
+    optional(
+        "Tags",
+        "list of strings",
+        "none",
+        "More tags for the same image.",
+    ),
+    optional(
+        "Platforms",
+        "`all` or a list such as `[\"linux/amd64\"]`",
+        "`all`",
+        "`all` copies the source as it is, under its own digest. One platform is that image \
+         itself; several are a new index with just these.",
+    ),
+    optional(
+        "PlatformTags",
+        "map of platforms to tags",
+        "none",
+        "Tags for single platforms of an index.",
+    ),
+    optional(
+        "Attestations",
+        "`keep` or `drop`",
+        "`keep`",
+        "What becomes of BuildKit's attestation manifests inside an index.",
+    ),
+    optional(
+        "Referrers",
+        "`none` or `copy`",
+        "`none`",
+        "What becomes of signatures, SBOMs and other manifests whose subject is the image.",
+    ),
+    optional(
+        "Compression",
+        "`gzip`, `gzip-fast`, `gzip-small`, `zstd` or `none`",
+        "`gzip`",
+        "How layers that an archive holds uncompressed are compressed. Compressed layers stay as \
+         they are.",
+    ),
+    optional(
+        "SourceCredentials",
+        "string",
+        "none",
+        "ARN or name of a secret in Secrets Manager: `user:password`, or JSON with `username` and \
+         `password`. ECR needs none.",
+    ),
+    optional(
+        "DestinationCredentials",
+        "string",
+        "none",
+        "The same for the destination.",
+    ),
+    optional(
+        "SourceRoleArn",
+        "string",
+        "the function's own role",
+        "The role assumed for the source.",
+    ),
+    optional(
+        "SourceExternalId",
+        "string",
+        "none",
+        "The external ID that the source's role asks for.",
+    ),
+    optional(
+        "DestinationRoleArn",
+        "string",
+        "the function's own role",
+        "The role assumed for the destination.",
+    ),
+    optional(
+        "DestinationExternalId",
+        "string",
+        "none",
+        "The external ID that the destination's role asks for.",
+    ),
+    optional(
+        "RemovalPolicy",
+        "`retain` or `delete`",
+        "`retain`",
+        "What becomes of the image on Delete or replacement. `delete` removes what this resource \
+         pushed, unless a foreign tag points to it.",
+    ),
+    optional(
+        "Refresh",
+        "string",
+        "none",
+        "Any text. Changing it makes CloudFormation ask again, so that a moving tag is resolved \
+         again.",
+    ),
+    optional(
+        "MaxConcurrency",
+        "number from 1 to 32",
+        "fits the function's memory",
+        "Blobs copied at once.",
+    ),
+    optional(
+        "Retry",
+        "number from 1 to 20",
+        "a few",
+        "Attempts of each request.",
+    ),
+    optional(
+        "ServiceToken",
+        "string",
+        "",
+        "CloudFormation's own: the function that provides the resource.",
+    ),
+    optional(
+        "ServiceTimeout",
+        "number from 1 to 3600",
+        "3600",
+        "CloudFormation's own: how many seconds it waits for an answer.",
+    ),
+];
