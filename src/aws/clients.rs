@@ -90,11 +90,13 @@ impl Clients {
         let config = loader()
             .credentials_provider(credentials)
             .region(Region::from_static(DEFAULT_REGION))
-            .endpoint_url(api)
             .load()
             .await
             .into_builder()
-            .service_config(LocalS3(s3.to_owned()))
+            .service_config(StandIns {
+                api: api.to_owned(),
+                s3: s3.to_owned(),
+            })
             .build();
         Self::new(config, None)
     }
@@ -248,14 +250,22 @@ pub(super) fn loader() -> ConfigLoader {
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
 }
 
-/// Says where the stand-in for S3 is.
+/// Says where stand-ins for AWS are, in place of the environment.
 #[derive(Debug)]
-struct LocalS3(String);
+struct StandIns {
+    api: String,
+    s3: String,
+}
 
-impl LoadServiceConfig for LocalS3 {
+impl LoadServiceConfig for StandIns {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        let is_s3_endpoint = key.service_id() == "S3" && key.env() == "AWS_ENDPOINT_URL";
-        is_s3_endpoint.then(|| self.0.clone())
+        let is_endpoint = key.env() == "AWS_ENDPOINT_URL";
+        let endpoint = if key.service_id() == "S3" {
+            &self.s3
+        } else {
+            &self.api
+        };
+        is_endpoint.then(|| endpoint.clone())
     }
 }
 

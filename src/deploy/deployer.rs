@@ -44,7 +44,7 @@ impl Deployer {
             image.compression,
             meter,
         );
-        let opened = meter.time(Phase::Resolve, opening).await;
+        let opened = meter.time(Phase::Resolve, opening.boxed()).await;
         let sequential = opened.as_ref().is_ok_and(|opened| opened.sequential);
         let deployment = Deployment {
             image,
@@ -153,15 +153,12 @@ impl Deployment<'_> {
         };
         self.meter.time(Phase::Plan, learning).await;
         let config = Digest::sha256(&unbuilt.config);
-        let manifest = match known.image_of(&*self.destination, &config) {
-            Some(manifest) => {
-                self.run.count_present(unbuilt.layers.len() as u64);
-                manifest.clone()
-            }
-            None => {
-                self.meter.time(Phase::Plan, known.read_configs()).await;
-                self.run.assemble(unbuilt, &known).await?
-            }
+        let manifest = if let Some(manifest) = known.image_of(&*self.destination, &config) {
+            self.run.count_present(unbuilt.layers.len() as u64);
+            manifest.clone()
+        } else {
+            self.meter.time(Phase::Plan, known.read_configs()).await;
+            self.run.assemble(unbuilt, &known).await?
         };
         let mut tags = self.image.tags.clone();
         tags.extend(self.image.platform_tags.iter().map(|(_, tag)| tag.clone()));
@@ -216,7 +213,7 @@ impl Deployment<'_> {
     }
 
     fn failed(&self, error: copy::Error) -> Error {
-        Error::copy(&self.image.source, &self.image.destination, error)
+        Error::copy(&self.image.destination, error)
     }
 }
 
@@ -226,7 +223,7 @@ impl Deploy for Deployer {
         image: &'a Image,
         meter: &'a Arc<Meter>,
     ) -> BoxFuture<'a, Result<Deployed, BoxError>> {
-        async { Ok(self.run(image, meter).await?) }.boxed()
+        async { Ok(Box::pin(self.run(image, meter)).await?) }.boxed()
     }
 
     fn remove<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {

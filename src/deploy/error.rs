@@ -10,13 +10,8 @@ use crate::{archive, aws, copy, registry};
 #[non_exhaustive]
 pub enum Error {
     /// The object in S3 cannot be read.
-    #[error("cannot read {location}")]
-    Object {
-        /// The source.
-        location: Location,
-        /// What S3 says.
-        source: aws::Error,
-    },
+    #[error(transparent)]
+    Object(Box<aws::Error>),
     /// The file cannot be read.
     #[error("cannot read {location}")]
     File {
@@ -31,7 +26,7 @@ pub enum Error {
         /// The source.
         location: Location,
         /// What is wrong with it.
-        source: archive::Error,
+        source: Box<archive::Error>,
     },
     /// What stands after `#` selects nothing.
     #[error("cannot select an image of {location}")]
@@ -93,15 +88,8 @@ pub enum Error {
         source: Box<copy::Error>,
     },
     /// Copying failed.
-    #[error("cannot copy {location} to {destination}")]
-    Copy {
-        /// The source.
-        location: Location,
-        /// The destination.
-        destination: Repository,
-        /// What failed.
-        source: Box<copy::Error>,
-    },
+    #[error(transparent)]
+    Copy(Box<copy::Error>),
     /// What the resource pushed could not be removed.
     #[error("cannot remove {what} from {repository}")]
     Remove {
@@ -119,7 +107,7 @@ pub enum Error {
 
 impl Error {
     /// Says what a failed copy to `destination` means.
-    pub(super) fn copy(location: &Location, destination: &Repository, error: copy::Error) -> Self {
+    pub(super) fn copy(destination: &Repository, error: copy::Error) -> Self {
         let registry = error.downcast_ref::<registry::Error>();
         let no_repository =
             registry.is_some_and(|error| error.has_code(&registry::ErrorCode::NAME_UNKNOWN));
@@ -130,10 +118,6 @@ impl Error {
                 source,
             };
         }
-        Self::Copy {
-            location: location.clone(),
-            destination: destination.clone(),
-            source,
-        }
+        Self::Copy(source)
     }
 }

@@ -55,9 +55,9 @@ impl Reach {
                 });
             }
         };
-        let unreadable = |source| Error::Archive {
+        let unreadable = |error| Error::Archive {
             location: location.clone(),
-            source,
+            source: Box::new(error),
         };
         let object = Arc::new(MeteredObject::new(object, Arc::clone(meter)));
         let archive = Archive::open(object).await.map_err(unreadable)?;

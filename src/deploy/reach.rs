@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Access, Error, Location, S3Location};
+use super::{Access, Error, S3Location};
 use crate::aws::{self, Clients, EcrCredentials, EcrHost, SecretCredentials};
 use crate::oci::Repository;
 use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteRepository};
@@ -82,10 +82,7 @@ impl Reach {
         };
         let clients = self.clients(access).await;
         let opened = aws::Object::open(&clients, location).await;
-        opened.map_err(|source| Error::Object {
-            location: Location::S3(at.clone()),
-            source,
-        })
+        opened.map_err(|error| Error::Object(Box::new(error)))
     }
 
     async fn credentials(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use reqwest::header::{CONTENT_LENGTH, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 
 use super::Error;
@@ -56,7 +56,8 @@ impl Wire {
     }
 
     /// The answer, however long it takes.
-    pub(super) async fn send(&self, request: reqwest::Request) -> Result<Response, Error> {
+    pub(super) async fn send(&self, mut request: reqwest::Request) -> Result<Response, Error> {
+        announce_no_body(&mut request);
         let method = request.method().clone();
         let url = RedactedUrl::new(request.url());
         match self.http.execute(request).await {
@@ -71,6 +72,19 @@ impl Wire {
                 source: error.without_url(),
             }),
         }
+    }
+}
+
+/// Says of a request that could have a body that it has none: some front ends refuse it with 411
+/// otherwise ([RFC 9110, 8.6](https://www.rfc-editor.org/rfc/rfc9110#section-8.6)).
+fn announce_no_body(request: &mut reqwest::Request) {
+    let could_have = matches!(
+        *request.method(),
+        Method::POST | Method::PUT | Method::PATCH
+    );
+    if could_have && request.body().is_none() {
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 

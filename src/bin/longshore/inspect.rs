@@ -1,1 +1,139 @@
+//! `longshore inspect`.
 
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use indicatif::HumanBytes;
+use longshore::archive::Compression;
+use longshore::content::{Source, UnbuiltImage, collect};
+use longshore::copy::{Meter, describe};
+use longshore::deploy::{Access, Content};
+use longshore::oci::{Digest, ImageConfig, Manifest, RawManifest};
+use serde_json::{Value, json};
+
+use crate::args::InspectArgs;
+use crate::output;
+use crate::place::Place;
+
+/// Largest config that is shown.
+const MAX_CONFIG: u64 = 4 << 20;
+
+pub(crate) async fn run(args: InspectArgs) -> anyhow::Result<ExitCode> {
+    let place = Place::start(&args.place).await?;
+    let meter = Arc::new(Meter::default());
+    let access = Access::default();
+    let opening = place
+        .reach()
+        .open(&args.source, &access, Compression::default(), &meter);
+    match opening.await?.content {
+        Content::Stored { root, source } => stored(&args, &root, &*source).await?,
+        Content::Unbuilt(image) => unbuilt(&args, &image)?,
+    }
+    place.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows an image that has a manifest.
+async fn stored(args: &InspectArgs, root: &RawManifest, source: &dyn Source) -> anyhow::Result<()> {
+    if args.raw {
+        output::bytes(root.bytes());
+        return Ok(());
+    }
+    let description = describe(source, root).await?;
+    let platforms: Vec<_> = description
+        .platforms
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if args.json {
+        output::result(&format!(
+            "{:#}",
+            json!({
+                "name": args.source.to_string(),
+                "digest": root.digest(),
+                "mediaType": root.media_type(),
+                "size": description.size,
+                "platforms": platforms,
+                "manifest": serde_json::from_slice::<Value>(root.bytes())?,
+                "config": config(root, source).await?,
+            })
+        ));
+        return Ok(());
+    }
+    field("name", &args.source);
+    field("digest", root.digest());
+    field("media type", root.media_type());
+    field("size", HumanBytes(description.size));
+    field("platforms", platforms.join(", "));
+    match root.parse()? {
+        Manifest::Image(image) => {
+            field("config", &image.config.digest);
+            for layer in &image.layers {
+                let size = HumanBytes(layer.size);
+                field(
+                    "layer",
+                    format_args!("{} {size} {}", layer.digest, layer.media_type),
+                );
+            }
+        }
+        Manifest::Index(index) => {
+            for entry in &index.manifests {
+                let platform = entry.platform.as_ref().map(ToString::to_string);
+                let what = platform.unwrap_or_else(|| entry.media_type.to_string());
+                field("manifest", format_args!("{} {what}", entry.digest));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The config of a single image. An index, and an artifact whose config is no JSON, have none.
+async fn config(root: &RawManifest, source: &dyn Source) -> anyhow::Result<Option<Value>> {
+    let Manifest::Image(image) = root.parse()? else {
+        return Ok(None);
+    };
+    let stream = source.blob(&image.config).open(0).await?;
+    let bytes = collect(stream, MAX_CONFIG)
+        .await
+        .context("cannot read the config")?;
+    Ok(serde_json::from_slice(&bytes).ok())
+}
+
+/// Shows an image of an archive that gets its manifest when it is pushed.
+fn unbuilt(args: &InspectArgs, image: &UnbuiltImage) -> anyhow::Result<()> {
+    let config: ImageConfig = serde_json::from_slice(&image.config).context("malformed config")?;
+    let id = Digest::sha256(&image.config);
+    if args.raw {
+        anyhow::bail!(
+            "{} has no manifest: one is built when it is pushed",
+            args.source
+        );
+    }
+    if args.json {
+        let diff_ids: Vec<_> = image.layers.iter().map(|layer| &layer.diff_id).collect();
+        let document = json!({
+            "name": args.source.to_string(),
+            "imageId": id,
+            "tags": image.tags,
+            "platforms": [config.platform.to_string()],
+            "diffIds": diff_ids,
+            "config": serde_json::from_slice::<Value>(&image.config)?,
+        });
+        output::result(&format!("{document:#}"));
+        return Ok(());
+    }
+    field("name", &args.source);
+    field("image ID", id);
+    field("tags", image.tags.join(", "));
+    field("platforms", config.platform);
+    for layer in &image.layers {
+        field("diff ID", &layer.diff_id);
+    }
+    field("digest", "given when it is pushed");
+    Ok(())
+}
+
+fn field(name: &str, value: impl std::fmt::Display) {
+    output::result(&format!("{name:<11} {value}"));
+}

@@ -1,1 +1,86 @@
+//! Where a command works: in the world, or on the embedded stand-ins.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use longshore::aws::Clients;
+use longshore::deploy::{self, Deployer, Reach};
+use longshore::local::{BucketOptions, Environment, EnvironmentOptions};
+use longshore::registry::Client;
+
+use crate::args::{KeptArgs, PlaceArgs};
+use crate::credentials::DockerConfig;
+
+/// Where a command works.
+pub(crate) struct Place {
+    reach: Reach,
+    local: Option<Environment>,
+}
+
+impl Place {
+    /// Makes the clients, and starts the stand-ins if they are wanted.
+    pub(crate) async fn start(args: &PlaceArgs) -> anyhow::Result<Self> {
+        if !args.local {
+            let config = deploy::registry_config(|name| std::env::var(name).ok())?;
+            let reach = Reach::new(Client::new(config)?, Clients::load().await);
+            let reach = reach.with_credentials(Arc::new(DockerConfig));
+            return Ok(Self { reach, local: None });
+        }
+        let options = stand_ins(&args.kept)?;
+        let local = Environment::start(options).await;
+        let local = local.context("cannot start the embedded registry and bucket")?;
+        let variables = local.variables();
+        let config = deploy::registry_config(|name| variables.get(name).cloned())?;
+        let aws = Clients::local(&local.aws.base_url(), &local.bucket.base_url()).await;
+        Ok(Self {
+            reach: Reach::new(Client::new(config)?, aws),
+            local: Some(local),
+        })
+    }
+
+    /// Reaches what is here.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Deploys to what is here.
+    pub(crate) fn deployer(&self) -> Deployer {
+        Deployer::new(self.reach.clone())
+    }
+
+    /// Stops the stand-ins.
+    pub(crate) async fn stop(self) {
+        if let Some(local) = self.local {
+            local.stop().await;
+        }
+    }
+}
+
+/// What the stand-ins keep and serve.
+pub(crate) fn stand_ins(kept: &KeptArgs) -> anyhow::Result<EnvironmentOptions> {
+    let mut options = EnvironmentOptions::default();
+    options.registry.folder.clone_from(&kept.data);
+    options.bucket = BucketOptions {
+        folders: buckets(&kept.buckets)?,
+        ..BucketOptions::default()
+    };
+    Ok(options)
+}
+
+/// The folders in `folder`, each a bucket. No folder: no bucket.
+fn buckets(folder: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let mut buckets = BTreeMap::new();
+    if !folder.exists() {
+        return Ok(buckets);
+    }
+    let unreadable = || format!("cannot read the folder of buckets {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_dir()) {
+            buckets.insert(name.to_string_lossy().into_owned(), path.clone());
+        }
+    }
+    Ok(buckets)
+}

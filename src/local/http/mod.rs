@@ -11,7 +11,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode};
 
@@ -46,9 +46,12 @@ impl Request {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The announced length of the body.
+    /// The announced length of the body. `None`: it comes in chunks of unknown number.
     pub(super) fn content_length(&self) -> Option<u64> {
-        self.header(CONTENT_LENGTH)?.parse().ok()
+        if self.headers.contains_key(TRANSFER_ENCODING) {
+            return None;
+        }
+        self.header(CONTENT_LENGTH).unwrap_or("0").parse().ok()
     }
 }
 
