@@ -19,10 +19,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::OnceCell;
 
-use super::ecr::Token;
+use super::ecr::TokenCell;
 use super::failure::Failure;
 use super::operation::Call;
-use super::{Arn, Error, Partition, PrivateHost, Role, http};
+use super::{Arn, Error, PUBLIC_REGION, Partition, PrivateHost, Role, http};
 
 const CONNECT: Duration = Duration::from_secs(4);
 /// From a request's end to the first byte of its answer.
@@ -47,7 +47,8 @@ struct Inner {
     s3: Cache<String, aws_sdk_s3::Client>,
     ecr: Cache<Endpoint, aws_sdk_ecr::Client>,
     secrets: Cache<String, aws_sdk_secretsmanager::Client>,
-    tokens: Cache<Endpoint, Arc<tokio::sync::Mutex<Option<Token>>>>,
+    tokens: Cache<Endpoint, TokenCell>,
+    public_token: TokenCell,
     bucket_regions: Cache<String, String>,
     roles: Cache<Role, Arc<OnceCell<Clients>>>,
 }
@@ -109,6 +110,7 @@ impl Clients {
             ecr: Cache::default(),
             secrets: Cache::default(),
             tokens: Cache::default(),
+            public_token: TokenCell::default(),
             bucket_regions: Cache::default(),
             roles: Cache::default(),
         }))
@@ -187,9 +189,20 @@ impl Clients {
         })
     }
 
+    pub(super) fn ecr_public(&self) -> aws_sdk_ecrpublic::Client {
+        let config = aws_sdk_ecrpublic::config::Builder::from(&self.0.config)
+            .region(Region::from_static(PUBLIC_REGION));
+        aws_sdk_ecrpublic::Client::from_conf(config.build())
+    }
+
     /// The place of the token for the registries of an endpoint.
-    pub(super) fn token(&self, endpoint: &Endpoint) -> Arc<tokio::sync::Mutex<Option<Token>>> {
-        self.0.tokens.get(endpoint, Arc::default)
+    pub(super) fn token(&self, endpoint: &Endpoint) -> TokenCell {
+        self.0.tokens.get(endpoint, TokenCell::default)
+    }
+
+    /// The place of the token for ECR Public.
+    pub(super) fn public_token(&self) -> &TokenCell {
+        &self.0.public_token
     }
 
     /// The region where `bucket` was found before, or this identity's own.

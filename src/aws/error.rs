@@ -71,6 +71,24 @@ pub enum Error {
         /// The service's words.
         source: Answer,
     },
+    /// The image is part of an index that is still there.
+    #[error("{call} failed: an index in the repository still names it; remove that first")]
+    InUse {
+        /// What was called.
+        call: Box<Call>,
+        /// The service's words.
+        source: Answer,
+    },
+    /// A policy names a principal that IAM does not know, or does not know yet.
+    #[error(
+        "{call} failed: it names a principal that does not exist; a role that was just created is known everywhere after some seconds"
+    )]
+    UnknownPrincipal {
+        /// What was called.
+        call: Box<Call>,
+        /// The service's words.
+        source: Answer,
+    },
     /// The service wants fewer requests.
     #[error("{call} failed: {} keeps asking for fewer requests", call.operation.service())]
     Throttled {
@@ -89,7 +107,7 @@ pub enum Error {
     },
     /// The service was not reached in time.
     #[error(
-        "{call} failed: {service} in {} was not reached; a function in a VPC needs a way to it, such as the endpoint {}",
+        "{call} failed: {service} in {} was not reached; a function in a VPC needs a way to it, such as {}",
         call.region, service.vpc_endpoint(&call.region)
     )]
     Unreachable {
@@ -163,6 +181,10 @@ pub enum Missing {
     Version,
     /// The repository.
     Repository,
+    /// The repository's policy, or its lifecycle policy.
+    Policy,
+    /// The image.
+    Image,
     /// The secret.
     Secret,
 }
@@ -174,6 +196,8 @@ impl std::fmt::Display for Missing {
             Self::Object => "such object",
             Self::Version => "such version of the object",
             Self::Repository => "such repository",
+            Self::Policy => "such policy",
+            Self::Image => "such image",
             Self::Secret => "such secret",
         })
     }
@@ -188,6 +212,7 @@ impl Error {
                 | Self::Unavailable { .. }
                 | Self::Unreachable { .. }
                 | Self::Interrupted { .. }
+                | Self::UnknownPrincipal { .. }
         )
     }
 
@@ -231,7 +256,10 @@ impl Error {
                 source,
             };
         }
-        match source.code.as_str() {
+        if names_unknown_principal(&call, &source) {
+            return Self::UnknownPrincipal { call, source };
+        }
+        match &*source.code {
             "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" => {
                 Self::denied(call, source)
             }
@@ -245,8 +273,7 @@ impl Error {
             | "Throttling"
             | "ThrottlingException"
             | "TooManyRequestsException"
-            | "RequestLimitExceeded"
-            | "LimitExceededException" => Self::Throttled { call, source },
+            | "RequestLimitExceeded" => Self::Throttled { call, source },
             _ => match source.status {
                 403 if source.code.is_empty() => Self::denied(call, source),
                 429 => Self::Throttled { call, source },
@@ -273,12 +300,21 @@ impl content::Retryable for Error {
     }
 }
 
+/// ECR has no code of its own for this.
+fn names_unknown_principal(call: &Call, answer: &Answer) -> bool {
+    call.operation == Operation::SetRepositoryPolicy
+        && &*answer.code == "InvalidParameterException"
+        && answer.message.contains("Principal not found")
+}
+
 fn missing(code: &str) -> Option<Missing> {
     Some(match code {
         "NoSuchBucket" | "NoSuchAccessPoint" => Missing::Bucket,
         "NoSuchKey" => Missing::Object,
         "NoSuchVersion" => Missing::Version,
         "RepositoryNotFoundException" => Missing::Repository,
+        "RepositoryPolicyNotFoundException" | "LifecyclePolicyNotFoundException" => Missing::Policy,
+        "ImageNotFoundException" => Missing::Image,
         "ResourceNotFoundException" => Missing::Secret,
         _ => return None,
     })
@@ -286,21 +322,24 @@ fn missing(code: &str) -> Option<Missing> {
 
 /// What else a denial can mean.
 fn hint(call: &Call) -> &'static str {
-    match call.operation {
-        Operation::GetObject | Operation::GetObjectVersion => {
+    if call.resource == "*" {
+        return " in the role's policy";
+    }
+    if call.operation == Operation::CreateRepository {
+        return " in the role's policy; in another account, that takes a role of that account";
+    }
+    match call.operation.service() {
+        Service::S3 => {
             " in the role's policy, and in the bucket's where it is another account's; without \
              s3:ListBucket, S3 answers the same for an object that does not exist"
         }
-        Operation::GetSecretValue => {
+        Service::SecretsManager => {
             " in the role's policy, and in the secret's where it is another account's"
         }
-        Operation::DescribeRepositories
-        | Operation::GetRepositoryPolicy
-        | Operation::SetRepositoryPolicy
-        | Operation::DeleteRepositoryPolicy => {
+        Service::Ecr => {
             " in the role's policy, and in the repository's where it is another account's"
         }
-        Operation::GetAuthorizationToken | Operation::AssumeRole => " in the role's policy",
+        Service::EcrPublic | Service::Sts => " in the role's policy",
     }
 }
 
@@ -314,19 +353,14 @@ fn missing_hint(missing: Missing, call: &Call) -> String {
         Missing::Bucket | Missing::Object => {
             "; see that its name is right and its upload comes first".to_owned()
         }
-        Missing::Version => String::new(),
-        Missing::Repository => format!(" in {}; create it first{}", call.region, or_here(call)),
+        Missing::Version | Missing::Policy | Missing::Image => String::new(),
+        Missing::Repository => format!(
+            " in {}; create it first, or set CreateRepository",
+            call.region
+        ),
         Missing::Secret => format!(
             " in {}; a secret of another region is given by its ARN",
             call.region
         ),
-    }
-}
-
-/// What else creates a repository: a policy has to have one.
-fn or_here(call: &Call) -> &'static str {
-    match call.operation {
-        Operation::DescribeRepositories => ", or set CreateRepository",
-        _ => "",
     }
 }

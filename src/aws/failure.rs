@@ -33,16 +33,16 @@ pub struct Answer {
     /// HTTP status. 0 where it is not known.
     pub status: u16,
     /// The service's code, such as `AccessDenied`. Empty where it gave none.
-    pub code: String,
+    pub code: Box<str>,
     /// The service's own words.
-    pub message: String,
+    pub message: Box<str>,
     /// The ID that AWS's support asks for.
-    pub request_id: String,
+    pub request_id: Box<str>,
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.code.as_str(), self.message.as_str()) {
+        match (&*self.code, &*self.message) {
             ("", "") => write!(f, "status {}", self.status)?,
             ("", message) => write!(f, "{message}")?,
             (code, "") => write!(f, "{code}")?,
@@ -57,9 +57,21 @@ impl fmt::Display for Answer {
 
 impl StdError for Answer {}
 
+impl Answer {
+    /// What a service answered about one of several things.
+    pub(super) fn of_item(code: &str, message: &str) -> Self {
+        Self {
+            status: 200,
+            code: shorten(code),
+            message: shorten(message),
+            request_id: Box::default(),
+        }
+    }
+}
+
 /// The innermost cause of a failure, in the words of whoever met it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause(String);
+pub struct Cause(Box<str>);
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -134,9 +146,9 @@ fn chain<'a>(
 }
 
 /// One line of bounded length.
-fn shorten(text: &str) -> String {
+fn shorten(text: &str) -> Box<str> {
     let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.retain(|c| !c.is_control());
     line.truncate(line.floor_char_boundary(MAX_TEXT));
-    line
+    line.into()
 }

@@ -23,7 +23,10 @@ mod tests;
 
 pub use arn::{Arn, InvalidArn};
 pub use clients::Clients;
-pub use ecr::{EcrCredentials, EcrPolicy, EcrRepository};
+pub use ecr::{
+    Difference, EcrCredentials, EcrRepository, Encryption, Ensured, Mutability, PublicCredentials,
+    RepositorySettings,
+};
 pub use endpoints::{EcrHost, PUBLIC_REGION, PrivateHost};
 pub use error::{Error, Missing};
 pub use failure::{Answer, Cause};

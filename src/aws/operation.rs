@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Service {
     /// Amazon ECR.
     Ecr,
+    /// Amazon ECR Public.
+    EcrPublic,
     /// Amazon S3.
     S3,
     /// AWS Secrets Manager.
@@ -16,13 +18,17 @@ pub enum Service {
 }
 
 impl Service {
-    /// The endpoint that a VPC without a way to the internet needs.
+    /// What a VPC without a way to the internet needs in order to reach the service.
     pub fn vpc_endpoint(self, region: &str) -> String {
         match self {
-            Self::Ecr => format!("com.amazonaws.{region}.ecr.api"),
-            Self::S3 => format!("com.amazonaws.{region}.s3 (a gateway endpoint)"),
-            Self::SecretsManager => format!("com.amazonaws.{region}.secretsmanager"),
-            Self::Sts => format!("com.amazonaws.{region}.sts"),
+            Self::Ecr => format!("the endpoint com.amazonaws.{region}.ecr.api"),
+            // There is no endpoint for it.
+            Self::EcrPublic => "a NAT gateway".to_owned(),
+            Self::S3 => format!("the gateway endpoint com.amazonaws.{region}.s3"),
+            Self::SecretsManager => {
+                format!("the endpoint com.amazonaws.{region}.secretsmanager")
+            }
+            Self::Sts => format!("the endpoint com.amazonaws.{region}.sts"),
         }
     }
 }
@@ -31,6 +37,7 @@ impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ecr => "ECR",
+            Self::EcrPublic => "ECR Public",
             Self::S3 => "S3",
             Self::SecretsManager => "Secrets Manager",
             Self::Sts => "STS",
@@ -48,14 +55,26 @@ pub enum Operation {
     GetObjectVersion,
     /// Gets the token with which an ECR registry is asked.
     GetAuthorizationToken,
-    /// Tells whether an ECR repository is there.
+    /// Gets the token with which ECR Public is asked.
+    GetPublicAuthorizationToken,
+    /// Tells how an ECR repository is set up, or that it is not there.
     DescribeRepositories,
+    /// Creates an ECR repository.
+    CreateRepository,
+    /// Reads the lifecycle policy of an ECR repository.
+    GetLifecyclePolicy,
+    /// Writes the lifecycle policy of an ECR repository.
+    PutLifecyclePolicy,
     /// Reads the policy of an ECR repository.
     GetRepositoryPolicy,
-    /// Replaces the policy of an ECR repository.
+    /// Writes the policy of an ECR repository.
     SetRepositoryPolicy,
     /// Removes the policy of an ECR repository.
     DeleteRepositoryPolicy,
+    /// Tells the tags of an image in an ECR repository.
+    DescribeImages,
+    /// Removes an image, or a tag of one, from an ECR repository.
+    BatchDeleteImage,
     /// Reads a secret.
     GetSecretValue,
     /// Takes on a role.
@@ -68,55 +87,67 @@ impl Operation {
         Self::GetObject,
         Self::GetObjectVersion,
         Self::GetAuthorizationToken,
+        Self::GetPublicAuthorizationToken,
         Self::DescribeRepositories,
+        Self::CreateRepository,
+        Self::GetLifecyclePolicy,
+        Self::PutLifecyclePolicy,
         Self::GetRepositoryPolicy,
         Self::SetRepositoryPolicy,
         Self::DeleteRepositoryPolicy,
+        Self::DescribeImages,
+        Self::BatchDeleteImage,
         Self::GetSecretValue,
         Self::AssumeRole,
     ];
 
     /// The service that is called.
     pub fn service(self) -> Service {
-        match self {
-            Self::GetObject | Self::GetObjectVersion => Service::S3,
-            Self::GetAuthorizationToken
-            | Self::DescribeRepositories
-            | Self::GetRepositoryPolicy
-            | Self::SetRepositoryPolicy
-            | Self::DeleteRepositoryPolicy => Service::Ecr,
-            Self::GetSecretValue => Service::SecretsManager,
-            Self::AssumeRole => Service::Sts,
-        }
+        self.facts().0
     }
 
     /// The IAM action that allows it.
     pub fn action(self) -> &'static str {
-        match self {
-            Self::GetObject => "s3:GetObject",
-            Self::GetObjectVersion => "s3:GetObjectVersion",
-            Self::GetAuthorizationToken => "ecr:GetAuthorizationToken",
-            Self::DescribeRepositories => "ecr:DescribeRepositories",
-            Self::GetRepositoryPolicy => "ecr:GetRepositoryPolicy",
-            Self::SetRepositoryPolicy => "ecr:SetRepositoryPolicy",
-            Self::DeleteRepositoryPolicy => "ecr:DeleteRepositoryPolicy",
-            Self::GetSecretValue => "secretsmanager:GetSecretValue",
-            Self::AssumeRole => "sts:AssumeRole",
-        }
+        self.facts().1
     }
 
-    /// What it does, as a sentence about a failure begins.
+    /// How a sentence about it begins.
     fn verb(self) -> &'static str {
+        self.facts().2
+    }
+
+    fn facts(self) -> (Service, &'static str, &'static str) {
+        use Service::{Ecr, EcrPublic, S3, SecretsManager, Sts};
         match self {
-            Self::GetObject
-            | Self::GetObjectVersion
-            | Self::GetRepositoryPolicy
-            | Self::GetSecretValue => "reading",
-            Self::SetRepositoryPolicy => "writing",
-            Self::DeleteRepositoryPolicy => "removing",
-            Self::GetAuthorizationToken => "logging in to",
-            Self::DescribeRepositories => "looking up",
-            Self::AssumeRole => "assuming",
+            Self::GetObject => (S3, "s3:GetObject", "reading"),
+            Self::GetObjectVersion => (S3, "s3:GetObjectVersion", "reading"),
+            Self::GetAuthorizationToken => (Ecr, "ecr:GetAuthorizationToken", "logging in to"),
+            Self::GetPublicAuthorizationToken => (
+                EcrPublic,
+                "ecr-public:GetAuthorizationToken",
+                "logging in to",
+            ),
+            Self::DescribeRepositories => (Ecr, "ecr:DescribeRepositories", "looking up"),
+            Self::CreateRepository => (Ecr, "ecr:CreateRepository", "creating"),
+            Self::GetLifecyclePolicy => (
+                Ecr,
+                "ecr:GetLifecyclePolicy",
+                "reading the lifecycle policy of",
+            ),
+            Self::PutLifecyclePolicy => (
+                Ecr,
+                "ecr:PutLifecyclePolicy",
+                "writing the lifecycle policy of",
+            ),
+            Self::GetRepositoryPolicy => (Ecr, "ecr:GetRepositoryPolicy", "reading the policy of"),
+            Self::SetRepositoryPolicy => (Ecr, "ecr:SetRepositoryPolicy", "writing the policy of"),
+            Self::DeleteRepositoryPolicy => {
+                (Ecr, "ecr:DeleteRepositoryPolicy", "removing the policy of")
+            }
+            Self::DescribeImages => (Ecr, "ecr:DescribeImages", "looking up an image in"),
+            Self::BatchDeleteImage => (Ecr, "ecr:BatchDeleteImage", "removing an image from"),
+            Self::GetSecretValue => (SecretsManager, "secretsmanager:GetSecretValue", "reading"),
+            Self::AssumeRole => (Sts, "sts:AssumeRole", "assuming"),
         }
     }
 }

@@ -1,31 +1,15 @@
-//! The token with which an ECR registry is asked.
+//! Credentials of private registries.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use aws_sdk_ecr::types::AuthorizationData;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::token::Token;
 use crate::aws::clients::Endpoint;
 use crate::aws::{Call, Clients, Error, Operation, PrivateHost};
 use crate::content;
 use crate::registry::{CredentialProvider, Credentials};
-
-/// How long before its end a token is no longer used.
-const MARGIN: Duration = Duration::from_mins(15);
-/// A token younger than this that is refused will not be replaced by a better one.
-const YOUNG: Duration = Duration::from_mins(1);
-/// How long a token is used whose end ECR does not tell. It gives them for 12 hours.
-const LIFETIME: Duration = Duration::from_hours(6);
-
-/// A token with its times.
-pub(in crate::aws) struct Token {
-    credentials: Credentials,
-    fetched: SystemTime,
-    expires: SystemTime,
-}
 
 /// Credentials of a private ECR registry. All that have the same identity and region share one
 /// token, which is fetched when it is first needed and again before it ends.
@@ -44,55 +28,29 @@ impl EcrCredentials {
         }
     }
 
-    async fn current(&self) -> Result<Credentials, Error> {
-        let cell = self.clients.token(&self.endpoint);
-        // Held while fetching, so that many who need a token make one request.
-        let mut token = cell.lock().await;
-        let now = SystemTime::now();
-        if let Some(token) = token.as_ref().filter(|token| token.expires > now + MARGIN) {
-            return Ok(token.credentials.clone());
-        }
-        let fetched = self.fetch(now).await?;
-        Ok(token.insert(fetched).credentials.clone())
-    }
-
-    async fn fetch(&self, now: SystemTime) -> Result<Token, Error> {
-        let call = self.call();
+    async fn fetch(&self) -> Result<Token, Error> {
+        let region = self.endpoint.region.clone();
+        let call = Call {
+            operation: Operation::GetAuthorizationToken,
+            target: format!("ECR in {region}"),
+            resource: "*".to_owned(),
+            region,
+        };
         let client = self.clients.ecr(&self.endpoint);
         let answer = client.get_authorization_token().send().await;
         let answer = answer.map_err(|error| self.clients.explain(&call, &error))?;
         let data = answer.authorization_data().first();
-        let token = data.and_then(|data| read(data, now));
+        let token = data.and_then(|data| {
+            let expires = data
+                .expires_at()
+                .and_then(|at| SystemTime::try_from(*at).ok());
+            Token::read(data.authorization_token()?, expires)
+        });
         token.ok_or_else(|| Error::Incomplete {
             call: Box::new(call),
             expected: "an authorization token",
         })
     }
-
-    fn call(&self) -> Call {
-        let region = self.endpoint.region.clone();
-        Call {
-            operation: Operation::GetAuthorizationToken,
-            target: format!("ECR in {region}"),
-            resource: "*".to_owned(),
-            region,
-        }
-    }
-}
-
-/// Reads the Base64 of `AWS:password`.
-fn read(data: &AuthorizationData, now: SystemTime) -> Option<Token> {
-    let text = STANDARD.decode(data.authorization_token()?).ok()?;
-    let text = String::from_utf8(text).ok()?;
-    let (username, password) = text.split_once(':')?;
-    let told = data
-        .expires_at()
-        .and_then(|at| SystemTime::try_from(*at).ok());
-    Some(Token {
-        credentials: Credentials::basic(username, password),
-        fetched: now,
-        expires: told.unwrap_or(now + LIFETIME),
-    })
 }
 
 impl CredentialProvider for EcrCredentials {
@@ -100,17 +58,14 @@ impl CredentialProvider for EcrCredentials {
         &'a self,
         _registry: &'a str,
     ) -> BoxFuture<'a, content::Result<Option<Credentials>>> {
-        let current = self.current();
-        async { current.await.map(Some).map_err(content::Error::backend) }.boxed()
+        async {
+            let token = self.clients.token(&self.endpoint).get(self.fetch()).await;
+            token.map(Some).map_err(content::Error::backend)
+        }
+        .boxed()
     }
 
     fn invalidate(&self, _registry: &str) {
-        let cell = self.clients.token(&self.endpoint);
-        // Someone who holds it is fetching a new one.
-        let Ok(mut token) = cell.try_lock() else {
-            return;
-        };
-        let is_old = |token: &mut Token| token.fetched.elapsed().is_ok_and(|age| age > YOUNG);
-        token.take_if(is_old);
+        self.clients.token(&self.endpoint).invalidate();
     }
 }

@@ -1,5 +1,8 @@
 //! One repository, through ECR's API.
 
+use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ecr::types::Repository as Description;
+
 use crate::aws::clients::Endpoint;
 use crate::aws::{Arn, Call, Clients, Error, Missing, Operation, PrivateHost};
 
@@ -7,8 +10,8 @@ use crate::aws::{Arn, Call, Clients, Error, Missing, Operation, PrivateHost};
 /// another than the identity's.
 #[derive(Clone, Debug)]
 pub struct EcrRepository {
-    pub(super) clients: Clients,
-    pub(super) endpoint: Endpoint,
+    clients: Clients,
+    endpoint: Endpoint,
     pub(super) account: Option<String>,
     pub(super) name: String,
 }
@@ -24,6 +27,11 @@ impl EcrRepository {
         }
     }
 
+    /// The repository's name within its registry.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The repository's ARN. Its account is `*` where the host tells none.
     pub fn arn(&self) -> Arn {
         let account = self.account.as_deref().unwrap_or("*");
@@ -32,30 +40,55 @@ impl EcrRepository {
 
     /// Whether the repository is there.
     pub async fn exists(&self) -> Result<bool, Error> {
-        let client = self.clients.ecr(&self.endpoint);
-        let answer = client
-            .describe_repositories()
+        Ok(self.describe().await?.is_some())
+    }
+
+    pub(super) async fn describe(&self) -> Result<Option<Description>, Error> {
+        let answer = self.client().describe_repositories();
+        let answer = answer
             .set_registry_id(self.account.clone())
             .repository_names(&self.name)
             .send()
             .await;
-        let call = self.call(Operation::DescribeRepositories);
-        match answer.map_err(|error| self.clients.explain(&call, &error)) {
-            Ok(answer) => Ok(!answer.repositories().is_empty()),
-            Err(Error::NotFound {
-                missing: Missing::Repository,
-                ..
-            }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let answer = self.explained(Operation::DescribeRepositories, answer);
+        let described = unless_missing(answer, Missing::Repository)?;
+        Ok(described.and_then(|answer| answer.repositories?.into_iter().next()))
     }
 
-    fn call(&self, operation: Operation) -> Call {
+    pub(super) fn client(&self) -> aws_sdk_ecr::Client {
+        self.clients.ecr(&self.endpoint)
+    }
+
+    pub(super) fn call(&self, operation: Operation) -> Call {
         Call {
             operation,
             target: format!("repository {}", self.name),
             resource: self.arn().to_string(),
             region: self.endpoint.region.clone(),
         }
+    }
+
+    /// Says what the error of an answer means.
+    pub(super) fn explained<T, E>(
+        &self,
+        operation: Operation,
+        answer: Result<T, SdkError<E>>,
+    ) -> Result<T, Error>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        answer.map_err(|error| self.clients.explain(&self.call(operation), &error))
+    }
+}
+
+/// `None` where what is missing may be missing.
+pub(super) fn unless_missing<T>(
+    answer: Result<T, Error>,
+    may: Missing,
+) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Error::NotFound { missing, .. }) if missing == may => Ok(None),
+        Err(error) => Err(error),
     }
 }

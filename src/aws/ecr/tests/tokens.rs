@@ -1,5 +1,3 @@
-//! What must be true of the tokens and repositories of ECR.
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
@@ -8,30 +6,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 
-use super::{EcrCredentials, EcrRepository};
+use super::{HOST, host};
+use crate::aws::Error;
+use crate::aws::ecr::{EcrCredentials, PublicCredentials};
 use crate::aws::stand_in::{StandIn, json, json_error};
-use crate::aws::{EcrHost, Error, PrivateHost};
 use crate::registry::{CredentialProvider, Credentials};
 
-const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-
-fn host(text: &str) -> PrivateHost {
-    match EcrHost::parse(text) {
-        Some(EcrHost::Private(host)) => host,
-        other => panic!("{text}: {other:?}"),
-    }
+fn data(lifetime: Duration) -> serde_json::Value {
+    let expires = SystemTime::now() + lifetime;
+    serde_json::json!({
+        "authorizationToken": STANDARD.encode("AWS:token:with:colons"),
+        "expiresAt": expires.duration_since(UNIX_EPOCH).unwrap().as_secs(),
+    })
 }
 
 fn token(lifetime: Duration) -> Response<Body> {
-    let expires = SystemTime::now() + lifetime;
-    let data = serde_json::json!({
-        "authorizationToken": STANDARD.encode("AWS:token:with:colons"),
-        "expiresAt": expires.duration_since(UNIX_EPOCH).unwrap().as_secs(),
-        "proxyEndpoint": format!("https://{HOST}"),
-    });
     json(
         StatusCode::OK,
-        &serde_json::json!({"authorizationData": [data]}),
+        &serde_json::json!({"authorizationData": [data(lifetime)]}),
     )
 }
 
@@ -110,28 +102,45 @@ async fn an_answer_without_a_token_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_repository_is_looked_up_in_the_registrys_account() {
-    let ecr = StandIn::start(|request| {
-        if request.json()["repositoryNames"][0] == "team/app" {
-            let repositories =
-                serde_json::json!({"repositories": [{"repositoryName": "team/app"}]});
-            return json(StatusCode::OK, &repositories);
-        }
-        json_error(400, "RepositoryNotFoundException", "not in the registry")
+async fn the_token_of_ecr_public_is_asked_for_in_its_region() {
+    let aws = StandIn::start(|_| {
+        let data = data(Duration::from_hours(12));
+        json(
+            StatusCode::OK,
+            &serde_json::json!({"authorizationData": data}),
+        )
     })
     .await;
-    let clients = ecr.clients().await;
+    let clients = aws.clients().await;
+    for provider in [
+        PublicCredentials::for_push(&clients),
+        PublicCredentials::for_pull(&clients),
+    ] {
+        let credentials = provider.credentials("public.ecr.aws").await.unwrap();
+        assert_eq!(
+            credentials,
+            Some(Credentials::basic("AWS", "token:with:colons"))
+        );
+    }
+    let seen = aws.seen();
+    assert_eq!(seen.len(), 1, "pull and push share the token");
     assert!(
-        EcrRepository::new(&clients, &host(HOST), "team/app")
-            .exists()
-            .await
-            .unwrap()
+        seen[0]
+            .header("authorization")
+            .contains("/us-east-1/ecr-public/aws4_request")
     );
+}
+
+#[tokio::test]
+async fn who_may_not_log_in_to_ecr_public_pulls_anonymously_and_does_not_push() {
+    let aws = StandIn::start(|_| json_error(400, "AccessDeniedException", "no")).await;
+    let clients = aws.clients().await;
+    let pull = PublicCredentials::for_pull(&clients);
+    assert_eq!(pull.credentials("").await.unwrap(), None);
+    let push = PublicCredentials::for_push(&clients);
+    let error = push.credentials("").await.unwrap_err().to_string();
     assert!(
-        !EcrRepository::new(&clients, &host(HOST), "gone")
-            .exists()
-            .await
-            .unwrap()
+        error.contains("allow ecr-public:GetAuthorizationToken on *"),
+        "{error}"
     );
-    assert_eq!(ecr.seen()[0].json()["registryId"], "123456789012");
 }

@@ -1,0 +1,22 @@
+//! The IAM actions behind a registry's own protocol, which asks ECR without the SDK.
+
+/// What pulling an image takes, on its repository.
+pub const PULL_ACTIONS: &[&str] = &[
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+];
+
+/// What pushing an image takes, on its repository: what is there is looked at first.
+pub const PUSH_ACTIONS: &[&str] = &[
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+];
+
+/// What the first pull through a pull-through cache takes beside [`PULL_ACTIONS`].
+pub const IMPORT_ACTIONS: &[&str] = &["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"];

@@ -1,0 +1,68 @@
+//! A token of a registry: kept until shortly before it ends, fetched once for all who wait.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::Mutex;
+
+use crate::aws::Error;
+use crate::registry::Credentials;
+
+/// How long before its end a token is no longer used.
+const MARGIN: Duration = Duration::from_mins(15);
+/// A token younger than this that is refused will not be replaced by a better one.
+const YOUNG: Duration = Duration::from_mins(1);
+/// How long a token is used whose end is not told. They are given for 12 hours.
+const LIFETIME: Duration = Duration::from_hours(6);
+
+/// A token with its times, by the clock of the wall: that of a frozen function stands still.
+pub(super) struct Token {
+    credentials: Credentials,
+    fetched: SystemTime,
+    expires: SystemTime,
+}
+
+impl Token {
+    /// Reads the Base64 of `AWS:password`.
+    pub(super) fn read(text: &str, expires: Option<SystemTime>) -> Option<Self> {
+        let text = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
+        let (username, password) = text.split_once(':')?;
+        let fetched = SystemTime::now();
+        Some(Self {
+            credentials: Credentials::basic(username, password),
+            fetched,
+            expires: expires.unwrap_or(fetched + LIFETIME),
+        })
+    }
+}
+
+/// The place of a token.
+#[derive(Clone, Default)]
+pub(in crate::aws) struct TokenCell(Arc<Mutex<Option<Token>>>);
+
+impl TokenCell {
+    /// The token's credentials. `fetch` is called where there is none that lasts.
+    pub(super) async fn get(
+        &self,
+        fetch: impl Future<Output = Result<Token, Error>>,
+    ) -> Result<Credentials, Error> {
+        // Held while fetching, so that many who need a token make one request.
+        let mut token = self.0.lock().await;
+        let lasts = |token: &&Token| token.expires > SystemTime::now() + MARGIN;
+        if let Some(token) = token.as_ref().filter(lasts) {
+            return Ok(token.credentials.clone());
+        }
+        Ok(token.insert(fetch.await?).credentials.clone())
+    }
+
+    /// Drops a token that was refused, unless it is fresh.
+    pub(super) fn invalidate(&self) {
+        // Someone who holds it is fetching a new one.
+        let Ok(mut token) = self.0.try_lock() else {
+            return;
+        };
+        token.take_if(|token| token.fetched.elapsed().is_ok_and(|age| age > YOUNG));
+    }
+}
