@@ -20,6 +20,7 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::OnceCell;
 
 use super::ecr::TokenCell;
+use super::error::Identity;
 use super::failure::Failure;
 use super::operation::Call;
 use super::{Arn, Error, PUBLIC_REGION, Partition, PrivateHost, Role, http};
@@ -221,9 +222,11 @@ impl Clients {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let role = self.0.role.as_ref();
-        let role = role.map(|role| (role.arn.as_str(), role.external_id.is_some()));
-        Error::of(call, role, Failure::of(error))
+        let identity = Identity {
+            role: self.0.role.as_ref(),
+            region: self.region(),
+        };
+        Error::of(call, &identity, Failure::of(error))
     }
 
     /// Stand-ins for S3 have no DNS name for every bucket.

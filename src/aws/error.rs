@@ -1,5 +1,6 @@
 //! Why a call to AWS failed, and what to do about it.
 
+use super::Role;
 use super::failure::{Answer, Cause, Failure};
 use super::operation::{Call, Operation, Permission, Service};
 use crate::content;
@@ -18,19 +19,38 @@ pub enum Error {
         /// The service's words.
         source: Answer,
     },
-    /// The role could not be taken on.
+    /// The role may not be taken on.
     #[error(
-        "assuming role {role} for {call} was refused: allow sts:AssumeRole on it, and let its \
-         trust policy name this function's role{}", external_id_hint(*.external_id)
+        "assuming role {role} for {call} was denied: allow sts:AssumeRole on it, and let its \
+         trust policy name the caller{}",
+        external_id_hint(*.external_id)
     )]
-    RoleRefused {
+    RoleDenied {
         /// What the role was for.
         call: Box<Call>,
         /// The role's ARN.
-        role: String,
+        role: Box<str>,
         /// Whether an external ID was given.
         external_id: bool,
         /// STS's words.
+        source: Answer,
+    },
+    /// The role could not be taken on.
+    #[error("assuming role {role} for {call} failed")]
+    Role {
+        /// What the role was for.
+        call: Box<Call>,
+        /// The role's ARN.
+        role: Box<str>,
+        /// STS's words.
+        source: Answer,
+    },
+    /// AWS does not know the credentials, or does not take them any more.
+    #[error("{call} failed: the AWS credentials were not accepted; if they expired, log in again")]
+    BadCredentials {
+        /// What was called.
+        call: Box<Call>,
+        /// The service's words.
         source: Answer,
     },
     /// What was asked for is not there.
@@ -79,16 +99,6 @@ pub enum Error {
         /// The service's words.
         source: Answer,
     },
-    /// A policy names a principal that IAM does not know, or does not know yet.
-    #[error(
-        "{call} failed: it names a principal that does not exist; a role that was just created is known everywhere after some seconds"
-    )]
-    UnknownPrincipal {
-        /// What was called.
-        call: Box<Call>,
-        /// The service's words.
-        source: Answer,
-    },
     /// The service wants fewer requests.
     #[error("{call} failed: {} keeps asking for fewer requests", call.operation.service())]
     Throttled {
@@ -107,14 +117,17 @@ pub enum Error {
     },
     /// The service was not reached in time.
     #[error(
-        "{call} failed: {service} in {} was not reached; a function in a VPC needs a way to it, such as {}",
-        call.region, service.vpc_endpoint(&call.region)
+        "{call} failed: {service} in {region} was not reached; a function in a VPC needs a way \
+         to it, such as {}",
+        service.vpc_endpoint(region)
     )]
     Unreachable {
         /// What was called.
         call: Box<Call>,
         /// What was not reached: the service itself, or STS.
         service: Service,
+        /// Where that is.
+        region: Box<str>,
         /// What the network said.
         source: Cause,
     },
@@ -212,39 +225,51 @@ impl Error {
                 | Self::Unavailable { .. }
                 | Self::Unreachable { .. }
                 | Self::Interrupted { .. }
-                | Self::UnknownPrincipal { .. }
         )
     }
 
-    /// Says what `failure` of `call` means. `role` is the one taken on, with whether an external
-    /// ID was given.
-    pub(super) fn of(call: &Call, role: Option<(&str, bool)>, failure: Failure) -> Self {
+    /// Says what `failure` of `call` means.
+    pub(super) fn of(call: &Call, identity: &Identity<'_>, failure: Failure) -> Self {
         let call = Box::new(call.clone());
         match failure {
             Failure::Answered(answer) => Self::of_answer(call, answer),
-            Failure::RoleRefused(source) => match role {
-                Some((role, external_id)) => Self::RoleRefused {
-                    call,
-                    role: role.to_owned(),
-                    external_id,
-                    source,
-                },
-                None => Self::Refused { call, source },
-            },
+            Failure::RoleRefused(answer) => Self::of_role(call, identity, answer),
             Failure::Unreachable(source) => Self::Unreachable {
                 service: call.operation.service(),
+                region: call.region.as_str().into(),
                 call,
                 source,
             },
-            Failure::StsUnreachable(source) if role.is_some() => Self::Unreachable {
-                service: Service::Sts,
-                call,
-                source,
-            },
-            Failure::StsUnreachable(source) | Failure::NoCredentials(source) => {
+            Failure::CredentialsUnreachable(source) if identity.role.is_some() => {
+                Self::Unreachable {
+                    service: Service::Sts,
+                    region: identity.region.into(),
+                    call,
+                    source,
+                }
+            }
+            Failure::CredentialsUnreachable(source) | Failure::NoCredentials(source) => {
                 Self::NoCredentials { call, source }
             }
             Failure::Malformed(source) => Self::Malformed { call, source },
+        }
+    }
+
+    fn of_role(call: Box<Call>, identity: &Identity<'_>, source: Answer) -> Self {
+        let Some(role) = identity.role else {
+            return Self::BadCredentials { call, source };
+        };
+        let external_id = role.external_id.is_some();
+        let role = role.arn().into();
+        match &*source.code {
+            "AccessDenied" => Self::RoleDenied {
+                call,
+                role,
+                external_id,
+                source,
+            },
+            code if is_of_credentials(code) => Self::BadCredentials { call, source },
+            _ => Self::Role { call, role, source },
         }
     }
 
@@ -256,15 +281,13 @@ impl Error {
                 source,
             };
         }
-        if names_unknown_principal(&call, &source) {
-            return Self::UnknownPrincipal { call, source };
-        }
         match &*source.code {
             "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" => {
                 Self::denied(call, source)
             }
             "InvalidObjectState" => Self::Archived { call, source },
             "PreconditionFailed" => Self::Changed { call },
+            code if is_of_credentials(code) => Self::BadCredentials { call, source },
             "DecryptionFailure" => Self::Key { call, source },
             code if code.starts_with("KMS.") || code.starts_with("Kms") => {
                 Self::Key { call, source }
@@ -300,18 +323,33 @@ impl content::Retryable for Error {
     }
 }
 
-/// ECR has no code of its own for this.
-fn names_unknown_principal(call: &Call, answer: &Answer) -> bool {
-    call.operation == Operation::SetRepositoryPolicy
-        && &*answer.code == "InvalidParameterException"
-        && answer.message.contains("Principal not found")
+/// Under whom a call was made.
+pub(super) struct Identity<'a> {
+    /// The role that was taken on for it.
+    pub(super) role: Option<&'a Role>,
+    /// The region of STS.
+    pub(super) region: &'a str,
+}
+
+fn is_of_credentials(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InvalidAccessKeyId"
+            | "InvalidClientTokenId"
+            | "InvalidToken"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClientException"
+    )
 }
 
 fn missing(code: &str) -> Option<Missing> {
     Some(match code {
         "NoSuchBucket" | "NoSuchAccessPoint" => Missing::Bucket,
         "NoSuchKey" => Missing::Object,
-        "NoSuchVersion" => Missing::Version,
+        // What S3 says of a version that marks a deletion.
+        "NoSuchVersion" | "MethodNotAllowed" => Missing::Version,
         "RepositoryNotFoundException" => Missing::Repository,
         "RepositoryPolicyNotFoundException" | "LifecyclePolicyNotFoundException" => Missing::Policy,
         "ImageNotFoundException" => Missing::Image,
@@ -354,13 +392,18 @@ fn missing_hint(missing: Missing, call: &Call) -> String {
             "; see that its name is right and its upload comes first".to_owned()
         }
         Missing::Version | Missing::Policy | Missing::Image => String::new(),
-        Missing::Repository => format!(
-            " in {}; create it first, or set CreateRepository",
-            call.region
-        ),
+        Missing::Repository => format!(" in {}; create it first{}", call.region, or_here(call)),
         Missing::Secret => format!(
             " in {}; a secret of another region is given by its ARN",
             call.region
         ),
+    }
+}
+
+/// What else creates a repository: a policy has to have one.
+fn or_here(call: &Call) -> &'static str {
+    match call.operation {
+        Operation::DescribeRepositories => ", or set CreateRepository",
+        _ => "",
     }
 }

@@ -21,8 +21,8 @@ pub(super) enum Failure {
     NoCredentials(Cause),
     /// STS refused the role.
     RoleRefused(Answer),
-    /// STS was not reached.
-    StsUnreachable(Cause),
+    /// What gives credentials was not reached: STS, for a role.
+    CredentialsUnreachable(Cause),
     /// The call could not be made, or its answer could not be read.
     Malformed(Cause),
 }
@@ -123,7 +123,7 @@ impl Failure {
         }
         match error {
             CredentialsError::ProviderError(_) | CredentialsError::ProviderTimedOut(_) => {
-                Self::StsUnreachable(Cause::innermost(error))
+                Self::CredentialsUnreachable(Cause::innermost(error))
             }
             _ => Self::NoCredentials(Cause::innermost(error)),
         }

@@ -24,8 +24,8 @@ mod tests;
 pub use arn::{Arn, InvalidArn};
 pub use clients::Clients;
 pub use ecr::{
-    Difference, EcrCredentials, EcrRepository, Encryption, Ensured, Mutability, PublicCredentials,
-    RepositorySettings,
+    Difference, EcrCredentials, EcrPolicy, EcrRepository, Encryption, Ensured, IMPORT_ACTIONS,
+    Mutability, PULL_ACTIONS, PUSH_ACTIONS, PublicCredentials, RepositorySettings,
 };
 pub use endpoints::{EcrHost, PUBLIC_REGION, PrivateHost};
 pub use error::{Error, Missing};

@@ -139,11 +139,9 @@ impl Operation {
                 "ecr:PutLifecyclePolicy",
                 "writing the lifecycle policy of",
             ),
-            Self::GetRepositoryPolicy => (Ecr, "ecr:GetRepositoryPolicy", "reading the policy of"),
-            Self::SetRepositoryPolicy => (Ecr, "ecr:SetRepositoryPolicy", "writing the policy of"),
-            Self::DeleteRepositoryPolicy => {
-                (Ecr, "ecr:DeleteRepositoryPolicy", "removing the policy of")
-            }
+            Self::GetRepositoryPolicy => (Ecr, "ecr:GetRepositoryPolicy", "reading"),
+            Self::SetRepositoryPolicy => (Ecr, "ecr:SetRepositoryPolicy", "writing"),
+            Self::DeleteRepositoryPolicy => (Ecr, "ecr:DeleteRepositoryPolicy", "removing"),
             Self::DescribeImages => (Ecr, "ecr:DescribeImages", "looking up an image in"),
             Self::BatchDeleteImage => (Ecr, "ecr:BatchDeleteImage", "removing an image from"),
             Self::GetSecretValue => (SecretsManager, "secretsmanager:GetSecretValue", "reading"),
@@ -190,8 +188,9 @@ impl Permission {
     }
 
     /// What a service says is missing, where its message says so in the words that all services
-    /// use. It knows better than any table: S3 names the key of KMS that it may not use.
-    pub(super) fn named_in(message: &str) -> Option<Self> {
+    /// use, registries of ECR too. It knows better than any table: S3 names the key of KMS that
+    /// it may not use.
+    pub fn named_in(message: &str) -> Option<Self> {
         let (_, rest) = message.split_once("is not authorized to perform: ")?;
         let (action, rest) = rest.split_once(" on resource: ")?;
         let resource = rest

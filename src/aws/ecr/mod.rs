@@ -1,5 +1,6 @@
 //! Amazon ECR's API: tokens for its registries, and its repositories.
 
+mod actions;
 mod create;
 mod credentials;
 mod images;
@@ -11,8 +12,10 @@ mod settings;
 mod tests;
 mod token;
 
+pub use actions::{IMPORT_ACTIONS, PULL_ACTIONS, PUSH_ACTIONS};
 pub use create::{Difference, Ensured};
 pub use credentials::EcrCredentials;
+pub use policy::EcrPolicy;
 pub use public::PublicCredentials;
 pub use repository::EcrRepository;
 pub use settings::{Encryption, Mutability, RepositorySettings};

@@ -47,7 +47,7 @@ fn classified(error: Error) -> StoreError {
             missing: Missing::Repository,
             ..
         } => StoreError::RepositoryNotFound(error.into()),
-        Error::Refused { source, .. } if source.code == "InvalidParameterException" => {
+        Error::Refused { source, .. } if &*source.code == "InvalidParameterException" => {
             if source.message.contains("Principal not found") {
                 StoreError::PrincipalNotFound(error.into())
             } else {

@@ -10,8 +10,8 @@ use crate::aws::{Arn, Call, Clients, Error, Missing, Operation, PrivateHost};
 /// another than the identity's.
 #[derive(Clone, Debug)]
 pub struct EcrRepository {
-    clients: Clients,
-    endpoint: Endpoint,
+    pub(super) clients: Clients,
+    pub(super) endpoint: Endpoint,
     pub(super) account: Option<String>,
     pub(super) name: String,
 }

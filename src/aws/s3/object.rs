@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, StreamExt, stream};
 
+use crate::aws::partition::is_region;
 use crate::aws::{Arn, Call, Cause, Clients, Error, Operation};
 use crate::content::{self, ByteStream, RangeRead, resuming};
 
@@ -179,7 +180,7 @@ impl Inner {
     /// The region that S3 points to, where that is another than the one asked.
     fn moved_to(&self, error: &SdkError<GetObjectError>) -> Option<String> {
         let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
-        (region != self.call.region).then(|| region.to_owned())
+        (is_region(region) && region != self.call.region).then(|| region.to_owned())
     }
 
     fn incomplete(&self, expected: &'static str) -> Error {

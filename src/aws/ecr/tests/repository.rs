@@ -46,65 +46,6 @@ async fn a_repository_is_looked_up_in_the_registrys_account() {
 }
 
 #[tokio::test]
-async fn a_policy_is_read_written_and_removed() {
-    let ecr = StandIn::start(|request| {
-        let answer = match request.operation() {
-            "GetRepositoryPolicy" => json!({"policyText": "{\"Statement\":[]}"}),
-            _ => json!({}),
-        };
-        json(StatusCode::OK, &answer)
-    })
-    .await;
-    let repository = repository(&ecr).await;
-    assert_eq!(
-        repository.policy().await.unwrap().unwrap(),
-        "{\"Statement\":[]}"
-    );
-    repository.set_policy("{}", false).await.unwrap();
-    repository.delete_policy().await.unwrap();
-    let seen = ecr.seen();
-    for request in &seen {
-        assert_eq!(request.json()["registryId"], "123456789012");
-        assert_eq!(request.json()["repositoryName"], "team/app");
-    }
-    assert_eq!(seen[1].json()["policyText"], "{}");
-    assert_eq!(seen[1].json()["force"], false);
-}
-
-#[tokio::test]
-async fn a_repository_without_a_policy_has_none_to_remove() {
-    let ecr =
-        StandIn::start(|_| json_error(400, "RepositoryPolicyNotFoundException", "none")).await;
-    let repository = repository(&ecr).await;
-    assert_eq!(repository.policy().await.unwrap(), None);
-    repository.delete_policy().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_principal_that_is_not_known_yet_is_told_from_other_refusals() {
-    let message =
-        "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Principal not found'";
-    for (message, expected) in [
-        (message, true),
-        ("Invalid repository policy provided", false),
-    ] {
-        let ecr =
-            StandIn::start(move |_| json_error(400, "InvalidParameterException", message)).await;
-        let error = repository(&ecr)
-            .await
-            .set_policy("{}", false)
-            .await
-            .unwrap_err();
-        assert_eq!(
-            matches!(error, Error::UnknownPrincipal { .. }),
-            expected,
-            "{error}"
-        );
-        assert_eq!(error.is_retryable(), expected);
-    }
-}
-
-#[tokio::test]
 async fn the_tags_of_an_image_are_told() {
     let digest = Digest::sha256(b"image");
     let asked = digest.to_string();

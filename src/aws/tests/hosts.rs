@@ -10,7 +10,9 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
-use super::{Clients, EcrCredentials, EcrHost, Location, Object, PublicCredentials, Role};
+use crate::aws::{
+    Clients, EcrCredentials, EcrHost, Location, Object, PublicCredentials, Role, clients,
+};
 use crate::registry::CredentialProvider;
 
 /// Notes what is called, and answers nothing.
@@ -29,7 +31,7 @@ impl HttpConnector for Called {
 impl Called {
     async fn clients(&self, fips: bool, dual_stack: bool) -> Clients {
         let connector = SharedHttpConnector::new(self.clone());
-        let config = super::clients::loader()
+        let config = clients::loader()
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .credentials_provider(Credentials::new("a", "b", None, None, "test"))
             .region(Region::from_static("eu-west-1"))
@@ -54,7 +56,7 @@ async fn the_api_of_a_registry_is_the_one_like_its_host() {
         ),
         (
             "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com",
-            "ecr-fips.us-east-1.amazonaws.com",
+            "api.ecr-fips.us-east-1.amazonaws.com",
         ),
         (
             "123456789012.dkr-ecr.us-west-2.on.aws",
@@ -74,7 +76,7 @@ async fn the_api_of_a_registry_is_the_one_like_its_host() {
         ),
         (
             "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
-            "ecr-fips.us-gov-west-1.amazonaws.com",
+            "api.ecr-fips.us-gov-west-1.amazonaws.com",
         ),
         (
             "123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov",

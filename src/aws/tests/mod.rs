@@ -1,5 +1,7 @@
 //! What must be true of identities, secrets and what cannot be reached.
 
+mod hosts;
+
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::error::CredentialsError;
 use axum::body::Body;
@@ -144,7 +146,7 @@ async fn a_role_is_taken_on_once_and_signs_what_follows() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_refused_is_named() {
+async fn a_role_that_is_denied_is_named() {
     let aws = StandIn::start(|request| {
         assert!(is_sts(request));
         sts_error("AccessDenied")
@@ -156,12 +158,21 @@ async fn a_role_that_is_refused_is_named() {
     assert_eq!(
         error.to_string(),
         format!(
-            "assuming role {ROLE} for reading s3://bucket/image.tar was refused: allow sts:AssumeRole \
-             on it, and let its trust policy name this function's role and the external ID"
+            "assuming role {ROLE} for reading s3://bucket/image.tar was denied: allow sts:AssumeRole \
+             on it, and let its trust policy name the caller and the external ID"
         )
     );
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(cause, "AccessDenied: not authorized (request ID REQ1)");
+}
+
+#[tokio::test]
+async fn credentials_that_expired_are_told_from_a_role_that_is_denied() {
+    let aws = StandIn::start(|_| sts_error("ExpiredToken")).await;
+    let role = Role::new(ROLE, None, "stack/Image");
+    let clients = aws.clients().await.assume(&role).await;
+    let error = Object::open(&clients, location()).await.err().unwrap();
+    assert!(matches!(error, Error::BadCredentials { .. }), "{error}");
 }
 
 #[tokio::test]
