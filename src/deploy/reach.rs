@@ -11,13 +11,6 @@ use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteReposit
 /// Manifests that ECR takes in a second, of an account in a region: its quota is 10, and a stack
 /// is rarely alone.
 const ECR_MANIFEST_PUSHES: NonZeroU32 = NonZeroU32::new(8).unwrap();
-/// The registries that this quota is of.
-const ECR_HOSTS: [&str; 4] = [
-    "*.dkr.ecr.*",
-    "*.dkr.ecr-fips.*",
-    "*.dkr-ecr.*",
-    "*.dkr-ecr-fips.*",
-];
 
 /// Clients of registries and of AWS: made once, shared by every deployment.
 #[derive(Clone)]
@@ -31,9 +24,8 @@ pub struct Reach {
 /// ([`registry::Config::from_env`]), and with the manners that ECR expects.
 pub fn registry_config(lookup: impl Fn(&str) -> Option<String>) -> Result<registry::Config, Error> {
     let mut config = registry::Config::from_env(lookup).map_err(|e| Error::Setup(e.into()))?;
-    let hosts = ECR_HOSTS.iter().filter_map(|hosts| hosts.parse().ok());
-    let limits = hosts.map(|hosts| (hosts, ECR_MANIFEST_PUSHES));
-    config.manifest_pushes.extend(limits);
+    config.manifest_pushes_per_second =
+        |registry| EcrHost::parse(registry).map(|_| ECR_MANIFEST_PUSHES);
     Ok(config)
 }
 

@@ -2,9 +2,9 @@
 //! ([spec.md, "Pulling blobs"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-blobs)).
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, StreamExt};
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Method, StatusCode};
@@ -13,7 +13,9 @@ use super::Error;
 use super::auth::Access;
 use super::transport::{Call, Transport};
 use super::wire::Response;
-use crate::content::{self, ByteStream, Opener, Reopen, resuming, verified};
+use crate::content::{
+    self, ByteStream, Opener, RangeRead, Reopen, Windows, resuming, stream_ranges, verified,
+};
 use crate::oci::{Descriptor, Digest};
 
 /// The size of a blob, by HEAD.
@@ -25,74 +27,132 @@ pub(super) async fn size(transport: &Transport, digest: &Digest) -> Result<u64, 
         .ok_or_else(|| response.problem("without the blob's size"))
 }
 
-/// A blob of a repository.
+/// A blob of a repository. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct RemoteBlob {
     transport: Arc<Transport>,
-    descriptor: Descriptor,
+    descriptor: Arc<Descriptor>,
+    name: Arc<str>,
 }
 
 impl RemoteBlob {
-    pub(super) fn new(transport: Arc<Transport>, descriptor: Descriptor) -> Self {
+    pub(super) fn new(transport: Arc<Transport>, descriptor: Descriptor, place: &str) -> Self {
         Self {
+            name: format!("{place}@{}", descriptor.digest).into(),
+            descriptor: Arc::new(descriptor),
             transport,
-            descriptor,
         }
     }
 
-    /// Bytes up to `end`, from wherever they are asked for. Each time the registry itself is
-    /// asked: the addresses that it redirects to expire.
-    fn reopen_until(&self, end: u64) -> Reopen {
-        let transport = Arc::clone(&self.transport);
-        let descriptor = self.descriptor.clone();
+    /// The bytes of `range`, taken up again where the connection breaks.
+    fn resuming(&self, range: Range<u64>) -> ByteStream {
+        let end = range.end;
+        resuming(range.start, end, self.reopen_until(end, None))
+    }
+
+    /// Bytes up to `end`, from wherever they are asked for: `first` the first time, and then
+    /// from the registry itself, as the addresses that it redirects to expire.
+    fn reopen_until(&self, end: u64, first: Option<ByteStream>) -> Reopen {
+        let blob = self.clone();
+        let first = Mutex::new(first);
         Arc::new(move |offset| {
-            let transport = Arc::clone(&transport);
-            let descriptor = descriptor.clone();
-            async move { Ok(read(&transport, &descriptor, offset..end).await?) }.boxed()
+            let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(first) = first {
+                return ready(Ok(first)).boxed();
+            }
+            let blob = blob.clone();
+            async move { Ok(blob.request(offset..end).await?.stream) }.boxed()
         })
     }
+
+    /// As [`RemoteBlob::resuming`] to the blob's end, in parts if the registry gives parts: the
+    /// answer for the first one tells.
+    async fn in_parts(&self, offset: u64, windows: Windows) -> Result<ByteStream, Error> {
+        let size = self.descriptor.size;
+        let first_end = size.min(offset + windows.part);
+        let answer = self.request(offset..first_end).await?;
+        if !answer.partial {
+            return Ok(resuming(
+                offset,
+                size,
+                self.reopen_until(size, Some(answer.stream)),
+            ));
+        }
+        let reopen = self.reopen_until(first_end, Some(answer.stream));
+        let rest = stream_ranges(Arc::new(self.clone()), first_end..size, windows);
+        Ok(resuming(offset, first_end, reopen).chain(rest).boxed())
+    }
+
+    /// One request for a part of the blob.
+    async fn request(&self, range: Range<u64>) -> Result<Answer, Error> {
+        let url = url(&self.transport, &self.descriptor.digest);
+        let mut call = Call::new(Method::GET, url, Access::Pull);
+        let whole = range.start == 0 && range.end == self.descriptor.size;
+        if !whole {
+            let last = range.end.saturating_sub(1);
+            call = call.header(RANGE, &format!("bytes={}-{last}", range.start));
+        }
+        let response = self.transport.send(&call).await?;
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT if starts_at(&response) == Some(range.start) => {
+                Ok(Answer {
+                    partial: true,
+                    stream: response.stream(),
+                })
+            }
+            StatusCode::OK => Ok(Answer {
+                partial: false,
+                stream: skip(response.stream(), range.start),
+            }),
+            StatusCode::PARTIAL_CONTENT => {
+                Err(response.problem("with another range than asked for"))
+            }
+            _ => Err(response.problem("with something else than a blob")),
+        }
+    }
+}
+
+/// The bytes from where a request wanted them.
+struct Answer {
+    /// Whether they end where it wanted them to end.
+    partial: bool,
+    stream: ByteStream,
 }
 
 impl Opener for RemoteBlob {
     fn descriptor(&self) -> Option<Descriptor> {
-        Some(self.descriptor.clone())
+        Some(Descriptor::clone(&self.descriptor))
     }
 
     fn open(&self, offset: u64) -> BoxFuture<'_, content::Result<ByteStream>> {
-        let size = self.descriptor.size;
-        let stream = resuming(offset, size, self.reopen_until(size));
-        let checked = if offset == 0 {
-            verified(stream, &self.descriptor)
-        } else {
-            stream
-        };
-        std::future::ready(Ok(checked)).boxed()
+        async move {
+            let size = self.descriptor.size;
+            let parts = self.transport.parts();
+            let stream = if size.saturating_sub(offset) < parts.threshold {
+                self.resuming(offset..size)
+            } else {
+                self.in_parts(offset, parts.windows).await?
+            };
+            if offset > 0 {
+                return Ok(stream);
+            }
+            Ok(verified(stream, &self.descriptor))
+        }
+        .boxed()
     }
 }
 
-/// One request for a part of a blob.
-async fn read(
-    transport: &Transport,
-    descriptor: &Descriptor,
-    range: Range<u64>,
-) -> Result<ByteStream, Error> {
-    let mut call = Call::new(
-        Method::GET,
-        url(transport, &descriptor.digest),
-        Access::Pull,
-    );
-    let whole = range.start == 0 && range.end == descriptor.size;
-    if !whole {
-        let last = range.end.saturating_sub(1);
-        call = call.header(RANGE, &format!("bytes={}-{last}", range.start));
+impl RangeRead for RemoteBlob {
+    fn size(&self) -> u64 {
+        self.descriptor.size
     }
-    let response = transport.send(&call).await?;
-    match response.status() {
-        StatusCode::PARTIAL_CONTENT if starts_at(&response) == Some(range.start) => {
-            Ok(response.stream())
-        }
-        StatusCode::PARTIAL_CONTENT => Err(response.problem("with another range than asked for")),
-        StatusCode::OK => Ok(skip(response.stream(), range.start)),
-        _ => Err(response.problem("with something else than a blob")),
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn read(&self, range: Range<u64>) -> BoxFuture<'_, content::Result<ByteStream>> {
+        ready(Ok(self.resuming(range))).boxed()
     }
 }
 
@@ -129,7 +189,8 @@ fn url(transport: &Transport, digest: &Digest) -> reqwest::Url {
 mod tests {
     use super::*;
     use crate::content::{Source, collect};
-    use crate::registry::testing::{Reply, Request, Scripted, descriptor, noise};
+    use crate::registry::testing::{Reply, Request, Scripted, descriptor, noise, quick};
+    use crate::registry::{Config, Parts};
     use std::sync::atomic::{AtomicU32, Ordering};
 
     async fn read_all(server: &Scripted, bytes: &[u8]) -> content::Result<bytes::Bytes> {
@@ -167,6 +228,52 @@ mod tests {
         })
         .await;
         assert!(read_all(&server, &bytes).await.unwrap() == bytes);
+    }
+
+    /// A repository whose blobs are read in parts of 10 bytes from 50 bytes on.
+    fn in_small_parts(server: &Scripted) -> impl Source {
+        server.repository_with(Config {
+            parts: Parts {
+                threshold: 50,
+                windows: Windows { part: 10, ahead: 2 },
+            },
+            ..quick()
+        })
+    }
+
+    #[tokio::test]
+    async fn a_large_blob_is_read_in_parts() {
+        let bytes = noise(95);
+        let whole = bytes.clone();
+        let server = Scripted::new(move |request| Reply::range(request, &whole)).await;
+        let blob = in_small_parts(&server).blob(&descriptor(&bytes));
+        let read = collect(blob.open(0).await.unwrap(), 95).await.unwrap();
+        assert!(read == bytes);
+        let mut starts: Vec<_> = server.requests().iter().map(Request::range_start).collect();
+        starts.sort_unstable();
+        assert_eq!(
+            starts,
+            (0..10).map(|part| Some(part * 10)).collect::<Vec<_>>()
+        );
+
+        let read = collect(blob.open(40).await.unwrap(), 95).await.unwrap();
+        assert!(read == bytes[40..]);
+        let small = in_small_parts(&server).blob(&descriptor(&bytes[..49]));
+        server.requests();
+        let read = collect(small.open(0).await.unwrap(), 95).await.unwrap();
+        assert!(read == bytes[..49]);
+        assert_eq!(server.requests().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_registry_without_ranges_is_read_once() {
+        let bytes = noise(95);
+        let whole = bytes.clone();
+        let server = Scripted::new(move |_| Reply::new(200).body(&whole)).await;
+        let blob = in_small_parts(&server).blob(&descriptor(&bytes));
+        let read = collect(blob.open(0).await.unwrap(), 95).await.unwrap();
+        assert!(read == bytes);
+        assert_eq!(server.requests().len(), 1);
     }
 
     #[tokio::test]

@@ -79,7 +79,7 @@ impl Client {
         if let Some(known) = registries.get(registry) {
             return Arc::clone(known);
         }
-        let limit = self.0.config.manifest_pushes_per_second(registry);
+        let limit = (self.0.config.manifest_pushes_per_second)(registry);
         let state = Arc::new(RegistryState::new(limit));
         registries.insert(registry.to_owned(), Arc::clone(&state));
         state

@@ -3,12 +3,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::pattern::{HostPattern, InvalidOverride, Overrides};
+use super::pattern::{InvalidOverride, Overrides};
 use super::retry::RetryPolicy;
+use crate::content::Windows;
 
 /// How a [`Client`](super::Client) reaches registries. [`Config::default`] is right for public
 /// and cloud registries.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Registries whose requests go elsewhere.
     pub overrides: Overrides,
@@ -19,9 +20,47 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// How long requests may stand still.
     pub patience: Patience,
-    /// Registries that limit manifest pushes, with the most that they take in a second.
-    /// The first match counts.
-    pub manifest_pushes: Vec<(HostPattern, NonZeroU32)>,
+    /// How blobs that are larger than one part are read.
+    pub parts: Parts,
+    /// The most manifests that a registry (a host, with its port if it has one) takes in a
+    /// second, where it has such a limit.
+    pub manifest_pushes_per_second: fn(&str) -> Option<NonZeroU32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            overrides: Overrides::default(),
+            allow_loopback: false,
+            retry: RetryPolicy::default(),
+            patience: Patience::default(),
+            parts: Parts::default(),
+            manifest_pushes_per_second: |_| None,
+        }
+    }
+}
+
+/// When a blob is read by several requests at once. One connection is often all that a registry's
+/// storage gives, but not always, and a long blob is what everything else waits for at the end.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts {
+    /// The size in bytes from which a blob is read so. Below it, requests cost more than they
+    /// bring.
+    pub threshold: u64,
+    /// The parts and their number.
+    pub windows: Windows,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            threshold: 64 << 20,
+            windows: Windows {
+                part: 4 << 20,
+                ahead: 3,
+            },
+        }
+    }
 }
 
 impl Config {
@@ -36,13 +75,6 @@ impl Config {
             allow_loopback: loopback.is_some_and(|value| matches!(value.as_str(), "1" | "true")),
             ..Self::default()
         })
-    }
-
-    pub(super) fn manifest_pushes_per_second(&self, registry: &str) -> Option<NonZeroU32> {
-        let mut limits = self.manifest_pushes.iter();
-        limits
-            .find(|(hosts, _)| hosts.matches(registry))
-            .map(|(_, limit)| *limit)
     }
 }
 

@@ -160,7 +160,7 @@ fn stated_digest(response: &Response) -> Option<Digest> {
 mod tests {
     use super::*;
     use crate::content::Destination;
-    use crate::registry::testing::{Reply, Scripted};
+    use crate::registry::testing::{Reply, Scripted, impatient};
 
     const BODY: &[u8] = br#"{"schemaVersion":2,"config":{}}"#;
 
@@ -218,7 +218,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_silent_registry_is_given_up() {
-        let error = pulled(ok().body(BODY).silent_after(3)).await.unwrap_err();
+        let server = Scripted::new(|_| ok().body(BODY).silent_after(3)).await;
+        let repository = server.repository_with(impatient());
+        let pulled = repository.manifest(ManifestKey::Tag(&tag())).await;
+        let error = pulled.unwrap_err().to_string();
         assert!(error.contains("gave up after 4 attempts"), "{error}");
     }
 

@@ -12,8 +12,9 @@ use crate::redact::RedactedUrl;
 
 /// The largest page that is read.
 const MAX_PAGE: u64 = 4 << 20;
-/// The most pages that are read of one list.
+/// The most that is read of one list: pages, and bytes of all pages.
 const MAX_PAGES: usize = 200;
+const MAX_LIST: usize = 16 << 20;
 
 /// Reads a list page by page: `call` makes the request for a page, `take` takes its body.
 pub(super) async fn each<'a>(
@@ -23,13 +24,21 @@ pub(super) async fn each<'a>(
     mut take: impl FnMut(&Bytes) -> Result<(), &'static str>,
 ) -> Result<(), Error> {
     let mut url = first;
+    let mut bytes = 0;
     for _ in 0..MAX_PAGES {
         let request = call(url);
         let ((asked, next), body) = transport.fetch(&request, MAX_PAGE, links).await?;
+        bytes += body.len();
+        if bytes > MAX_LIST {
+            break;
+        }
         take(&body).map_err(|problem| malformed(&asked, problem))?;
         let Some(next) = next else {
             return Ok(());
         };
+        if !transport.is_origin_of(&next) {
+            return Err(malformed(&asked, "with a next page at another registry"));
+        }
         url = next;
     }
     Err(malformed(&url, "with a list without end"))

@@ -8,12 +8,12 @@ use reqwest::Url;
 /// for one or more characters other than a dot. A `*` so never reaches into the next label:
 /// `*.example.com` is not `example.com.attacker.net`, nor `a.b.example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPattern(String);
+struct HostPattern(String);
 
 impl HostPattern {
     /// Whether `registry` (a host, with its port if it has one) matches. Letters of either case
     /// are the same.
-    pub fn matches(&self, registry: &str) -> bool {
+    fn matches(&self, registry: &str) -> bool {
         matches(self.0.as_bytes(), registry.to_ascii_lowercase().as_bytes())
     }
 }

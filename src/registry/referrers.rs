@@ -79,6 +79,79 @@ fn schema_tag(digest: &Digest) -> Option<Tag> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Source;
+    use crate::registry::testing::{Reply, Scripted, descriptor};
+
+    fn index(texts: &[&str]) -> Reply {
+        let manifests: Vec<_> = texts
+            .iter()
+            .map(|text| descriptor(text.as_bytes()))
+            .collect();
+        let document = serde_json::json!({"schemaVersion": 2, "manifests": manifests});
+        Reply::new(200)
+            .header("Content-Type", MediaType::OCI_INDEX.as_str())
+            .body(document.to_string())
+    }
+
+    async fn listed(server: &Scripted) -> Vec<Digest> {
+        let subject = Digest::sha256(b"subject");
+        let found = server.repository().referrers(&subject).await.unwrap();
+        found.into_iter().map(|found| found.digest).collect()
+    }
+
+    #[tokio::test]
+    async fn all_pages_are_read() {
+        let server = Scripted::new(|request| {
+            if request.target.contains("page=2") {
+                return index(&["b"]);
+            }
+            index(&["a"]).header("Link", r#"<?page=2>; rel="next""#)
+        })
+        .await;
+        assert_eq!(
+            listed(&server).await,
+            [Digest::sha256(b"a"), Digest::sha256(b"b")]
+        );
+        let subject = Digest::sha256(b"subject");
+        let api = format!("GET /v2/app/referrers/{subject}");
+        assert_eq!(server.lines(), [api.clone(), format!("{api}?page=2")]);
+    }
+
+    #[tokio::test]
+    async fn a_registry_without_the_api_is_asked_for_the_tag() {
+        for status in [404, 405, 400] {
+            let server = Scripted::new(move |request| {
+                if request.target.contains("/manifests/sha256-") {
+                    return index(&["a"]);
+                }
+                Reply::error(status, "UNSUPPORTED", "")
+            })
+            .await;
+            assert_eq!(listed(&server).await, [Digest::sha256(b"a")]);
+        }
+        let server = Scripted::new(|_| Reply::new(404)).await;
+        assert_eq!(listed(&server).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_not_taken_for_an_empty_list() {
+        let server = Scripted::new(|_| Reply::error(403, "DENIED", "no")).await;
+        let subject = Digest::sha256(b"subject");
+        let error = server.repository().referrers(&subject).await.unwrap_err();
+        assert!(
+            error.downcast_ref::<Error>().unwrap().is_denied(),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_list_without_end_is_given_up() {
+        let server =
+            Scripted::new(|_| index(&["a"]).header("Link", r#"<?more>; rel="next""#)).await;
+        let subject = Digest::sha256(b"subject");
+        let error = server.repository().referrers(&subject).await.unwrap_err();
+        assert!(error.to_string().contains("a list without end"), "{error}");
+    }
 
     #[test]
     fn tags_are_cut_to_what_tags_may_be() {

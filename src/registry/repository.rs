@@ -89,7 +89,7 @@ impl Source for RemoteRepository {
 
     fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener> {
         let transport = Arc::clone(&self.transport);
-        Arc::new(RemoteBlob::new(transport, descriptor.clone()))
+        Arc::new(RemoteBlob::new(transport, descriptor.clone(), &self.name))
     }
 
     fn referrers<'a>(

@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::Error;
 use super::auth::{Access, Authenticator, CredentialProvider};
 use super::client::Client;
+use super::config::Parts;
 use super::endpoint::Endpoint;
 use super::quota::Quota;
 use super::retry::RetryPolicy;
@@ -114,6 +115,10 @@ impl Transport {
         &self.client.config().retry
     }
 
+    pub(super) fn parts(&self) -> &Parts {
+        &self.client.config().parts
+    }
+
     pub(super) fn wire(&self) -> &Wire {
         self.client.wire()
     }
@@ -123,6 +128,11 @@ impl Transport {
         self.endpoint.url(&format!("{}/{path}", self.name))
     }
 
+    /// Whether `url` is at the registry itself.
+    pub(super) fn is_origin_of(&self, url: &Url) -> bool {
+        self.endpoint.is_origin_of(url)
+    }
+
     /// Refuses addresses that this registry must not send requests to.
     pub(super) fn permit(&self, url: &Url) -> Result<(), Error> {
         self.endpoint.permit(url)
@@ -130,7 +140,7 @@ impl Transport {
 
     /// Makes a request until it succeeds or fails for good.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response, Error> {
-        self.retry().run(|| self.once(call)).await
+        self.retry().run(|| Box::pin(self.once(call))).await
     }
 
     /// As [`Transport::send`], with the whole body, of at most `limit` bytes, and the answer's
@@ -143,7 +153,7 @@ impl Transport {
     ) -> Result<(T, Bytes), Error> {
         self.retry()
             .run(|| async {
-                let response = self.once(call).await?;
+                let response = Box::pin(self.once(call)).await?;
                 let head = read(&response);
                 Ok((head, response.bytes(limit).await?))
             })

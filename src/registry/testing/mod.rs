@@ -74,10 +74,20 @@ impl Scripted {
     }
 
     pub(super) fn repository_for(&self, who: Arc<dyn CredentialProvider>) -> RemoteRepository {
+        self.app(quick(), who)
+    }
+
+    pub(super) fn repository_with(&self, config: Config) -> RemoteRepository {
+        self.app(config, Arc::new(Anonymous))
+    }
+
+    fn app(&self, config: Config, who: Arc<dyn CredentialProvider>) -> RemoteRepository {
         let reference: Reference = format!("{}/app", self.address).parse().unwrap();
-        let client = Client::new(quick()).unwrap();
         let repository = reference.repository().clone();
-        client.repository(repository, who).unwrap()
+        Client::new(config)
+            .unwrap()
+            .repository(repository, who)
+            .unwrap()
     }
 }
 
@@ -96,13 +106,21 @@ pub(super) fn quick() -> Config {
             first_wait: Duration::from_millis(1),
             ..RetryPolicy::default()
         },
+        ..Config::default()
+    }
+}
+
+/// As [`quick`], for tests in which something never comes.
+pub(super) fn impatient() -> Config {
+    let briefly = Duration::from_millis(700);
+    Config {
         patience: Patience {
-            answer: Duration::from_millis(500),
-            stall: Duration::from_millis(500),
-            commit: Duration::from_millis(500),
+            answer: briefly,
+            stall: briefly,
+            commit: briefly,
             ..Patience::default()
         },
-        ..Config::default()
+        ..quick()
     }
 }
 
