@@ -15,6 +15,7 @@ const MAX_PAGE: u64 = 4 << 20;
 /// The most that is read of one list: pages, and bytes of all pages.
 const MAX_PAGES: usize = 200;
 const MAX_LIST: usize = 16 << 20;
+const ENDLESS: &str = "with a list without end";
 
 /// Reads a list page by page: `call` makes the request for a page, `take` takes its body.
 pub(super) async fn each<'a>(
@@ -30,7 +31,7 @@ pub(super) async fn each<'a>(
         let ((asked, next), body) = transport.fetch(&request, MAX_PAGE, links).await?;
         bytes += body.len();
         if bytes > MAX_LIST {
-            break;
+            return Err(malformed(&asked, ENDLESS));
         }
         take(&body).map_err(|problem| malformed(&asked, problem))?;
         let Some(next) = next else {
@@ -41,7 +42,7 @@ pub(super) async fn each<'a>(
         }
         url = next;
     }
-    Err(malformed(&url, "with a list without end"))
+    Err(malformed(&url, ENDLESS))
 }
 
 fn links(response: &Response) -> (Url, Option<Url>) {
