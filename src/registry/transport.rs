@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+};
 use reqwest::{Method, StatusCode, Url};
 
 use super::Error;
@@ -72,6 +74,10 @@ impl<'a> Call<'a> {
         *request.headers_mut() = self.headers.clone();
         let reads = matches!(self.method, Method::GET | Method::HEAD | Method::DELETE);
         if !reads {
+            // An empty body goes without a length otherwise, and registries then take it for a
+            // body of unknown length.
+            let length = HeaderValue::from(self.body.len());
+            request.headers_mut().insert(CONTENT_LENGTH, length);
             *request.body_mut() = Some(self.body.clone().into());
         }
         request

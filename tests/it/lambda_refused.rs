@@ -85,7 +85,7 @@ async fn ecr_as_it_is_takes_an_image() {
     let world = World::with_repository(ecr()).await;
     let source = world.stage("image.tar", &large());
     world.cloud.create(&image(&source)).await.succeeded();
-    assert_eq!(world.manifests_pushed(), 1);
+    assert!(world.manifests_pushed() > 0);
     world.cloud.log();
 }
 
@@ -97,7 +97,7 @@ async fn a_missing_repository_is_named() {
     let created = world.cloud.create(&image(&source)).await;
     let reason = created.failure();
     assert!(reason.contains(&format!("{ECR}/example")), "{reason}");
-    assert!(reason.contains("CreateRepository"), "{reason}");
+    assert!(reason.contains("does not exist: create it"), "{reason}");
 }
 
 #[tokio::test]
