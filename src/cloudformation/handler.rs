@@ -10,19 +10,15 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{Instrument, Span, error, info, info_span};
 
 use super::delivery::Delivery;
-use super::ecr_image::{self, Done};
 use super::error::{Error, Failure};
 use super::reason;
-use super::request::{Action, Reply, Request};
-use super::response::{Answer, Attributes, Outcome};
+use super::request::{Reply, Request};
+use super::resource::{Done, FAILED_CREATE, bring_about};
+use super::response::{Answer, Outcome};
 use super::text;
 use crate::copy::{Meter, Report};
 use crate::deploy::Deploy;
 
-/// The resources that there are, for whoever asks for another.
-const KNOWN_RESOURCES: &str = "Custom::ECRImage";
-/// How the physical ID of a Create that failed begins. What has it was never made.
-const FAILED_CREATE: &str = "failed-create/";
 /// The longest time that is kept for the answer.
 const LONGEST_RESERVE: Duration = Duration::from_secs(20);
 /// The part of an invocation's time that is kept for the answer.
@@ -142,36 +138,6 @@ impl Handler {
                 Err(Error::Undelivered(error))
             }
         }
-    }
-}
-
-/// Does what the request asks for.
-async fn bring_about(
-    deploy: Arc<dyn Deploy>,
-    request: Arc<Request>,
-    meter: Arc<Meter>,
-) -> Result<Done, Failure> {
-    let known = matches!(
-        request.resource_type.as_str(),
-        "Custom::ECRImage" | "AWS::CloudFormation::CustomResource" | ""
-    );
-    match &request.action {
-        // What was never made is gone.
-        Action::Delete if !known || request.physical_resource_id.starts_with(FAILED_CREATE) => {
-            Ok(Done {
-                physical_resource_id: request.physical_resource_id.clone(),
-                attributes: Attributes::new(),
-            })
-        }
-        Action::Other(name) => Err(Failure::UnknownAction {
-            action: name.clone(),
-        }),
-        _ if !known => Err(Failure::UnknownResource {
-            resource_type: request.resource_type.clone(),
-            known: KNOWN_RESOURCES,
-        }),
-        Action::Delete => ecr_image::delete(&*deploy, &request).await,
-        Action::Create | Action::Update => ecr_image::put(&*deploy, &request, &meter).await,
     }
 }
 

@@ -5,6 +5,7 @@
 //! time for the answer, and whatever becomes of it — an error, a panic, a hang — ends in one
 //! [`Answer`] within CloudFormation's limits, which [`Delivery`] brings.
 
+mod cdk_ecr_deployment;
 mod delivery;
 mod ecr_image;
 mod error;
@@ -14,14 +15,16 @@ mod property;
 mod reader;
 mod reason;
 mod request;
+mod resource;
 mod response;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
+pub use cdk_ecr_deployment::PROPERTIES as CDK_ECR_DEPLOYMENT_PROPERTIES;
 pub use delivery::{AttemptError, Delivery, DeliveryError};
-pub use ecr_image::PROPERTIES;
+pub use ecr_image::PROPERTIES as ECR_IMAGE_PROPERTIES;
 pub use error::{Error, Failure};
 pub use handler::{Handler, Invocation};
 pub use logs::{init as init_logs, subscriber as log_subscriber};

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::property::Property;
@@ -47,22 +48,34 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads `properties`, of which those of `table` are known.
     pub(super) fn new(properties: &'a Properties, table: &[Property]) -> Self {
+        let unknown = properties
+            .keys()
+            .filter(|name| !table.iter().any(|known| known.name == *name))
+            .map(|name| unknown(name, table));
+        let mut reader = Self {
+            properties,
+            problems: unknown.collect(),
+        };
+        reader.require(table);
+        reader
+    }
+
+    /// Reads `properties`, and passes over those that `table` does not know.
+    pub(super) fn lenient(properties: &'a Properties, table: &[Property]) -> Self {
         let mut reader = Self {
             properties,
             problems: Vec::new(),
         };
-        for name in properties.keys() {
-            if !table.iter().any(|known| known.name == name) {
-                reader.problems.push(unknown(name, table));
-            }
-        }
-        for known in table.iter().filter(|known| known.required) {
-            if reader.value(known.name).is_none() {
-                let name = known.name;
-                reader.problems.push(format!("{name} is required"));
-            }
-        }
+        reader.require(table);
         reader
+    }
+
+    fn require(&mut self, table: &[Property]) {
+        for known in table.iter().filter(|known| known.required) {
+            if !self.has(known.name) {
+                self.problems.push(format!("{} is required", known.name));
+            }
+        }
     }
 
     /// Ends the reading: `value` if nothing was wrong with it, nor with anything else.
@@ -193,6 +206,21 @@ impl<'a> Reader<'a> {
             );
             Vec::new()
         })
+    }
+
+    /// A text that holds JSON, or that JSON itself.
+    pub(super) fn json<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let read = match self.value(name)? {
+            Value::String(text) => serde_json::from_str(text),
+            value => T::deserialize(value),
+        };
+        match read {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(name, format_args!("malformed JSON: {error}"));
+                None
+            }
+        }
     }
 
     /// Whether the property is there and not empty.

@@ -30,11 +30,14 @@ pub(super) fn of(failure: &Failure, invocation: &Invocation) -> String {
 
 /// What a request asks for, as far as it can be told without reading its properties.
 pub(super) fn what(request: &Request) -> String {
-    let text = |name: &str| {
-        let value = request.properties.as_ref().ok()?.get(name)?;
-        scalar(value)
+    let text = |names: [&str; 2]| {
+        let properties = request.properties.as_ref().ok()?;
+        names.iter().find_map(|name| scalar(properties.get(*name)?))
     };
-    match (text("Source"), text("Destination")) {
+    match (
+        text(["Source", "SrcImage"]),
+        text(["Destination", "DestImage"]),
+    ) {
         (Some(source), Some(destination)) => {
             format!("{} of {source} to {destination}", request.action)
         }

@@ -9,6 +9,8 @@ use reqwest::Url;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::error::Failure;
+use super::reader::InvalidProperties;
 use crate::redact::RedactedUrl;
 
 /// The properties of a resource, as the template has them.
@@ -92,6 +94,24 @@ impl Request {
     pub(super) fn purpose(&self) -> String {
         let stack = self.stack_id.split('/').nth(1).unwrap_or("stack");
         format!("{stack}/{}", self.logical_resource_id)
+    }
+
+    /// The properties, if they could be read.
+    pub(super) fn readable(&self) -> Result<&Properties, Failure> {
+        self.properties
+            .as_ref()
+            .map_err(|reason| Failure::Unreadable {
+                resource: self.logical_resource_id.clone(),
+                reason: reason.clone(),
+            })
+    }
+
+    /// The failure of a request whose properties have these problems.
+    pub(super) fn invalid(&self, problems: InvalidProperties) -> Failure {
+        Failure::Properties {
+            resource: self.logical_resource_id.clone(),
+            problems,
+        }
     }
 
     /// Reads a request.

@@ -20,6 +20,8 @@ const MAX_DEPTH: usize = 8;
 pub struct Selection {
     /// The platforms. `None`: all.
     pub platforms: Option<Vec<Platform>>,
+    /// Whether the platforms are of an index only: a single image is then taken as it is.
+    pub of_index_only: bool,
     /// Whether attestations are left out of an index.
     pub drop_attestations: bool,
 }
@@ -36,6 +38,7 @@ pub async fn select(
 ) -> Result<RawManifest> {
     let index = match (parse(source, root)?, &wanted.platforms) {
         (Manifest::Image(_), None) => return Ok(root.clone()),
+        (Manifest::Image(_), _) if wanted.of_index_only => return Ok(root.clone()),
         (Manifest::Image(image), Some(platforms)) => {
             let platform = image_platform(source, &image).await?;
             return match platforms.iter().find(|wanted| !wanted.matches(&platform)) {

@@ -37,7 +37,7 @@ fn platforms(names: &[&str]) -> Selection {
     let platforms = names.iter().map(|name| name.parse::<Platform>().unwrap());
     Selection {
         platforms: Some(platforms.collect()),
-        drop_attestations: false,
+        ..Selection::default()
     }
 }
 
@@ -222,6 +222,20 @@ async fn some_platforms_are_a_new_index_with_their_attestations() {
     let destination = Arc::new(MemoryRepository::default());
     copied(&source, &images, &destination).await;
     assert!(destination.has_manifest(images.digest()));
+}
+
+#[tokio::test]
+async fn platforms_of_an_index_only_leave_a_single_image_as_it_is() {
+    let source = MemoryRepository::default();
+    let image = source.add_image("linux/arm64", "layer");
+    let wanted = Selection {
+        of_index_only: true,
+        ..platforms(&["linux/amd64"])
+    };
+    assert_eq!(select(&source, &image, &wanted).await.unwrap(), image);
+    let index = attested(&source);
+    let one = select(&source, &index, &wanted).await.unwrap();
+    assert!(matches!(one.parse().unwrap(), Manifest::Image(_)));
 }
 
 #[tokio::test]

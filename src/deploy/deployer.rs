@@ -114,6 +114,7 @@ impl Deployment<'_> {
         let image = self.image;
         let selection = Selection {
             platforms: image.platforms.clone(),
+            of_index_only: image.platforms_of_index_only,
             drop_attestations: image.attestations == Attestations::Drop,
         };
         let selecting = select(source, root, &selection);
@@ -128,6 +129,7 @@ impl Deployment<'_> {
         for (platform, tag) in &image.platform_tags {
             let one = Selection {
                 platforms: Some(vec![platform.clone()]),
+                of_index_only: image.platforms_of_index_only,
                 drop_attestations: false,
             };
             let single = select(source, &root, &one).await?;
@@ -182,12 +184,12 @@ impl Deployment<'_> {
         let mut wanted = self.image.platforms.iter().flatten().chain(tagged);
         let missing = wanted.find(|wanted| !wanted.matches(&config.platform));
         match missing {
-            None => Ok(()),
-            Some(missing) => Err(Error::Platform {
+            Some(missing) if !self.image.platforms_of_index_only => Err(Error::Platform {
                 location: location.clone(),
                 wanted: missing.to_string(),
                 available: config.platform.to_string(),
             }),
+            _ => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use super::Location;
 use crate::archive::Compression;
 use crate::oci::{Digest, MediaType, Platform, Repository, Tag};
+use crate::registry;
 
 /// One image and where it is to be: the properties of `Custom::ECRImage`, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,9 @@ pub struct Image {
     pub platforms: Option<Vec<Platform>>,
     /// Tags for single platforms of an index.
     pub platform_tags: Vec<(Platform, Tag)>,
+    /// Whether platforms select from an index only: a source that is one image is then taken as
+    /// it is, whatever its platform.
+    pub platforms_of_index_only: bool,
     /// What becomes of BuildKit's attestation manifests.
     pub attestations: Attestations,
     /// What becomes of signatures, SBOMs and other manifests about the image.
@@ -44,8 +48,8 @@ pub struct Image {
 /// How one side is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// ARN or name of the secret in Secrets Manager that holds the registry's credentials.
-    pub credentials: Option<String>,
+    /// The registry's credentials, if it needs others than ECR's own.
+    pub credentials: Option<Credentials>,
     /// The role to assume for this side.
     pub role: Option<Role>,
 }
@@ -59,6 +63,15 @@ impl Access {
         }
         self
     }
+}
+
+/// Where the credentials of a registry are. `Debug` shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// In the secret of Secrets Manager that has this ARN or name.
+    Stored(String),
+    /// Here.
+    Given(registry::Credentials),
 }
 
 /// A role to assume.

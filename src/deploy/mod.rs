@@ -18,7 +18,9 @@ use crate::oci::{Digest, Repository, Tag};
 
 pub use deployer::Deployer;
 pub use error::Error;
-pub use image::{Access, Attestations, Deployed, Image, Referrers, RemovalPolicy, Role};
+pub use image::{
+    Access, Attestations, Credentials, Deployed, Image, Referrers, RemovalPolicy, Role,
+};
 pub use location::{FileLocation, InvalidLocation, Location, S3Location};
 pub use open::{Content, Opened};
 pub use reach::{Reach, registry_config};

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use super::{Access, Error, S3Location};
+use super::{Access, Credentials, Error, S3Location};
 use crate::aws::{self, Clients, EcrCredentials, EcrHost, SecretCredentials};
 use crate::oci::Repository;
 use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteRepository};
@@ -82,8 +82,12 @@ impl Reach {
         repository: &Repository,
         access: &Access,
     ) -> Arc<dyn CredentialProvider> {
-        if let Some(secret) = &access.credentials {
-            return Arc::new(SecretCredentials::new(&self.clients(access).await, secret));
+        match &access.credentials {
+            Some(Credentials::Given(credentials)) => return Arc::new(credentials.clone()),
+            Some(Credentials::Stored(secret)) => {
+                return Arc::new(SecretCredentials::new(&self.clients(access).await, secret));
+            }
+            None => {}
         }
         match EcrHost::parse(repository.registry()) {
             Some(EcrHost::Private(host)) => {

@@ -44,6 +44,7 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
         tags,
         platforms: (!args.platforms.is_empty()).then_some(args.platforms),
         platform_tags: args.platform_tags,
+        platforms_of_index_only: false,
         attestations: match args.attestations {
             Attestations::Keep => deploy::Attestations::Keep,
             Attestations::Drop => deploy::Attestations::Drop,

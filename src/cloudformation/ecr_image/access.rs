@@ -1,7 +1,7 @@
 //! How the source and the destination are reached: the properties of both sides are the same.
 
 use crate::cloudformation::reader::Reader;
-use crate::deploy::{Access, Role};
+use crate::deploy::{Access, Credentials, Role};
 
 /// Longest external ID that a trust policy can ask for.
 const MAX_EXTERNAL_ID: usize = 1224;
@@ -35,7 +35,7 @@ pub(super) fn access(reader: &mut Reader<'_>, side: &Side) -> Access {
 }
 
 /// The name of a secret. What is no such name may be the secret itself and is not shown.
-fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<String> {
+fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<Credentials> {
     let text = reader.text(name)?;
     let word = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
     let is_name = text.len() <= MAX_SECRET_NAME
@@ -48,7 +48,7 @@ fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<String> {
              themselves",
         );
     }
-    is_name.then_some(text)
+    is_name.then_some(Credentials::Stored(text))
 }
 
 fn role(reader: &mut Reader<'_>, side: &Side) -> Option<Role> {

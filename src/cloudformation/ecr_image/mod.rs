@@ -14,22 +14,14 @@ use tracing::info;
 use self::properties::Owned;
 use super::error::Failure;
 use super::request::{Action, Properties, Request};
+use super::resource::Done;
 use super::response::Attributes;
 use crate::copy::Meter;
-use crate::deploy::{Access, Deploy, Deployed, Image, PushedImage, RemovalPolicy};
+use crate::deploy::{Access, Credentials, Deploy, Deployed, Image, PushedImage, RemovalPolicy};
 use crate::oci::{Digest, Reference, Repository, Tag};
 
-pub(super) use attributes::attributes;
+pub(super) use self::attributes::attributes;
 pub use table::PROPERTIES;
-
-/// A resource that is as it was asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Done {
-    /// What the resource is called from now on.
-    pub(super) physical_resource_id: String,
-    /// What `Fn::GetAtt` finds.
-    pub(super) attributes: Attributes,
-}
 
 /// Create and Update: the image is at its destination under its tags.
 pub(super) async fn put(
@@ -37,11 +29,8 @@ pub(super) async fn put(
     request: &Request,
     meter: &Arc<Meter>,
 ) -> Result<Done, Failure> {
-    let properties = readable(request)?;
-    let read = properties::read(properties).map_err(|problems| Failure::Properties {
-        resource: request.logical_resource_id.clone(),
-        problems,
-    })?;
+    let properties = request.readable()?;
+    let read = properties::read(properties).map_err(|problems| request.invalid(problems))?;
     let purpose = request.purpose();
     let image = Image {
         known: known(request, properties),
@@ -49,15 +38,7 @@ pub(super) async fn put(
         destination_access: read.destination_access.clone().for_purpose(&purpose),
         ..read
     };
-    log(&image);
-    let deployed = deploy
-        .deploy(&image, meter)
-        .await
-        .map_err(|source| Failure::Deploy {
-            image: image.source.to_string(),
-            destination: image.destination.to_string(),
-            source,
-        })?;
+    let deployed = bring(deploy, &image, meter).await?;
     if request.action == Action::Update {
         drop_tags(deploy, request, properties, &deployed).await?;
     }
@@ -65,6 +46,23 @@ pub(super) async fn put(
         physical_resource_id: deployed.uri(),
         attributes: attributes(&deployed),
     })
+}
+
+/// Deploys an image, whichever resource asks for it.
+pub(super) async fn bring(
+    deploy: &dyn Deploy,
+    image: &Image,
+    meter: &Arc<Meter>,
+) -> Result<Deployed, Failure> {
+    log(image);
+    deploy
+        .deploy(image, meter)
+        .await
+        .map_err(|source| Failure::Deploy {
+            image: image.source.to_string(),
+            destination: image.destination.to_string(),
+            source,
+        })
 }
 
 /// Delete: the image goes if the resource says so. It never fails on malformed properties: what
@@ -95,16 +93,6 @@ pub(super) async fn delete(deploy: &dyn Deploy, request: &Request) -> Result<Don
             source,
         })?;
     Ok(done)
-}
-
-fn readable(request: &Request) -> Result<&Properties, Failure> {
-    request
-        .properties
-        .as_ref()
-        .map_err(|reason| Failure::Unreadable {
-            resource: request.logical_resource_id.clone(),
-            reason: reason.clone(),
-        })
 }
 
 /// The repository and the digest that a physical ID names. IDs of failed Creates and of other
@@ -161,8 +149,12 @@ async fn drop_tags(
 fn log(image: &Image) {
     let words = |words: Vec<String>| words.join(",");
     let names = |access: &Access| {
+        let credentials = access.credentials.as_ref().map(|from| match from {
+            Credentials::Stored(name) => name.clone(),
+            Credentials::Given(_) => "[secret]".to_owned(),
+        });
         let role = access.role.as_ref().map(|role| role.arn.clone());
-        words(access.credentials.iter().cloned().chain(role).collect())
+        words(credentials.into_iter().chain(role).collect())
     };
     info!(
         source = %image.source,

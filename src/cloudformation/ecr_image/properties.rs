@@ -49,6 +49,7 @@ pub(super) fn read(properties: &Properties) -> Result<Image, InvalidProperties> 
         tags,
         platforms,
         platform_tags,
+        platforms_of_index_only: false,
         attestations: attestations.unwrap_or_default(),
         referrers: referrers.unwrap_or_default(),
         compression: compression.unwrap_or_default(),
@@ -219,6 +220,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::deploy::Credentials;
 
     const REPOSITORY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app";
 
@@ -287,15 +289,13 @@ mod tests {
         assert_eq!(image.referrers, Referrers::Copy);
         assert_eq!(image.compression, Compression::Zstd);
         assert_eq!(image.removal, RemovalPolicy::Delete);
-        assert_eq!(image.source_access.credentials.as_deref(), Some(secret));
+        let stored = |name: &str| Some(Credentials::Stored(name.to_owned()));
+        assert_eq!(image.source_access.credentials, stored(secret));
         assert_eq!(
             image.source_access.role.unwrap().external_id.as_deref(),
             Some("id")
         );
-        assert_eq!(
-            image.destination_access.credentials.as_deref(),
-            Some("team/login")
-        );
+        assert_eq!(image.destination_access.credentials, stored("team/login"));
         assert_eq!(image.destination_access.role.unwrap().external_id, None);
         assert_eq!(image.max_concurrency.map(usize::from), Some(4));
         assert_eq!(image.retry.map(usize::from), Some(9));

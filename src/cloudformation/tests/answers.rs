@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::support::{Receiver, Scene, Script, uri_of};
-use crate::cloudformation::{Error, PROPERTIES};
+use crate::cloudformation::{ECR_IMAGE_PROPERTIES, Error};
 
 #[tokio::test]
 async fn the_answer_is_put_as_cloudformation_takes_it() {
@@ -197,7 +197,10 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 /// Fields of an event, some as they should be and some not.
 fn any_fields() -> impl Strategy<Value = Value> {
-    let names: Vec<&str> = PROPERTIES.iter().map(|property| property.name).collect();
+    let names: Vec<&str> = ECR_IMAGE_PROPERTIES
+        .iter()
+        .map(|property| property.name)
+        .collect();
     let properties = prop::collection::btree_map(prop::sample::select(names), any_json(), 0..8)
         .prop_map(|map| {
             let map = map

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::deploy::Credentials;
+
 use super::support::{REPOSITORY, Scene, Script, digest_of, properties, uri_of};
 
 const OLD: &str = "s3://bucket/old.tar";
@@ -152,8 +154,8 @@ async fn delete_removes_only_where_it_is_told_to() {
     assert_eq!(tags, ["a", "arm", "v1"]);
     assert_eq!(removed.digest, digest_of(OLD));
     assert_eq!(
-        removed.access.credentials.as_deref(),
-        Some("registry/login")
+        removed.access.credentials,
+        Some(Credentials::Stored("registry/login".to_owned()))
     );
 }
 

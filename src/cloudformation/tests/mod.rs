@@ -1,6 +1,7 @@
 //! The handler as a whole, answering to a real socket.
 
 mod answers;
+mod cdk_ecr_deployment;
 mod lifecycle;
 mod secrets;
 mod support;

@@ -1,0 +1,83 @@
+//! The resources that there are, and which of them a request means.
+
+use std::sync::Arc;
+
+use super::error::Failure;
+use super::request::{Action, Request};
+use super::response::Attributes;
+use super::{cdk_ecr_deployment, ecr_image};
+use crate::copy::Meter;
+use crate::deploy::Deploy;
+
+/// How the physical ID of a Create that failed begins. What has it was never made.
+pub(super) const FAILED_CREATE: &str = "failed-create/";
+/// The type of resources that have none of their own.
+const GENERAL: &str = "AWS::CloudFormation::CustomResource";
+/// The resources' types, for whoever asks for another.
+const KNOWN: &str = "Custom::ECRImage or Custom::CDKECRDeployment";
+
+/// A resource that is as it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Done {
+    /// What the resource is called from now on.
+    pub(super) physical_resource_id: String,
+    /// What `Fn::GetAtt` finds.
+    pub(super) attributes: Attributes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resource {
+    Image,
+    CdkEcrDeployment,
+}
+
+impl Resource {
+    /// The resource that a request means. One of CloudFormation's general type is told by its
+    /// properties.
+    fn of(request: &Request) -> Option<Self> {
+        let has = |name: &str| {
+            let properties = request.properties.as_ref();
+            properties.is_ok_and(|properties| properties.contains_key(name))
+        };
+        match request.resource_type.as_str() {
+            "Custom::CDKECRDeployment" => Some(Self::CdkEcrDeployment),
+            GENERAL | "" if has("SrcImage") => Some(Self::CdkEcrDeployment),
+            "Custom::ECRImage" | GENERAL | "" => Some(Self::Image),
+            _ => None,
+        }
+    }
+}
+
+/// Does what the request asks for.
+pub(super) async fn bring_about(
+    deploy: Arc<dyn Deploy>,
+    request: Arc<Request>,
+    meter: Arc<Meter>,
+) -> Result<Done, Failure> {
+    let resource = Resource::of(&request);
+    match (&request.action, resource) {
+        (Action::Other(name), _) => Err(Failure::UnknownAction {
+            action: name.clone(),
+        }),
+        (Action::Delete, Some(Resource::Image)) if !was_never_made(&request) => {
+            ecr_image::delete(&*deploy, &request).await
+        }
+        // Nothing was made, or nothing that a Delete has to undo.
+        (Action::Delete, _) => Ok(Done {
+            physical_resource_id: request.physical_resource_id.clone(),
+            attributes: Attributes::new(),
+        }),
+        (_, Some(Resource::Image)) => ecr_image::put(&*deploy, &request, &meter).await,
+        (_, Some(Resource::CdkEcrDeployment)) => {
+            cdk_ecr_deployment::put(&*deploy, &request, &meter).await
+        }
+        (_, None) => Err(Failure::UnknownResource {
+            resource_type: request.resource_type.clone(),
+            known: KNOWN,
+        }),
+    }
+}
+
+fn was_never_made(request: &Request) -> bool {
+    request.physical_resource_id.starts_with(FAILED_CREATE)
+}
