@@ -8,7 +8,6 @@ use std::time::Duration;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
@@ -30,7 +29,6 @@ const CONNECT: Duration = Duration::from_secs(4);
 const READ: Duration = Duration::from_secs(20);
 /// One call with all its attempts.
 const OPERATION: Duration = Duration::from_secs(90);
-const ATTEMPTS: u32 = 4;
 /// Entries of one kind that are kept. A warm function may see many stacks and buckets.
 const MAX_ENTRIES: usize = 32;
 /// The region of whoever has none, which is no Lambda.
@@ -263,7 +261,6 @@ pub(super) fn loader() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http::shared_client())
         .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
 }
 
 /// Says where stand-ins for AWS are, in place of the environment.

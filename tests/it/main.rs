@@ -6,6 +6,7 @@
 mod architecture;
 mod lambda;
 mod lambda_refused;
+mod proxy;
 mod real_parts;
 mod registry_client;
 mod support;
