@@ -92,14 +92,12 @@ impl RegistryService {
         request: &mut Request,
     ) -> Result<Response, Refusal> {
         let method = request.method.clone();
-        let writes = matches!(method, Method::POST | Method::PUT | Method::PATCH);
-        if !self.store.has_repository(name).await? {
-            if !writes || !self.options.create_on_push {
-                return Err(self.wording.repository_unknown(name));
-            }
-            self.store.create_repository(name).await?;
-        }
         let reads = matches!(method, Method::GET | Method::HEAD);
+        // Where there is a referrers API, nothing has no referrers: never 404.
+        let lists_referrers = matches!(endpoint, Endpoint::Referrers(_)) && reads;
+        if !lists_referrers {
+            self.find_repository(name, &method).await?;
+        }
         if method == Method::DELETE
             && !self.options.deletes
             && !matches!(endpoint, Endpoint::Upload(_))
@@ -126,6 +124,19 @@ impl RegistryService {
             Endpoint::Upload(id) => self.continue_upload(name, &id, request).await,
             _ => Err(Refusal::not_allowed()),
         }
+    }
+
+    /// Makes sure that a repository is there, by making it where a push may.
+    async fn find_repository(&self, name: &str, method: &Method) -> Result<(), Refusal> {
+        if self.store.has_repository(name).await? {
+            return Ok(());
+        }
+        let pushes = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+        if !pushes || !self.options.create_on_push {
+            return Err(self.wording.repository_unknown(name));
+        }
+        self.store.create_repository(name).await?;
+        Ok(())
     }
 
     /// Sets `Location` to a path of this registry, in the way that its options say.
