@@ -4,8 +4,10 @@
 //! parts and runs them too.
 
 mod architecture;
+mod conformance;
 mod lambda;
 mod lambda_refused;
+mod local;
 mod proxy;
 mod real_parts;
 mod registry_client;

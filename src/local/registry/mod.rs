@@ -7,6 +7,7 @@ mod manifest;
 mod mutability;
 mod options;
 mod origin;
+mod rate;
 mod refusal;
 mod route;
 mod service;
@@ -15,7 +16,7 @@ mod upload;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
@@ -25,6 +26,7 @@ use super::{Faults, RequestRecord};
 use auth::Door;
 pub(super) use mutability::SETTINGS;
 use origin::{Origin, Signatures};
+use rate::Rate;
 use refusal::Wording;
 pub(super) use service::RegistryService;
 use store::Store;
@@ -68,7 +70,7 @@ impl Registry {
             base_url,
             signatures,
             manifests: tokio::sync::Mutex::default(),
-            recent: Mutex::default(),
+            rate: Rate::new(options.manifests_per_second),
             options,
         });
         let (faults, log) = (Faults::default(), RequestLog::default());

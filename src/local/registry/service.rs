@@ -1,16 +1,12 @@
 //! One registry: its state, and which part of it answers what.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use hyper::header::{LOCATION, RETRY_AFTER};
 use hyper::{Method, StatusCode};
-use tokio::time::Instant;
 
 use super::auth::{Door, needed};
 use super::options::{Locations, RegistryOptions};
 use super::origin::Signatures;
+use super::rate::Rate;
 use super::refusal::{Refusal, Wording, envelope};
 use super::route::{Endpoint, Route};
 use super::store::Store;
@@ -34,8 +30,8 @@ pub(in crate::local) struct RegistryService {
     pub(super) signatures: Option<Signatures>,
     /// Held while a manifest or tag is looked at and then written.
     pub(in crate::local) manifests: tokio::sync::Mutex<()>,
-    /// When the manifests of the last second came.
-    pub(super) recent: Mutex<VecDeque<Instant>>,
+    /// How many manifests are taken.
+    pub(super) rate: Rate,
 }
 
 impl Service for RegistryService {
@@ -151,14 +147,7 @@ impl RegistryService {
 
     /// Counts a pushed manifest, and refuses it where the last second had too many.
     pub(super) fn limit_rate(&self) -> Result<(), Refusal> {
-        let Some(limit) = self.options.manifests_per_second else {
-            return Ok(());
-        };
-        let now = Instant::now();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.retain(|time| now.duration_since(*time) < Duration::from_secs(1));
-        if recent.len() < limit {
-            recent.push_back(now);
+        if self.rate.take() {
             return Ok(());
         }
         let refusal = Refusal::too_many_requests();
