@@ -1,23 +1,16 @@
 //! The embedded registry does what the distribution specification's conformance suite asks of
 //! its four categories: pull, push, content discovery, content management.
 
-use longshore::local::{Registry, RegistryOptions};
-use longshore::oci::Digest;
+use longshore::oci::{Algorithm, Digest, Digester};
 use reqwest::header::{CONTENT_RANGE, RANGE};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::local::{Api, OCI_INDEX, OCI_MANIFEST, image, layer};
-
-async fn registry() -> (Registry, Api) {
-    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
-    let api = Api::new(&registry);
-    (registry, api)
-}
+use crate::local::{OCI_INDEX, OCI_MANIFEST, image, layer, options, registry};
 
 #[tokio::test]
 async fn pull_what_is_there() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let blob = api.push_blob("team/app", b"hello layer").await;
     let manifest = api.push_image("team/app", "1.0", &[&blob]).await;
 
@@ -51,7 +44,7 @@ async fn pull_what_is_there() {
 
 #[tokio::test]
 async fn pull_parts_of_a_blob() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let blob = api.push_blob("a", b"0123456789").await;
     for (range, status, content_range, text) in [
         ("bytes=2-4", 206, "bytes 2-4/10", "234"),
@@ -69,7 +62,7 @@ async fn pull_parts_of_a_blob() {
 
 #[tokio::test]
 async fn pull_what_is_not_there() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let absent = Digest::sha256(b"absent");
     api.push_blob("a", b"x").await;
     for (path, code) in [
@@ -90,7 +83,7 @@ async fn pull_what_is_not_there() {
 
 #[tokio::test]
 async fn push_in_one_or_two_requests() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let digest = Digest::sha256(b"content");
     let post = api.request(Method::POST, &format!("one/blobs/uploads/?digest={digest}"));
     let answer = api.answer(post.body("content")).await;
@@ -98,17 +91,17 @@ async fn push_in_one_or_two_requests() {
     assert_eq!(answer.header("location"), format!("/v2/one/blobs/{digest}"));
 
     let location = api.start_upload("two").await;
-    let put = api
-        .at(Method::PUT, &location)
-        .query(&[("digest", digest.to_string())]);
+    let put = api.finish(&location, &digest);
     assert_eq!(
         api.answer(put.body("content")).await.status,
         StatusCode::CREATED
     );
 
-    let sha512 = "sha512:b2d1d285b5199c85f988d03649c37e44fd3dde01e5d69c50fef90651962f48110e9340b60d49a479c4c0b53f5f07d690686dd87d2481937a512e8b85ee7c617f";
+    let mut sha512 = Digester::new(Algorithm::Sha512);
+    sha512.update(b"content");
+    let sha512 = sha512.finish();
     let location = api.start_upload("two").await;
-    let put = api.at(Method::PUT, &location).query(&[("digest", sha512)]);
+    let put = api.finish(&location, &sha512);
     assert_eq!(
         api.answer(put.body("content")).await.status,
         StatusCode::CREATED
@@ -125,7 +118,7 @@ async fn push_in_one_or_two_requests() {
 
 #[tokio::test]
 async fn push_in_chunks() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let digest = Digest::sha256(b"aaabbbcc");
     let mut location = api.start_upload("a").await;
     for (range, chunk) in [("0-2", "aaa"), ("3-5", "bbb")] {
@@ -146,9 +139,7 @@ async fn push_in_chunks() {
     assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(answer.header("range"), "0-5");
 
-    let put = api
-        .at(Method::PUT, &location)
-        .query(&[("digest", digest.to_string())]);
+    let put = api.finish(&location, &digest);
     let put = put.header(CONTENT_RANGE, "6-7").body("cc");
     assert_eq!(api.answer(put).await.status, StatusCode::CREATED);
     assert_eq!(
@@ -159,7 +150,7 @@ async fn push_in_chunks() {
 
 #[tokio::test]
 async fn push_as_a_stream() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let body = vec![7_u8; 3 << 20];
     let digest = Digest::sha256(&body);
     let location = api.start_upload("a").await;
@@ -167,21 +158,17 @@ async fn push_as_a_stream() {
         .answer(api.at(Method::PATCH, &location).body(body.clone()))
         .await;
     assert_eq!(answer.header("range"), format!("0-{}", body.len() - 1));
-    let put = api.at(Method::PUT, answer.header("location"));
-    let answer = api
-        .answer(put.query(&[("digest", digest.to_string())]))
-        .await;
+    let put = api.finish(answer.header("location"), &digest);
+    let answer = api.answer(put).await;
     assert_eq!(answer.status, StatusCode::CREATED);
     assert_eq!(api.get(&format!("a/blobs/{digest}")).await.bytes, body);
 }
 
 #[tokio::test]
 async fn push_what_is_not_right() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let location = api.start_upload("a").await;
-    let put = api
-        .at(Method::PUT, &location)
-        .query(&[("digest", Digest::sha256(b"x").to_string())]);
+    let put = api.finish(&location, &Digest::sha256(b"x"));
     let answer = api.answer(put.body("y")).await;
     assert_eq!(
         (answer.status, answer.error_code()),
@@ -214,7 +201,7 @@ async fn push_what_is_not_right() {
 
 #[tokio::test]
 async fn a_cancelled_upload_is_gone() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let location = api.start_upload("a").await;
     let answer = api.answer(api.at(Method::DELETE, &location)).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
@@ -224,7 +211,7 @@ async fn a_cancelled_upload_is_gone() {
 
 #[tokio::test]
 async fn push_by_mounting() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let blob = api.push_blob("source", b"shared").await;
     let mount = |name: &str, digest: &Digest| {
         let path = format!("{name}/blobs/uploads/?mount={digest}&from=source");
@@ -240,14 +227,14 @@ async fn push_by_mounting() {
     let absent = Digest::sha256(b"absent");
     let answer = api.answer(mount("target", &absent)).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
-    let put = api.at(Method::PUT, answer.header("location"));
-    let put = put.query(&[("digest", absent.to_string())]).body("absent");
+    let put = api.finish(answer.header("location"), &absent);
+    let put = put.body("absent");
     assert_eq!(api.answer(put).await.status, StatusCode::CREATED);
 }
 
 #[tokio::test]
 async fn discover_tags_page_by_page() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     for tag in ["b", "a", "d", "c"] {
         api.push_image("app", tag, &[]).await;
     }
@@ -282,7 +269,7 @@ async fn discover_tags_page_by_page() {
 
 #[tokio::test]
 async fn discover_referrers() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let subject = api.push_image("app", "1.0", &[]).await;
     let path = format!("app/referrers/{}", subject.digest);
     assert_eq!(api.get(&path).await.json()["manifests"], json!([]));
@@ -319,7 +306,7 @@ async fn discover_referrers() {
 
 #[tokio::test]
 async fn manage_content() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let blob = api.push_blob("app", b"layer").await;
     let manifest = api.push_image("app", "1.0", &[&blob]).await;
     api.put_manifest("app", "latest", OCI_MANIFEST, &manifest.bytes)
@@ -355,7 +342,7 @@ async fn manage_content() {
 
 #[tokio::test]
 async fn an_index_names_what_is_there() {
-    let (_registry, api) = registry().await;
+    let (_registry, api) = registry(options()).await;
     let child = api.push_image("app", "child", &[]).await;
     let index = |digest: &Digest| {
         json!({
@@ -380,7 +367,7 @@ async fn an_index_names_what_is_there() {
 
 #[tokio::test]
 async fn unknown_paths_and_methods_are_refused() {
-    let (registry, api) = registry().await;
+    let (registry, api) = registry(options()).await;
     assert_eq!(api.get("").await.status, StatusCode::OK);
     assert_eq!(api.get("app").await.status, StatusCode::NOT_FOUND);
     let answer = api.answer(api.at(Method::GET, "/v2/App/tags/list")).await;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::call::{Caller, Refusal, input};
-use super::service::ApiService;
+use super::service::{ApiService, unknown_operation};
 use crate::local::registry::{Auth, SETTINGS};
 use crate::oci::Repository;
 
@@ -23,12 +23,6 @@ const MAX_POLICY: usize = 10_240;
 const POLICY: &str = "policy";
 const LIFECYCLE: &str = "lifecycle";
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Named {
-    pub(super) repository_name: String,
-}
-
 impl ApiService {
     pub(super) async fn ecr(
         &self,
@@ -41,8 +35,9 @@ impl ApiService {
             "DescribeRepositories" => return self.describe_repositories(caller, document).await,
             _ => {}
         }
-        let Named { repository_name } = input(document)?;
-        let name = repository_name.as_str();
+        // Every other operation that is here is about one repository.
+        let name = document.get("repositoryName").and_then(Value::as_str);
+        let name = name.ok_or_else(|| unknown_operation(operation))?;
         if operation == "CreateRepository" {
             return self.create_repository(caller, name, document).await;
         }

@@ -107,8 +107,13 @@ pub(super) fn ended_after(body: Body, bytes: u64, cleanly: bool) -> Body {
     let start = (body.into_data_stream(), bytes);
     let pieces = stream::unfold(Some(start), move |state| async move {
         let (mut body, left) = state?;
+        if left == 0 && cleanly {
+            return None;
+        }
         if left == 0 {
-            return (!cleanly).then(|| (Err(io::ErrorKind::ConnectionAborted.into()), None));
+            // What came before is sent while this waits.
+            tokio::task::yield_now().await;
+            return Some((Err(io::ErrorKind::ConnectionAborted.into()), None));
         }
         match body.next().await? {
             Ok(piece) => {

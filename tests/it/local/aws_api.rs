@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecr::types::{ImageFailureCode, ImageIdentifier, ImageTagMutability};
 use base64::Engine;
@@ -34,22 +36,20 @@ async fn environment() -> Environment {
 
 const ROLE: &str = "arn:aws:iam::210987654321:role/Copier";
 
-fn config(environment: &Environment, key_id: &str) -> SdkConfig {
+async fn config(environment: &Environment, key_id: &str) -> SdkConfig {
     let variables = environment.variables();
     let secret = &variables["AWS_SECRET_ACCESS_KEY"];
     let credentials = aws_sdk_ecr::config::Credentials::new(key_id, secret, None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
+    aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))
         .endpoint_url(&variables["AWS_ENDPOINT_URL"])
-        .credentials_provider(aws_sdk_ecr::config::SharedCredentialsProvider::new(
-            credentials,
-        ))
-        .build()
+        .credentials_provider(credentials)
+        .load()
+        .await
 }
 
-fn ecr(environment: &Environment) -> aws_sdk_ecr::Client {
-    aws_sdk_ecr::Client::new(&config(environment, "AKIALOCAL"))
+async fn ecr(environment: &Environment) -> aws_sdk_ecr::Client {
+    aws_sdk_ecr::Client::new(&config(environment, "AKIALOCAL").await)
 }
 
 /// The registry's API with ECR's password.
@@ -73,6 +73,7 @@ fn code<T: std::fmt::Debug, E: ProvideErrorMetadata, R>(
 async fn gives_the_registrys_password() {
     let environment = environment().await;
     let output = ecr(&environment)
+        .await
         .get_authorization_token()
         .send()
         .await
@@ -101,7 +102,7 @@ async fn gives_the_registrys_password() {
 #[tokio::test]
 async fn repositories_are_those_of_the_registry() {
     let environment = environment().await;
-    let ecr = ecr(&environment);
+    let ecr = ecr(&environment).await;
     let describe = || {
         ecr.describe_repositories()
             .repository_names("team/app")
@@ -149,7 +150,7 @@ async fn repositories_are_those_of_the_registry() {
 async fn policies_are_kept() {
     let environment = environment().await;
     environment.registry.create_repository("app").await.unwrap();
-    let ecr = ecr(&environment);
+    let ecr = ecr(&environment).await;
     let get = || ecr.get_repository_policy().repository_name("app").send();
     assert_eq!(code(get().await), "RepositoryPolicyNotFoundException");
     let principal = "arn:aws:iam::210987654321:role/Fresh";
@@ -195,7 +196,7 @@ async fn images_are_those_of_the_registry() {
         .put_manifest("app", "all", OCI_INDEX, index.to_string().as_bytes())
         .await;
     let index = index.header("docker-content-digest").to_owned();
-    let ecr = ecr(&environment);
+    let ecr = ecr(&environment).await;
     let tagged = |tag: &str| ImageIdentifier::builder().image_tag(tag).build();
     let by_digest = |digest: &str| ImageIdentifier::builder().image_digest(digest).build();
 
@@ -262,22 +263,20 @@ async fn images_are_those_of_the_registry() {
 #[tokio::test]
 async fn secrets_and_roles() {
     let environment = environment().await;
-    let secrets = aws_sdk_secretsmanager::Client::new(&config(&environment, "AKIALOCAL"));
+    let secrets = aws_sdk_secretsmanager::Client::new(&config(&environment, "AKIALOCAL").await);
     let get = |id: &str| secrets.get_secret_value().secret_id(id).send();
     assert_eq!(get("hub").await.unwrap().secret_string(), Some("me:pass"));
     assert_eq!(code(get("other").await), "ResourceNotFoundException");
 
-    let sts = aws_sdk_sts::Client::new(&config(&environment, "AKIALOCAL"));
-    let assume = |external: &str| {
-        let assume = sts
-            .assume_role()
-            .role_arn(ROLE)
-            .role_session_name("longshore");
-        assume.external_id(external).send()
+    let config_here = config(&environment, "AKIALOCAL").await;
+    let assume = |external: &'static str| {
+        let role = AssumeRoleProvider::builder(ROLE).external_id(external);
+        let role = role.session_name("longshore").configure(&config_here);
+        async { role.build().await.provide_credentials().await }
     };
-    assert_eq!(code(assume("wrong").await), "AccessDenied");
-    let credentials = assume("external").await.unwrap().credentials.unwrap();
-    let ecr = aws_sdk_ecr::Client::new(&config(&environment, credentials.access_key_id()));
+    assert!(assume("wrong").await.is_err());
+    let credentials = assume("external").await.unwrap();
+    let ecr = aws_sdk_ecr::Client::new(&config(&environment, credentials.access_key_id()).await);
     let token = ecr.get_authorization_token().send().await.unwrap();
     assert_eq!(
         token.authorization_data()[0].proxy_endpoint(),
@@ -288,7 +287,7 @@ async fn secrets_and_roles() {
 #[tokio::test]
 async fn unknown_operations_and_faults_are_aws_errors() {
     let environment = environment().await;
-    let ecr = ecr(&environment);
+    let ecr = ecr(&environment).await;
     assert_eq!(
         code(ecr.describe_registry().send().await),
         "UnknownOperationException"

@@ -231,7 +231,7 @@ async fn refuses_who_may_not_read() {
 #[tokio::test]
 async fn slows_down_and_breaks_off() {
     let stage = stage(|_| {}).await;
-    stage.write("a", &[1; 100_000]);
+    stage.write("a", &vec![1; 100_000]);
     let get = || stage.client.get_object().bucket("stage").key("a").send();
     stage.bucket.faults().add(Fault::answer(503));
     stage.bucket.faults().add(Fault::cut_answer(1000));

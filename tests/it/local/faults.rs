@@ -2,21 +2,15 @@
 
 use std::time::Duration;
 
-use longshore::local::{Fault, Registry, RegistryOptions};
+use longshore::local::Fault;
 use longshore::oci::Digest;
 use reqwest::{Method, StatusCode};
 
-use super::Api;
-
-async fn registry() -> (Registry, Api) {
-    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
-    let api = Api::new(&registry);
-    (registry, api)
-}
+use super::{options, registry};
 
 #[tokio::test]
 async fn a_download_breaks_off() {
-    let (registry, api) = registry().await;
+    let (registry, api) = registry(options()).await;
     let content = vec![1_u8; 1 << 20];
     let blob = api.push_blob("a", &content).await;
     let path = format!("a/blobs/{blob}");
@@ -41,7 +35,7 @@ async fn a_download_breaks_off() {
 
 #[tokio::test]
 async fn an_answer_is_too_short_or_wrong() {
-    let (registry, api) = registry().await;
+    let (registry, api) = registry(options()).await;
     let blob = api.push_blob("a", b"0123456789").await;
     let path = format!("a/blobs/{blob}");
     registry.faults().add(Fault::truncate(4));
@@ -58,7 +52,7 @@ async fn an_answer_is_too_short_or_wrong() {
 
 #[tokio::test]
 async fn an_upload_breaks_off_and_goes_on_where_it_was() {
-    let (registry, api) = registry().await;
+    let (registry, api) = registry(options()).await;
     registry
         .faults()
         .add(Fault::cut_request(70_000).on("PATCH", "/uploads/"));
@@ -73,14 +67,14 @@ async fn an_upload_breaks_off_and_goes_on_where_it_was() {
         .at(Method::PATCH, &location)
         .body(content[70_000..].to_vec());
     assert_eq!(api.answer(rest).await.status, StatusCode::ACCEPTED);
-    let digest = Digest::sha256(&content).to_string();
-    let put = api.at(Method::PUT, &location).query(&[("digest", digest)]);
+    let digest = Digest::sha256(&content);
+    let put = api.finish(&location, &digest);
     assert_eq!(api.answer(put).await.status, StatusCode::CREATED);
 }
 
 #[tokio::test]
 async fn an_error_is_answered() {
-    let (registry, api) = registry().await;
+    let (registry, api) = registry(options()).await;
     registry
         .faults()
         .add(Fault::answer(429).retry_after(7).times(2));
@@ -103,7 +97,7 @@ async fn an_error_is_answered() {
 
 #[tokio::test]
 async fn a_request_hangs() {
-    let (registry, api) = registry().await;
+    let (registry, api) = registry(options()).await;
     registry.faults().add(Fault::hang());
     let request = api
         .request(Method::GET, "")
@@ -115,7 +109,7 @@ async fn a_request_hangs() {
 
 #[tokio::test]
 async fn a_refused_upload_gets_its_answer() {
-    let (registry, api) = registry().await;
+    let (registry, api) = registry(options()).await;
     registry
         .faults()
         .add(Fault::answer(401).on("PATCH", "/uploads/"));

@@ -1,13 +1,15 @@
 //! The embedded stand-ins, over their sockets.
 
+mod auth;
 mod aws_api;
 mod bucket;
 mod faults;
 mod response_url;
 mod switches;
+mod uploads;
 
 use bytes::Bytes;
-use longshore::local::Registry;
+use longshore::local::{Registry, RegistryOptions};
 use longshore::oci::Digest;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect};
@@ -54,15 +56,25 @@ impl Api {
 
     /// A request for a `Location`, absolute or not.
     pub(crate) fn at(&self, method: Method, location: &str) -> RequestBuilder {
-        let url = match location.starts_with('/') {
-            true => format!("{}{location}", self.base_url),
-            false => location.to_owned(),
+        let url = if location.starts_with('/') {
+            format!("{}{location}", self.base_url)
+        } else {
+            location.to_owned()
         };
         let request = self.client.request(method, url);
         match &self.user {
             Some((user, password)) => request.basic_auth(user, Some(password)),
             None => request,
         }
+    }
+
+    /// The request that ends an upload session.
+    pub(crate) fn finish(&self, location: &str, digest: &Digest) -> RequestBuilder {
+        let separator = if location.contains('?') { '&' } else { '?' };
+        self.at(
+            Method::PUT,
+            &format!("{location}{separator}digest={digest}"),
+        )
     }
 
     pub(crate) async fn answer(&self, request: RequestBuilder) -> Answer {
@@ -94,9 +106,7 @@ impl Api {
     pub(crate) async fn push_blob(&self, name: &str, bytes: &[u8]) -> Digest {
         let digest = Digest::sha256(bytes);
         let location = self.start_upload(name).await;
-        let put = self
-            .at(Method::PUT, &location)
-            .query(&[("digest", digest.to_string())]);
+        let put = self.finish(&location, &digest);
         let answer = self.answer(put.body(bytes.to_vec())).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
         digest
@@ -153,6 +163,26 @@ impl Answer {
             .as_str()
             .unwrap()
             .to_owned()
+    }
+}
+
+/// A registry and its API.
+pub(crate) async fn registry(options: RegistryOptions) -> (Registry, Api) {
+    let registry = Registry::start(options).await.unwrap();
+    let api = Api::new(&registry);
+    (registry, api)
+}
+
+/// What the specification says.
+pub(crate) fn options() -> RegistryOptions {
+    RegistryOptions::default()
+}
+
+/// The same in ECR's words.
+pub(crate) fn like_ecr() -> RegistryOptions {
+    RegistryOptions {
+        account: Some("123456789012".to_owned()),
+        ..options()
     }
 }
 

@@ -1,32 +1,12 @@
-//! Each switch of the embedded registry.
+//! The other switches of the embedded registry.
 
-use std::time::Duration;
-
-use longshore::local::{Auth, Locations, Mounts, Referrers, Registry, RegistryOptions};
+use longshore::local::{Mounts, Referrers, RegistryOptions};
 use longshore::oci::Digest;
-use longshore::redact::Secret;
-use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, RANGE};
+use reqwest::header::{AUTHORIZATION, RANGE};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use super::{Api, OCI_INDEX, OCI_MANIFEST, image, layer};
-
-async fn registry(options: RegistryOptions) -> (Registry, Api) {
-    let registry = Registry::start(options).await.unwrap();
-    let api = Api::new(&registry);
-    (registry, api)
-}
-
-fn options() -> RegistryOptions {
-    RegistryOptions::default()
-}
-
-fn like_ecr() -> RegistryOptions {
-    RegistryOptions {
-        account: Some("123456789012".to_owned()),
-        ..options()
-    }
-}
+use super::{OCI_INDEX, OCI_MANIFEST, image, layer, like_ecr, options, registry};
 
 #[tokio::test]
 async fn content_outlives_the_registry_in_a_folder() {
@@ -117,137 +97,6 @@ async fn mounts_are_any_referenced_or_none() {
         let answer = api.send(Method::POST, &path).await;
         assert_eq!(answer.status.as_u16(), referenced, "{mounts:?}");
     }
-}
-
-#[tokio::test]
-async fn a_patch_may_answer_created_and_a_range_that_stays() {
-    let (_registry, api) = registry(RegistryOptions {
-        patch_created: true,
-        sticky_range: true,
-        ..options()
-    })
-    .await;
-    let location = api.start_upload("app").await;
-    for (range, chunk) in [("0-2", "aaa"), ("3-5", "bbb"), ("6-8", "ccc")] {
-        let patch = api
-            .at(Method::PATCH, &location)
-            .header(CONTENT_RANGE, range);
-        let answer = api.answer(patch.body(chunk)).await;
-        assert_eq!(answer.status, StatusCode::CREATED);
-        assert_eq!(answer.header("range"), "0-2");
-    }
-    let digest = Digest::sha256(b"aaabbbccc").to_string();
-    let put = api.at(Method::PUT, &location).query(&[("digest", digest)]);
-    assert_eq!(api.answer(put).await.status, StatusCode::CREATED);
-}
-
-#[tokio::test]
-async fn an_upload_does_not_start_again_in_its_session() {
-    let (_registry, api) = registry(RegistryOptions {
-        unranged_patch_is_zero: true,
-        ..like_ecr()
-    })
-    .await;
-    let location = api.start_upload("app").await;
-    let patch = || api.at(Method::PATCH, &location).body("12345");
-    assert_eq!(api.answer(patch()).await.status, StatusCode::ACCEPTED);
-    let answer = api.answer(patch()).await;
-    assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE);
-    assert_eq!(answer.error_code(), "BLOB_UPLOAD_INVALID");
-    assert_eq!(
-        answer.error_message(),
-        "First byte of the layer part is 0 instead of 5"
-    );
-}
-
-#[tokio::test]
-async fn only_the_last_chunk_may_be_small() {
-    let (_registry, api) = registry(RegistryOptions {
-        min_chunk: Some(4),
-        announce_min_chunk: true,
-        ..options()
-    })
-    .await;
-    let start = api.send(Method::POST, "app/blobs/uploads/").await;
-    assert_eq!(start.header("oci-chunk-min-length"), "4");
-    let patch = |location: &str, chunk: &'static str| api.at(Method::PATCH, location).body(chunk);
-    let location = start.header("location");
-    for chunk in ["1234", "5678", "9"] {
-        assert_eq!(
-            api.answer(patch(location, chunk)).await.status,
-            StatusCode::ACCEPTED
-        );
-    }
-    let digest = Digest::sha256(b"123456789").to_string();
-    let put = api.at(Method::PUT, location).query(&[("digest", digest)]);
-    assert_eq!(api.answer(put).await.status, StatusCode::CREATED);
-
-    let location = api.start_upload("app").await;
-    assert_eq!(
-        api.answer(patch(&location, "123")).await.status,
-        StatusCode::ACCEPTED
-    );
-    let answer = api.answer(patch(&location, "4567")).await;
-    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-}
-
-#[tokio::test]
-async fn a_chunk_may_be_too_long() {
-    let (_registry, api) = registry(RegistryOptions {
-        max_chunk: Some(4),
-        ..options()
-    })
-    .await;
-    let location = api.start_upload("app").await;
-    let answer = api
-        .answer(api.at(Method::PATCH, &location).body("12345"))
-        .await;
-    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
-    let answer = api
-        .answer(api.at(Method::PATCH, &location).body("1234"))
-        .await;
-    assert_eq!(answer.status, StatusCode::ACCEPTED);
-}
-
-#[tokio::test]
-async fn an_empty_blob_may_be_refused() {
-    let refusing = RegistryOptions {
-        refuse_empty_blobs: true,
-        ..like_ecr()
-    };
-    for (options, status) in [(refusing, 400), (options(), 201)] {
-        let (_registry, api) = registry(options).await;
-        let location = api.start_upload("app").await;
-        let digest = Digest::sha256(b"").to_string();
-        let put = api.at(Method::PUT, &location).query(&[("digest", digest)]);
-        assert_eq!(api.answer(put).await.status.as_u16(), status);
-    }
-}
-
-#[tokio::test]
-async fn locations_take_each_form() {
-    let (_registry, api) = registry(RegistryOptions {
-        locations: Locations::Absolute,
-        ..options()
-    })
-    .await;
-    assert!(
-        api.start_upload("app")
-            .await
-            .starts_with("http://127.0.0.1:")
-    );
-    api.push_blob("app", b"x").await;
-
-    let (_registry, api) = registry(RegistryOptions {
-        locations: Locations::AbsoluteWithState,
-        ..options()
-    })
-    .await;
-    let location = api.start_upload("app").await;
-    let (path, _state) = location.split_once("?_state=").unwrap();
-    let answer = api.answer(api.at(Method::PATCH, path).body("x")).await;
-    assert_eq!(answer.error_code(), "BLOB_UPLOAD_UNKNOWN");
-    api.push_blob("app", b"x").await;
 }
 
 #[tokio::test]
@@ -400,94 +249,6 @@ async fn pages_may_be_short() {
     assert_eq!(answer.json()["tags"], json!(["a"]));
     let link = answer.header("link");
     assert_eq!(link, "</v2/app/tags/list?n=1&last=a>; rel=\"next\"");
-}
-
-#[tokio::test]
-async fn a_password_is_asked_for() {
-    let (_registry, mut api) = registry(RegistryOptions {
-        create_on_push: true,
-        ..RegistryOptions::ecr(Secret::new("right"))
-    })
-    .await;
-    let answer = api.get("").await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    let challenge = answer.header("www-authenticate");
-    assert!(
-        challenge.starts_with("Basic realm=\"http://127.0.0.1:"),
-        "{challenge}"
-    );
-    assert!(
-        challenge.ends_with("\",service=\"ecr.amazonaws.com\""),
-        "{challenge}"
-    );
-    api.user = Some(("AWS".to_owned(), "wrong".to_owned()));
-    assert_eq!(api.get("").await.status, StatusCode::UNAUTHORIZED);
-    api.user = Some(("AWS".to_owned(), "right".to_owned()));
-    assert_eq!(api.get("").await.status, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn a_token_is_asked_for_and_allows_what_it_is_for() {
-    let (_registry, mut api) = registry(RegistryOptions {
-        auth: Auth::Bearer {
-            user: "me".to_owned(),
-            password: Secret::new("right"),
-            anonymous_pull: true,
-            lifetime: Duration::from_secs(300),
-        },
-        ..options()
-    })
-    .await;
-    let answer = api.send(Method::POST, "app/blobs/uploads/").await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    let challenge = answer.header("www-authenticate").to_owned();
-    let (realm, rest) = challenge
-        .strip_prefix("Bearer realm=\"")
-        .and_then(|rest| rest.split_once('"'))
-        .unwrap();
-    assert!(
-        rest.ends_with("scope=\"repository:app:pull,push\""),
-        "{challenge}"
-    );
-
-    let scope = "?scope=repository:app:pull,push";
-    let anonymous = api
-        .answer(api.at(Method::GET, &format!("{realm}{scope}")))
-        .await;
-    api.user = Some(("me".to_owned(), "right".to_owned()));
-    let known = api
-        .answer(api.at(Method::GET, &format!("{realm}{scope}")))
-        .await;
-    api.user = Some(("me".to_owned(), "wrong".to_owned()));
-    let wrong = api
-        .answer(api.at(Method::GET, &format!("{realm}{scope}")))
-        .await;
-    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(known.json()["expires_in"], 300);
-    api.user = None;
-
-    for (token, method, path, status) in [
-        (&anonymous, Method::POST, "app/blobs/uploads/", 401),
-        (&known, Method::POST, "app/blobs/uploads/", 202),
-        (&known, Method::POST, "other/blobs/uploads/", 401),
-        (&anonymous, Method::GET, "app/tags/list", 200),
-        (&anonymous, Method::GET, "other/tags/list", 401),
-        (&known, Method::GET, "_catalog", 401),
-        (&anonymous, Method::GET, "", 200),
-    ] {
-        let token = token.json()["token"].as_str().unwrap().to_owned();
-        let request = api.request(method, path).bearer_auth(token);
-        let answer = api.answer(request).await;
-        assert_eq!(answer.status.as_u16(), status, "{path}");
-    }
-    let stale = api
-        .answer(api.request(Method::GET, "").bearer_auth("stale"))
-        .await;
-    assert!(
-        stale
-            .header("www-authenticate")
-            .ends_with("error=\"invalid_token\"")
-    );
 }
 
 #[tokio::test]
