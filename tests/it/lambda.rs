@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Archive, Cloud, DockerRegistry, ECR, Moto, skopeo};
 
+const CREATE: &str = include_str!("../../events/create-tarball.json");
+const UPDATE: &str = include_str!("../../events/update-tarball.json");
+const DELETE: &str = include_str!("../../events/delete.json");
 const EXAMPLE: &str = "events/buckets/longshore-example/example-1.0.tar";
 
 /// A stack's surroundings: an empty account and an empty registry.
@@ -78,6 +81,43 @@ async fn an_image_lives_from_create_to_delete() {
     assert_eq!(deleted.id(), created.id());
     assert!(world.registry.manifest("example", digest).await.is_some());
     world.cloud.log();
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn the_sample_events_are_a_life_of_an_image() {
+    let world = World::new().await;
+    world.moto.create_bucket("longshore-example").await;
+    let archive = std::fs::read(EXAMPLE).unwrap();
+    world
+        .moto
+        .put_object("longshore-example", "example-1.0.tar", archive)
+        .await;
+    for event in [CREATE, UPDATE, DELETE] {
+        let event: Value = serde_json::from_str(event).unwrap();
+        let id = event["PhysicalResourceId"].as_str().map(str::to_owned);
+        let answer = world.cloud.send_event(event).await.succeeded();
+        // Where the compressor's output has changed, the events have to follow.
+        assert_eq!(id.as_deref().unwrap_or(answer.id()), answer.id());
+    }
+    assert!(world.registry.manifest("example", "latest").await.is_some());
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn objects_are_read_by_signed_ranges() {
+    let world = World::new().await;
+    let source = world
+        .stage("example.tar", std::fs::read(EXAMPLE).unwrap())
+        .await;
+    world.cloud.create(&image(&source, "1.0")).await.succeeded();
+    let log = world.moto.log();
+    let gets: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("GET /images/example.tar"))
+        .collect();
+    assert!(!gets.is_empty());
+    assert!(gets.iter().all(|get| get.contains(" 206 ")), "{gets:?}");
 }
 
 #[tokio::test]

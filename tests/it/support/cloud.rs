@@ -1,9 +1,9 @@
 //! What a stack sees: events go in, answers come out.
 
+use longshore::local::ResponseUrl;
 use serde_json::{Value, json};
 
 use super::emulator::Emulator;
-use super::response_url::{ResponseUrl, SIGNATURE};
 
 /// The repository's ECR host, which the function is told to find elsewhere.
 pub(crate) const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -26,7 +26,7 @@ impl Cloud {
         environment.extend(endpoints);
         Self {
             emulator: Emulator::start(&environment),
-            response_url: ResponseUrl::start().await,
+            response_url: ResponseUrl::start().await.expect("a free port"),
         }
     }
 
@@ -54,30 +54,44 @@ impl Cloud {
         .await
     }
 
-    /// The one answer to an event.
-    async fn send(&self, mut event: Value) -> Answer {
-        event["RequestId"] = json!("the-request");
+    /// Sends an event as it stands, but for where its answer goes.
+    pub(crate) async fn send_event(&self, mut event: Value) -> Answer {
         event["ResponseURL"] = json!(self.response_url.url());
-        event["StackId"] = json!("arn:aws:cloudformation:eu-west-1:123456789012:stack/example/1");
-        event["LogicalResourceId"] = json!("Image");
-        event["ResourceType"] = json!("Custom::ECRImage");
-        event["ServiceToken"] = json!("arn:aws:lambda:eu-west-1:123456789012:function:longshore");
-        event["ResourceProperties"]["ServiceToken"] = event["ServiceToken"].clone();
+        let before = self.response_url.answers().len();
         let returned = self.emulator.invoke(&event).await;
-        let answers = self.response_url.take();
-        let [answer] = answers.as_slice() else {
-            panic!("{} answers, {returned}:\n{}", answers.len(), self.log());
+        let answers = self.response_url.answers();
+        let [answer] = &answers[before..] else {
+            panic!("not one answer but {returned}:\n{}", self.log());
         };
-        Answer(answer.clone())
+        assert!(
+            answer
+                .content_type
+                .as_deref()
+                .unwrap_or_default()
+                .is_empty()
+        );
+        assert_eq!(answer.content_length, Some(answer.body.len() as u64));
+        assert!(answer.body.len() <= 4096, "{} bytes", answer.body.len());
+        Answer(serde_json::from_slice(&answer.body).expect("an answer is JSON"))
     }
 
     /// What the function logged, once it is seen to hold no secret.
     pub(crate) fn log(&self) -> String {
         let log = self.emulator.log();
-        for secret in [SIGNATURE, super::PASSWORD, "the-secret-key-of-the-function"] {
+        for secret in ["X-Amz-", super::PASSWORD, "the-secret-key-of-the-function"] {
             assert!(!log.contains(secret), "the log holds {secret}");
         }
         log
+    }
+
+    async fn send(&self, mut event: Value) -> Answer {
+        event["RequestId"] = json!("the-request");
+        event["StackId"] = json!("arn:aws:cloudformation:eu-west-1:123456789012:stack/example/1");
+        event["LogicalResourceId"] = json!("Image");
+        event["ResourceType"] = json!("Custom::ECRImage");
+        event["ServiceToken"] = json!("arn:aws:lambda:eu-west-1:123456789012:function:longshore");
+        event["ResourceProperties"]["ServiceToken"] = event["ServiceToken"].clone();
+        self.send_event(event).await
     }
 }
 

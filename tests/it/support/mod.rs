@@ -6,7 +6,6 @@ mod docker_registry;
 mod emulator;
 mod moto;
 mod process;
-mod response_url;
 pub(crate) mod skopeo;
 
 pub(crate) use archive::Archive;
