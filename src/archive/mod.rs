@@ -20,8 +20,10 @@
 //! All that is kept of an archive is bounded: names, documents, extensions, the number of files,
 //! the depth of links and of nested indexes.
 
+mod blocking;
 mod choice;
 mod compression;
+mod directory;
 mod docker;
 mod error;
 mod header;
@@ -36,6 +38,7 @@ mod testing;
 mod walk;
 mod window;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use choice::Choices;
@@ -43,6 +46,7 @@ pub use compression::{Compression, InvalidCompression};
 pub use error::Error;
 pub use selector::{InvalidSelector, Selector};
 
+use self::directory::Directory;
 use self::docker::Docker;
 use self::header::BLOCK;
 use self::index::Index;
@@ -82,6 +86,14 @@ impl Archive {
             .map_err(Error::Read)?;
         expect_tar(&begin)?;
         let index = Index::scan(&mut window, size).await?;
+        let store = Arc::new(Store { object, index });
+        Ok(Self { store })
+    }
+
+    /// Finds the files of an image that lies unpacked in a directory, such as an OCI layout.
+    pub async fn open_directory(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let (directory, index) = Directory::scan(path.into()).await?;
+        let object = Arc::new(directory);
         let store = Arc::new(Store { object, index });
         Ok(Self { store })
     }

@@ -15,6 +15,7 @@
 //! forgets by itself.
 
 mod error;
+mod file;
 mod limit;
 mod memory;
 mod ranges;
@@ -32,6 +33,7 @@ use futures_util::stream::BoxStream;
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
 pub use error::{BackendError, BoxError, Error, Retryable};
+pub use file::{FileError, FileObject};
 pub use limit::collect;
 pub use memory::{MemoryObject, MemoryOpener};
 pub use ranges::{Windows, stream_ranges};

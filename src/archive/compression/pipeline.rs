@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::check::Check;
 use super::codec::{BLOCK, Codec, Join};
 use crate::archive::Error;
+use crate::archive::blocking::blocking;
 use crate::content::{self, ByteStream};
 use crate::oci::{Algorithm, Descriptor, Digest, Digester, MediaType};
 
@@ -291,18 +292,6 @@ impl InOrder {
             output.finish();
         }
         Ok(out)
-    }
-}
-
-/// Runs work that takes long for an async thread. A panic in it goes on in the caller.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down, and nothing that waits will ever go on.
-            Err(_) => std::future::pending().await,
-        },
     }
 }
 

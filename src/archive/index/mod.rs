@@ -45,7 +45,8 @@ pub(super) struct Index {
     names: u64,
     entries: u64,
     kept_bytes: u64,
-    ended: bool,
+    /// Whether the tar ended without an end marker.
+    cut_off: bool,
 }
 
 #[derive(Debug)]
@@ -57,7 +58,10 @@ enum Node {
 impl Index {
     /// Finds the files of a tar of `size` bytes, reading its headers but not its data.
     pub(super) async fn scan(window: &mut Window<'_>, size: u64) -> Result<Self, Error> {
-        let mut index = Self::default();
+        let mut index = Self {
+            cut_off: true,
+            ..Self::default()
+        };
         let mut walker = Walker::new(size);
         while walker.position() < size {
             let at = walker.position();
@@ -83,7 +87,7 @@ impl Index {
                 Step::Link(name, target) => index.add(name, Node::Link(target))?,
                 Step::Other => {}
                 Step::End => {
-                    index.ended = true;
+                    index.cut_off = false;
                     break;
                 }
             }
@@ -91,7 +95,8 @@ impl Index {
         Ok(index)
     }
 
-    fn add_file(
+    /// Adds a file that begins with `content`; tells its format.
+    pub(super) fn add_file(
         &mut self,
         name: String,
         data: Range<u64>,
@@ -168,10 +173,10 @@ impl Index {
         let missing = |entry: &str| Error::Missing {
             entry: entry.to_owned(),
             named_by: named_by.to_owned(),
-            hint: if self.ended {
-                ""
-            } else {
+            hint: if self.cut_off {
                 ": its end is missing too, it may have been cut off"
+            } else {
+                ""
             },
         };
         let mut at = inside(name).ok_or_else(|| missing(name))?;
