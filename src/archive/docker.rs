@@ -38,7 +38,10 @@ impl Docker {
     pub(super) async fn read(store: &Arc<Store>) -> Result<Self, Error> {
         Ok(Self {
             store: Arc::clone(store),
-            images: store.json(MANIFEST, "the archive").await?,
+            images: store
+                .json::<Option<_>>(MANIFEST, "the archive")
+                .await?
+                .unwrap_or_default(),
         })
     }
 

@@ -25,6 +25,14 @@ pub enum Error {
         /// What it looks like.
         found: &'static str,
     },
+    /// The archive is compressed as a whole, and does not decompress.
+    #[error("the archive's {format} stream is damaged or cut off: write or upload it again")]
+    Outer {
+        /// What compressed it.
+        format: &'static str,
+        /// What the decompressor says.
+        source: io::Error,
+    },
     /// The archive ends too early.
     #[error(
         "the archive is truncated: {what} ends at byte {expected}, the archive at {actual}; \

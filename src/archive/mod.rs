@@ -30,6 +30,7 @@ mod header;
 mod index;
 mod layer;
 mod layout;
+mod outer;
 mod pax;
 mod selector;
 mod store;
@@ -46,11 +47,13 @@ pub use compression::{Compression, InvalidCompression};
 pub use error::Error;
 pub use selector::{InvalidSelector, Selector};
 
+use self::compression::Format;
 use self::directory::Directory;
 use self::docker::Docker;
 use self::header::BLOCK;
-use self::index::Index;
+use self::index::{Index, Reader};
 use self::layout::Layout;
+use self::outer::{Cursor, Unpacked};
 use self::store::Store;
 use self::window::Window;
 use crate::content::{RangeRead, Source, UnbuiltImage};
@@ -76,32 +79,52 @@ pub enum Selected {
 }
 
 impl Archive {
-    /// Finds the files of an archive, reading its headers.
+    /// Finds the files of an archive, reading its headers. An archive that is compressed as a whole
+    /// is decompressed for that from beginning to end.
     pub async fn open(object: Arc<dyn RangeRead>) -> Result<Self, Error> {
-        let size = object.size();
         let mut window = Window::new(object.as_ref());
-        let begin = window
-            .read(0..size.min(BLOCK as u64))
-            .await
-            .map_err(Error::Read)?;
+        let begin = window.read(0..BLOCK as u64).await.map_err(Error::Read)?;
+        match Format::of(&begin) {
+            format @ (Format::Gzip | Format::Zstd | Format::Xz | Format::Bzip2) => {
+                Self::open_compressed(object, format).await
+            }
+            Format::Json | Format::Plain => {
+                expect_tar(&begin)?;
+                let index = Index::scan(&mut window).await?;
+                Ok(Self::over(object, index, false))
+            }
+        }
+    }
+
+    async fn open_compressed(object: Arc<dyn RangeRead>, format: Format) -> Result<Self, Error> {
+        let mut cursor = Cursor::new(&object, format);
+        let begin = cursor.read(0..BLOCK as u64).await.map_err(Error::Read)?;
         expect_tar(&begin)?;
-        let index = Index::scan(&mut window, size).await?;
-        let store = Arc::new(Store { object, index });
-        Ok(Self { store })
+        let index = Index::scan(&mut cursor).await?;
+        let size = cursor.position();
+        let object = Arc::new(Unpacked::new(object, format, size));
+        Ok(Self::over(object, index, true))
     }
 
     /// Finds the files of an image that lies unpacked in a directory, such as an OCI layout.
     pub async fn open_directory(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let (directory, index) = Directory::scan(path.into()).await?;
-        let object = Arc::new(directory);
-        let store = Arc::new(Store { object, index });
-        Ok(Self { store })
+        Ok(Self::over(Arc::new(directory), index, false))
+    }
+
+    fn over(object: Arc<dyn RangeRead>, index: Index, sequential: bool) -> Self {
+        let store = Arc::new(Store {
+            object,
+            index,
+            sequential,
+        });
+        Self { store }
     }
 
     /// Whether the archive as a whole is compressed: then it can only be read from the beginning
-    /// on, and blobs must be copied one at a time in order of their position.
+    /// on, and blobs are best copied one at a time in order of their position.
     pub fn is_sequential(&self) -> bool {
-        false
+        self.store.sequential
     }
 
     /// The image that `selector` means, or the only one. `compression` is for layers that the
@@ -193,7 +216,6 @@ fn expect_tar(begin: &[u8]) -> Result<(), Error> {
         [] => "empty",
         [b'P', b'K', 3, 4, ..] => "a zip file",
         [b'<', ..] => "an HTML or XML page",
-        [0x1f, 0x8b, ..] => "gzip",
         begin if begin.len() < BLOCK => "too short for one",
         begin if begin.iter().all(|byte| *byte == 0) => return Ok(()),
         begin => {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
 
 use super::Error;
@@ -16,6 +17,8 @@ pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
 pub(super) struct Store {
     pub(super) object: Arc<dyn RangeRead>,
     pub(super) index: Index,
+    /// Whether the object can only be read from the beginning on.
+    pub(super) sequential: bool,
 }
 
 impl Store {
@@ -51,8 +54,18 @@ impl Store {
 
     /// The bytes of a file from `offset` to its end.
     pub(super) fn stream(&self, file: File, offset: u64) -> ByteStream {
+        let object = Arc::clone(&self.object);
         let mut range = file.range();
         range.start = range.end.min(range.start.saturating_add(offset));
-        stream_ranges(Arc::clone(&self.object), range, Windows::DEFAULT)
+        if let Some(kept) = self.index.kept(file) {
+            let skipped =
+                usize::try_from(offset).map_or(kept.len(), |offset| offset.min(kept.len()));
+            return stream::iter([Ok(kept.slice(skipped..))]).boxed();
+        }
+        if self.sequential {
+            let opened = async move { object.read(range).await };
+            return stream::once(opened).try_flatten().boxed();
+        }
+        stream_ranges(object, range, Windows::DEFAULT)
     }
 }

@@ -123,6 +123,14 @@ impl RangeRead for Counting {
     }
 }
 
+/// Bytes that do not compress, the same on every run.
+pub(super) fn noise(length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(length as u64);
+    std::iter::repeat_with(|| random.u8(..))
+        .take(length)
+        .collect()
+}
+
 /// An image config with these layers.
 pub(super) fn config(layers: &[&[u8]]) -> Value {
     let diff_ids: Vec<_> = layers.iter().map(|layer| Digest::sha256(layer)).collect();

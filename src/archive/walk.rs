@@ -17,9 +17,16 @@ const MAX_NAME: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Walker {
     next: u64,
-    /// Length of the tar; the largest number where it is not known yet.
-    size: u64,
+    length: Length,
     pending: Pending,
+}
+
+/// How long a tar is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Length {
+    Known(u64),
+    /// Not known yet, but no more is taken.
+    AtMost(u64),
 }
 
 /// What extensions said about the entry to come.
@@ -56,11 +63,11 @@ pub(super) enum Extension {
 }
 
 impl Walker {
-    /// Walks a tar of `size` bytes from its beginning.
-    pub(super) fn new(size: u64) -> Self {
+    /// Walks a tar from its beginning.
+    pub(super) fn new(length: Length) -> Self {
         Self {
             next: 0,
-            size,
+            length,
             pending: Pending::default(),
         }
     }
@@ -139,17 +146,26 @@ impl Walker {
     fn skip(&mut self, size: u64, what: impl Fn() -> String) -> Result<Range<u64>, Error> {
         let start = self.next.saturating_add(BLOCK as u64);
         let end = start.saturating_add(size);
-        if end > self.size {
-            return Err(Error::Truncated {
-                what: what(),
-                expected: end,
-                actual: self.size,
-            });
-        }
+        let length = match self.length {
+            Length::Known(actual) if end > actual => {
+                return Err(Error::Truncated {
+                    what: what(),
+                    expected: end,
+                    actual,
+                });
+            }
+            Length::AtMost(limit) if end > limit => {
+                return Err(Error::TooLarge {
+                    what: "the decompressed archive".to_owned(),
+                    limit,
+                    actual: end,
+                });
+            }
+            Length::Known(length) | Length::AtMost(length) => length,
+        };
         // Some writers leave out the padding of the last file.
-        self.next = end
-            .checked_next_multiple_of(BLOCK as u64)
-            .map_or(self.size, |next| next.min(self.size));
+        let padded = end.checked_next_multiple_of(BLOCK as u64);
+        self.next = padded.map_or(length, |next| next.min(length));
         Ok(start..end)
     }
 }

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::index::Reader;
+use super::walk::Length;
 use crate::content::{self, RangeRead, collect};
 
 /// Bytes read ahead at the beginning.
@@ -33,7 +35,7 @@ impl<'a> Window<'a> {
     }
 
     /// The part of `range` that is at hand, as far as it is from its start on.
-    pub(super) fn at_hand(&self, range: Range<u64>) -> Bytes {
+    fn at_hand(&self, range: Range<u64>) -> Bytes {
         let within = |at: u64| {
             let at = usize::try_from(at.saturating_sub(self.start)).unwrap_or(usize::MAX);
             at.min(self.bytes.len())
@@ -44,33 +46,47 @@ impl<'a> Window<'a> {
         self.bytes.slice(within(range.start)..within(range.end))
     }
 
-    /// The bytes of `range`, which lies within the object.
-    pub(super) async fn read(&mut self, range: Range<u64>) -> content::Result<Bytes> {
-        let length = range.end - range.start;
-        let present = self.at_hand(range.clone());
-        if present.len() as u64 == length {
-            return Ok(present);
-        }
+    /// Moves the window to begin at `start`, with at least `length` bytes in it.
+    async fn move_to(&mut self, start: u64, length: u64) -> content::Result<()> {
         let end = self.start + self.bytes.len() as u64;
-        let close = range.start <= end + self.ahead;
+        let close = start <= end + self.ahead;
         self.ahead = if close {
             (self.ahead * 4).min(LONGEST)
         } else {
             AFTER_JUMP
         };
-        let until = range.start.saturating_add(self.ahead.max(length));
-        let window = range.start..until.min(self.object.size());
+        let until = start.saturating_add(self.ahead.max(length));
+        let window = start..until.min(self.object.size());
         let limit = window.end - window.start;
         self.bytes = Bytes::new();
         self.bytes = collect(self.object.read(window).await?, limit).await?;
-        self.start = range.start;
-        let read = self.at_hand(range);
-        if (read.len() as u64) < length {
+        self.start = start;
+        if (self.bytes.len() as u64) < limit {
             return Err(content::Error::Size {
-                expected: length,
-                actual: read.len() as u64,
+                expected: limit,
+                actual: self.bytes.len() as u64,
             });
         }
-        Ok(read)
+        Ok(())
+    }
+}
+
+impl Reader for Window<'_> {
+    fn length(&self) -> Length {
+        Length::Known(self.object.size())
+    }
+
+    async fn read(&mut self, range: Range<u64>) -> content::Result<Bytes> {
+        let size = self.object.size();
+        let range = range.start.min(size)..range.end.min(size);
+        let length = range.end - range.start;
+        if (self.at_hand(range.clone()).len() as u64) < length {
+            self.move_to(range.start, length).await?;
+        }
+        Ok(self.at_hand(range))
+    }
+
+    async fn pass(&mut self, range: Range<u64>) -> content::Result<Bytes> {
+        Ok(self.at_hand(range))
     }
 }

@@ -93,6 +93,13 @@ pub trait Source: Send + Sync {
     /// A blob that streams this content, checked against the descriptor's digest and size.
     fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener>;
 
+    /// Where the blob stands, in a place whose blobs are read with the least effort in ascending
+    /// order. Elsewhere it is the same for all.
+    fn position(&self, descriptor: &Descriptor) -> u64 {
+        let _ = descriptor;
+        0
+    }
+
     /// Descriptors of the manifests whose `subject` is `digest`, by whatever way this place
     /// lists them. Empty where it has none or cannot tell.
     fn referrers<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Vec<Descriptor>>>;

@@ -264,6 +264,10 @@ impl Source for MeteredSource {
         })
     }
 
+    fn position(&self, descriptor: &Descriptor) -> u64 {
+        self.inner.position(descriptor)
+    }
+
     fn referrers<'a>(
         &'a self,
         digest: &'a Digest,

@@ -53,7 +53,8 @@ impl Run {
     pub async fn copy(&self, source: &dyn Source, root: &RawManifest) -> Result<()> {
         let destination = &*self.destination;
         let planning = Plan::make(source, destination, root);
-        let plan = self.meter.time(Phase::Plan, planning).await?;
+        let mut plan = self.meter.time(Phase::Plan, planning).await?;
+        plan.blobs.sort_by_key(|blob| source.position(blob));
         self.meter
             .count(|report| report.manifests_reused += plan.present);
         let mut mount_from = self.options.mount_from.clone();

@@ -4,6 +4,7 @@
 //! parts and runs them too.
 
 mod architecture;
+mod archive_formats;
 mod conformance;
 mod lambda;
 mod lambda_refused;

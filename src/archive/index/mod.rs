@@ -8,19 +8,53 @@ use bytes::Bytes;
 use super::Error;
 use super::compression::Format;
 use super::header::BLOCK;
-use super::walk::{Step, Walker, inside};
-use super::window::Window;
+use super::walk::{Length, Step, Walker, inside};
+use crate::content;
 
 /// Most files and links that an archive may have.
 const MAX_ENTRIES: u64 = 1 << 16;
 /// Bytes of names that are remembered, at most.
 const MAX_NAMES: u64 = 16 << 20;
 /// Largest document that is kept when it passes by, to save reading it again.
-const KEEP_EACH: u64 = 128 << 10;
+const KEEP_EACH: u64 = 1 << 20;
 /// Bytes of documents that are kept, at most.
-const KEEP_ALL: u64 = 4 << 20;
+const KEEP_ALL: u64 = 8 << 20;
 /// Longest chain of links.
 const MAX_LINKS: usize = 8;
+
+/// Where a tar is read from, ever further on.
+pub(super) trait Reader: Send {
+    /// How long the tar is, as far as is known.
+    fn length(&self) -> Length;
+
+    /// The bytes of `range`, as far as there are any.
+    fn read(&mut self, range: Range<u64>) -> impl Future<Output = content::Result<Bytes>> + Send;
+
+    /// The bytes of `range`, as far as they cost nothing to read.
+    fn pass(&mut self, range: Range<u64>) -> impl Future<Output = content::Result<Bytes>> + Send;
+}
+
+/// The bytes of `range`, all of them.
+async fn whole(
+    reader: &mut impl Reader,
+    range: Range<u64>,
+    what: impl Fn() -> String,
+) -> Result<Bytes, Error> {
+    let bytes = reader.read(range.clone()).await.map_err(Error::Read)?;
+    let end = range.start + bytes.len() as u64;
+    if end < range.end {
+        return Err(truncated(what(), range.end, end));
+    }
+    Ok(bytes)
+}
+
+fn truncated(what: String, expected: u64, actual: u64) -> Error {
+    Error::Truncated {
+        what,
+        expected,
+        actual,
+    }
+}
 
 /// A file in an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,43 +90,66 @@ enum Node {
 }
 
 impl Index {
-    /// Finds the files of a tar of `size` bytes, reading its headers but not its data.
-    pub(super) async fn scan(window: &mut Window<'_>, size: u64) -> Result<Self, Error> {
+    /// Finds the files of a tar, reading its headers.
+    pub(super) async fn scan(reader: &mut impl Reader) -> Result<Self, Error> {
         let mut index = Self {
             cut_off: true,
             ..Self::default()
         };
-        let mut walker = Walker::new(size);
-        while walker.position() < size {
+        let mut walker = Walker::new(reader.length());
+        let mut last = (String::new(), 0);
+        loop {
             let at = walker.position();
             // With the header comes the first block of what it describes.
-            let until = size.min(at + 2 * BLOCK as u64);
-            let read = window.read(at..until).await.map_err(Error::Read)?;
-            let (block, content) = read.split_first_chunk().ok_or_else(|| Error::Truncated {
-                what: format!("the header at byte {at}"),
-                expected: at + BLOCK as u64,
-                actual: size,
-            })?;
+            let until = at.saturating_add(2 * BLOCK as u64);
+            let read = reader.read(at..until).await.map_err(Error::Read)?;
+            let Some((block, content)) = read.split_first_chunk() else {
+                Self::check_end(reader, last, at..at + read.len() as u64)?;
+                return Ok(index);
+            };
             match walker.header(block)? {
                 Step::Extension(kind, data) => {
-                    let data = window.read(data).await.map_err(Error::Read)?;
+                    let what = || format!("the extension at byte {at}");
+                    let data = whole(reader, data, what).await?;
                     walker.extend(kind, &data)?;
                 }
                 Step::File(name, data) => {
+                    last = (name.clone(), data.end);
                     let format = index.add_file(name, data.clone(), content)?;
                     if index.wants(format, &data) {
-                        index.keep(&data, &window.at_hand(data.clone()));
+                        let bytes = reader.pass(data.clone()).await.map_err(Error::Read)?;
+                        index.keep(&data, &bytes);
                     }
                 }
                 Step::Link(name, target) => index.add(name, Node::Link(target))?,
                 Step::Other => {}
                 Step::End => {
                     index.cut_off = false;
-                    break;
+                    return Ok(index);
                 }
             }
         }
-        Ok(index)
+    }
+
+    /// Checks that a tar which ends at `end` has no more to it: all of its last file, and no part
+    /// of a header.
+    fn check_end(
+        reader: &impl Reader,
+        (name, expected): (String, u64),
+        header: Range<u64>,
+    ) -> Result<(), Error> {
+        let actual = match reader.length() {
+            Length::Known(length) => length,
+            Length::AtMost(_) => header.end,
+        };
+        if actual < expected {
+            return Err(truncated(format!("{name:?}"), expected, actual));
+        }
+        if header.is_empty() {
+            return Ok(());
+        }
+        let what = format!("the header at byte {}", header.start);
+        Err(truncated(what, header.start + BLOCK as u64, actual))
     }
 
     /// Adds a file that begins with `content`; tells its format.

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::archive::testing::{Counting, Tar};
-use crate::content::{MemoryObject, RangeRead};
+use crate::archive::window::Window;
+use crate::content::MemoryObject;
 
 async fn scan(bytes: Vec<u8>) -> Result<Index, Error> {
-    let size = bytes.len() as u64;
     let object = MemoryObject::new("test.tar", bytes);
-    Index::scan(&mut Window::new(&object), size).await
+    Index::scan(&mut Window::new(&object)).await
 }
 
 /// The names of all files and the data that the index finds for them.
@@ -182,7 +182,7 @@ async fn data_is_skipped_not_read() {
         .file("manifest.json", "[]");
     let object = Counting::new(tar.finish());
     let mut window = Window::new(&object);
-    let index = Index::scan(&mut window, object.size()).await.unwrap();
+    let index = Index::scan(&mut window).await.unwrap();
     assert_eq!(index.names().count(), 5);
     let kept = index.kept(index.file("manifest.json", "").unwrap());
     assert_eq!(kept.unwrap(), "[]", "kept while it passed by");
@@ -195,7 +195,7 @@ async fn small_entries_are_read_many_at_once() {
     let tar = (0..2000).fold(Tar::default(), |tar, n| tar.file(&n.to_string(), [0; 600]));
     let object = Counting::new(tar.finish());
     let mut window = Window::new(&object);
-    let index = Index::scan(&mut window, object.size()).await.unwrap();
+    let index = Index::scan(&mut window).await.unwrap();
     assert_eq!(index.names().count(), 2000);
     assert!(object.requests() <= 6, "{} requests", object.requests());
 }

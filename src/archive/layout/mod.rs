@@ -261,6 +261,14 @@ impl Source for Layout {
         })
     }
 
+    fn position(&self, descriptor: &Descriptor) -> u64 {
+        let file = self
+            .store
+            .index
+            .file(&blob(&descriptor.digest), "the image");
+        file.map_or(u64::MAX, |file| file.start)
+    }
+
     fn referrers<'a>(
         &'a self,
         digest: &'a Digest,

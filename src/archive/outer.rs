@@ -1,0 +1,406 @@
+//! Archives that are compressed as a whole: they can only be read from the beginning on.
+//!
+//! The first pass finds the files. The next serves them, as long as they are asked for in the
+//! order in which they stand; a file that lies behind starts another pass.
+
+use std::io::{self, BufRead, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use futures_util::stream::Fuse;
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+
+use super::Error;
+use super::compression::Format;
+use super::index::Reader;
+use super::walk::Length;
+use crate::content::{self, ByteStream, RangeRead, Windows, stream_ranges};
+
+/// Longest archive that is decompressed: what no Lambda gets through in its time, and where a
+/// few bytes that decompress to endless zeros are given up.
+const MAX_LENGTH: u64 = 1 << 40;
+/// Bytes decompressed at once.
+const PIECE: usize = 512 << 10;
+/// Pieces decompressed ahead of whoever reads them.
+const AHEAD: usize = 2;
+/// Base-2 logarithm of the longest distance back that a zstd frame may demand to be kept:
+/// what `zstd --ultra` and `--long` write, in bytes.
+const ZSTD_WINDOW_LOG: u32 = 27;
+/// Memory that an xz stream may demand, in KiB: what `xz -9` needs, and a bit.
+const XZ_MEMORY: u32 = 96 << 10;
+
+/// The decompressed bytes of a compressed object.
+pub(super) fn decompressed(object: Arc<dyn RangeRead>, format: Format) -> ByteStream {
+    let size = object.size();
+    let input = Input {
+        compressed: stream_ranges(object, 0..size, Windows::DEFAULT).fuse(),
+        piece: Bytes::new(),
+        runtime: Handle::current(),
+    };
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    // Ends by itself when the receiver is gone.
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = decompress(format, input, &sender) {
+            let _ = sender.blocking_send(Err(failure(format, error)));
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    })
+    .boxed()
+}
+
+type Sender = mpsc::Sender<content::Result<Bytes>>;
+
+fn decompress(format: Format, input: Input, sender: &Sender) -> io::Result<()> {
+    match format {
+        Format::Gzip => send_all(flate2::bufread::MultiGzDecoder::new(input), sender),
+        Format::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(input)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            send_all(decoder, sender)
+        }
+        Format::Xz => {
+            let decoder = lzma_rust2::XzReader::new_mem_limit(input, true, XZ_MEMORY);
+            send_all(decoder, sender)
+        }
+        Format::Bzip2 => send_all(bzip2::bufread::MultiBzDecoder::new(input), sender),
+        Format::Json | Format::Plain => send_all(input, sender),
+    }
+}
+
+fn send_all(mut decoder: impl Read, sender: &Sender) -> io::Result<()> {
+    loop {
+        let mut piece = Vec::with_capacity(PIECE);
+        let read = decoder.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+        // What was decompressed before an error is right.
+        if !piece.is_empty() && sender.blocking_send(Ok(piece.into())).is_err() {
+            return Ok(());
+        }
+        if read? == 0 {
+            return Ok(());
+        }
+    }
+}
+
+fn failure(format: Format, error: io::Error) -> content::Error {
+    match error.downcast::<content::Error>() {
+        Ok(error) => error,
+        Err(source) => Error::Outer {
+            format: format.name(),
+            source,
+        }
+        .into(),
+    }
+}
+
+/// The compressed bytes, for a thread that may wait for them.
+struct Input {
+    compressed: Fuse<ByteStream>,
+    piece: Bytes,
+    runtime: Handle,
+}
+
+impl BufRead for Input {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.piece.is_empty() {
+            match self.runtime.block_on(self.compressed.next()) {
+                Some(piece) => self.piece = piece.map_err(io::Error::other)?,
+                None => break,
+            }
+        }
+        Ok(&self.piece)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        drop(self.piece.split_to(amount));
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+/// A place in the decompressed bytes, from where on they can be read.
+pub(super) struct Cursor {
+    stream: ByteStream,
+    /// Where `rest` begins.
+    position: u64,
+    rest: Bytes,
+    ended: bool,
+}
+
+impl Cursor {
+    pub(super) fn new(object: &Arc<dyn RangeRead>, format: Format) -> Self {
+        Self {
+            stream: decompressed(Arc::clone(object), format),
+            position: 0,
+            rest: Bytes::new(),
+            ended: false,
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Moves on to `position`, or to the end if that comes first.
+    async fn skip_to(&mut self, position: u64) -> content::Result<()> {
+        loop {
+            let left = position.saturating_sub(self.position);
+            if left < self.rest.len() as u64 || left == 0 {
+                let left = usize::try_from(left).unwrap_or_default();
+                drop(self.rest.split_to(left));
+                self.position += left as u64;
+                return Ok(());
+            }
+            self.position += self.rest.len() as u64;
+            self.rest = Bytes::new();
+            if !self.pull().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads on behind what is at hand; whether there was more.
+    async fn pull(&mut self) -> content::Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        match self.stream.next().await.transpose()? {
+            Some(piece) if self.rest.is_empty() => self.rest = piece,
+            Some(piece) => {
+                let mut joined = BytesMut::with_capacity(self.rest.len() + piece.len());
+                joined.extend_from_slice(&self.rest);
+                joined.extend_from_slice(&piece);
+                self.rest = joined.freeze();
+            }
+            None => self.ended = true,
+        }
+        Ok(!self.ended)
+    }
+
+    /// The next bytes, at most `limit`, moving on behind them.
+    async fn take(&mut self, limit: u64) -> content::Result<Bytes> {
+        if self.rest.is_empty() && !self.pull().await? {
+            return Ok(Bytes::new());
+        }
+        let length = usize::try_from(limit).map_or(self.rest.len(), |l| l.min(self.rest.len()));
+        self.position += length as u64;
+        Ok(self.rest.split_to(length))
+    }
+}
+
+impl Reader for Cursor {
+    fn length(&self) -> Length {
+        if self.ended {
+            Length::Known(self.position + self.rest.len() as u64)
+        } else {
+            Length::AtMost(MAX_LENGTH)
+        }
+    }
+
+    async fn read(&mut self, range: Range<u64>) -> content::Result<Bytes> {
+        self.skip_to(range.start).await?;
+        let length = range.end.saturating_sub(self.position);
+        while (self.rest.len() as u64) < length && self.pull().await? {}
+        let length = usize::try_from(length).map_or(self.rest.len(), |l| l.min(self.rest.len()));
+        Ok(self.rest.slice(..length))
+    }
+
+    /// Everything passes by.
+    async fn pass(&mut self, range: Range<u64>) -> content::Result<Bytes> {
+        self.read(range).await
+    }
+}
+
+/// A compressed object as if it were not, for those who read it in order.
+///
+/// One range is read at a time: the next waits until the stream before it is dropped.
+pub(super) struct Unpacked {
+    object: Arc<dyn RangeRead>,
+    format: Format,
+    size: u64,
+    cursor: Arc<Mutex<Option<Cursor>>>,
+}
+
+impl Unpacked {
+    /// `size` is that of the decompressed bytes.
+    pub(super) fn new(object: Arc<dyn RangeRead>, format: Format, size: u64) -> Self {
+        Self {
+            object,
+            format,
+            size,
+            cursor: Arc::default(),
+        }
+    }
+}
+
+impl RangeRead for Unpacked {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn name(&self) -> &str {
+        self.object.name()
+    }
+
+    fn read(&self, range: Range<u64>) -> BoxFuture<'_, content::Result<ByteStream>> {
+        async move {
+            let mut guard = Arc::clone(&self.cursor).lock_owned().await;
+            // Out of its place while it moves: a cursor that failed or was left is not gone on with.
+            let cursor = guard.take().filter(|cursor| cursor.position <= range.start);
+            let mut cursor = cursor.unwrap_or_else(|| Cursor::new(&self.object, self.format));
+            cursor.skip_to(range.start).await?;
+            *guard = Some(cursor);
+            Ok(stream::try_unfold(Some((guard, range.end)), next).boxed())
+        }
+        .boxed()
+    }
+}
+
+type Place = (OwnedMutexGuard<Option<Cursor>>, u64);
+
+/// The next piece before the end. With the last, the next reader may go on.
+async fn next(place: Option<Place>) -> content::Result<Option<(Bytes, Option<Place>)>> {
+    let Some((mut guard, end)) = place else {
+        return Ok(None);
+    };
+    let Some(mut cursor) = guard.take() else {
+        return Ok(None);
+    };
+    let piece = cursor.take(end.saturating_sub(cursor.position)).await?;
+    let position = cursor.position;
+    *guard = Some(cursor);
+    if piece.is_empty() && position < end {
+        return Err(content::Error::Size {
+            expected: end,
+            actual: position,
+        });
+    }
+    let place = (position < end).then_some((guard, end));
+    Ok(Some((piece, place)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::archive::testing::{Counting, Tar, drain, noise};
+    use crate::archive::{Archive, Error};
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn packed(bytes: &[u8]) -> [(Format, Vec<u8>); 2] {
+        [
+            (Format::Gzip, gzip(bytes)),
+            (Format::Zstd, zstd::encode_all(bytes, 1).unwrap()),
+        ]
+    }
+
+    async fn open(bytes: Vec<u8>) -> Result<Archive, Error> {
+        Archive::open(Arc::new(Counting::new(bytes))).await
+    }
+
+    /// The error at the end of its chain.
+    fn root_cause(error: &dyn std::error::Error) -> String {
+        error.source().map_or_else(|| error.to_string(), root_cause)
+    }
+
+    #[tokio::test]
+    async fn what_is_read_in_order_is_read_once() {
+        let plain = noise(PIECE + 3 * PIECE / 2);
+        for (format, bytes) in packed(&plain) {
+            let object = Arc::new(Counting::new(bytes));
+            let size = object.size();
+            let shared: Arc<dyn RangeRead> = object.clone();
+            let unpacked = Unpacked::new(shared, format, plain.len() as u64);
+            for (range, passes) in [
+                (0..10, 1),
+                (10..PIECE + 5, 1),
+                (PIECE + 9..PIECE + 10, 1),
+                (2 * PIECE..2 * PIECE + 1, 1),
+                (7..PIECE, 2),
+                (PIECE..2 * PIECE + 9, 2),
+            ] {
+                let stream = unpacked.read(range.start as u64..range.end as u64).await;
+                let read = drain(stream.unwrap()).await.unwrap();
+                assert!(read == plain[range.clone()], "{format:?} {range:?}");
+                assert!(object.bytes() <= passes * size, "{format:?} {range:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_left_does_not_keep_the_next_from_reading() {
+        let plain = noise(3 * PIECE);
+        let object: Arc<dyn RangeRead> = Arc::new(Counting::new(gzip(&plain)));
+        let unpacked = Unpacked::new(object, Format::Gzip, plain.len() as u64);
+        let mut left = unpacked.read(0..plain.len() as u64).await.unwrap();
+        left.next().await.unwrap().unwrap();
+        drop(left);
+        let again = drain(unpacked.read(100..200).await.unwrap()).await;
+        assert_eq!(again.unwrap(), plain[100..200]);
+    }
+
+    #[tokio::test]
+    async fn says_that_the_outer_stream_is_cut_off_or_damaged() {
+        let tar = Tar::default().file("a", noise(PIECE)).finish();
+        for (format, bytes) in packed(&tar) {
+            let error = open(bytes[..bytes.len() / 2].to_vec()).await.err().unwrap();
+            let outer = std::error::Error::source(&error).unwrap().to_string();
+            let expected = format!(
+                "the archive's {} stream is damaged or cut off: write or upload it again",
+                format.name()
+            );
+            assert_eq!(outer, expected, "{}", root_cause(&error));
+            assert!(!error.is_retryable());
+        }
+    }
+
+    #[tokio::test]
+    async fn says_that_the_tar_inside_is_cut_off_or_none() {
+        let tar = Tar::default().file("a", noise(9000)).finish();
+        for (bytes, message) in [
+            (
+                &tar[..5000],
+                "the archive is truncated: \"a\" ends at byte 9512, the archive at 5000; \
+                 write or upload it again",
+            ),
+            (
+                &tar[..9728 + 5],
+                "the archive is truncated: the header at byte 9728 ends at byte 10240, \
+                 the archive at 9733; write or upload it again",
+            ),
+            (
+                b"some text",
+                "not a tar archive but too short for one: \
+                 expected what `docker save` or an OCI archive exporter writes",
+            ),
+        ] {
+            let error = open(gzip(bytes)).await.err().unwrap();
+            assert_eq!(error.to_string(), message);
+        }
+    }
+
+    #[tokio::test]
+    async fn endless_content_is_refused_by_what_its_header_says() {
+        let tar = Tar::default().entry("zeros", &[], |header| header.set_size(1 << 41));
+        let error = open(gzip(&tar.finish())).await.err().unwrap();
+        assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    }
+}
