@@ -18,7 +18,7 @@ pub enum Error {
         /// The source.
         location: Location,
         /// What the operating system says.
-        source: std::io::Error,
+        source: content::FileError,
     },
     /// The object or file gives no image.
     #[error("cannot read the image in {location}")]

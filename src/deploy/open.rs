@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::reach::Reach;
 use super::{Access, Error, Location};
 use crate::archive::{Archive, Compression, Selected, Selector};
-use crate::content::{Destination, ManifestKey, RangeRead, Source, UnbuiltImage};
+use crate::content::{Destination, FileObject, ManifestKey, RangeRead, Source, UnbuiltImage};
 use crate::copy::{Meter, MeteredObject, MeteredSource};
 use crate::oci::{RawManifest, Reference};
 
@@ -43,24 +43,29 @@ impl Reach {
         compression: Compression,
         meter: &Arc<Meter>,
     ) -> Result<Opened, Error> {
-        let object: Arc<dyn RangeRead> = match location {
+        let archive = match location {
             Location::Registry(reference) => {
                 return self.open_reference(reference, access, meter).await;
             }
-            Location::S3(at) => Arc::new(self.object(at, access).await?),
-            Location::File(_) | Location::Directory(_) => {
-                return Err(Error::File {
-                    location: location.clone(),
-                    source: std::io::ErrorKind::Unsupported.into(),
-                });
+            Location::S3(at) => {
+                let object = self.object(at, access).await?;
+                Archive::open(metered(object, meter)).await
             }
+            Location::File(at) => {
+                let object = FileObject::open(&at.path).await;
+                let object = object.map_err(|source| Error::File {
+                    location: location.clone(),
+                    source,
+                })?;
+                Archive::open(metered(object, meter)).await
+            }
+            Location::Directory(at) => Archive::open_directory(&at.path).await,
         };
         let unreadable = |error| Error::Archive {
             location: location.clone(),
             source: Box::new(error),
         };
-        let object = Arc::new(MeteredObject::new(object, Arc::clone(meter)));
-        let archive = Archive::open(object).await.map_err(unreadable)?;
+        let archive = archive.map_err(unreadable)?;
         let selector = selector(location)?;
         let selected = archive.select(selector.as_ref(), compression).await;
         Ok(Opened {
@@ -96,6 +101,10 @@ impl Reach {
             sequential: false,
         })
     }
+}
+
+fn metered(object: impl RangeRead + 'static, meter: &Arc<Meter>) -> Arc<dyn RangeRead> {
+    Arc::new(MeteredObject::new(Arc::new(object), Arc::clone(meter)))
 }
 
 fn selector(location: &Location) -> Result<Option<Selector>, Error> {
