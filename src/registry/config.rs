@@ -40,12 +40,12 @@ impl Default for Config {
     }
 }
 
-/// When a blob is read by several requests at once. One connection is often all that a registry's
-/// storage gives, but not always, and a long blob is what everything else waits for at the end.
+/// When a blob is read by several requests at once. One stream needs the least CPU and memory;
+/// parts are for the blob that everything else waits for, where storage gives a connection less
+/// than the network could carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts {
-    /// The size in bytes from which a blob is read so. Below it, requests cost more than they
-    /// bring.
+    /// The size in bytes from which a blob is read so.
     pub threshold: u64,
     /// The parts and their number.
     pub windows: Windows,
@@ -54,7 +54,7 @@ pub struct Parts {
 impl Default for Parts {
     fn default() -> Self {
         Self {
-            threshold: 64 << 20,
+            threshold: 256 << 20,
             windows: Windows {
                 part: 4 << 20,
                 ahead: 3,

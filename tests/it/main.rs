@@ -11,5 +11,6 @@ mod lambda_refused;
 mod local;
 mod proxy;
 mod real_parts;
+mod registry_behaviours;
 mod registry_client;
 mod support;
