@@ -11,6 +11,7 @@
 //! source to destination in bounded windows.
 
 pub mod archive;
+pub mod assets;
 pub mod aws;
 pub mod cloudformation;
 pub mod content;

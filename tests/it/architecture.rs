@@ -23,6 +23,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cloudformation",
         &["deploy", "copy", "archive", "policy", "content", "oci"],
     ),
+    (
+        "assets",
+        &[
+            "deploy", "copy", "archive", "registry", "aws", "content", "oci",
+        ],
+    ),
     ("local", &["content", "oci"]),
 ];
 

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod archive_formats;
+mod assets_ignore;
 mod conformance;
 mod lambda;
 mod lambda_refused;

@@ -12,3 +12,4 @@ pub(crate) use archive::Archive;
 pub(crate) use cloud::{Cloud, ECR};
 pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
 pub(crate) use moto::Moto;
+pub(crate) use process::{output, output_of, tool};

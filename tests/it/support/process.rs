@@ -1,6 +1,7 @@
 //! Programs that a test starts: ready before they are used, gone when the test ends.
 
 use std::fs::File;
+use std::io::{Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -82,6 +83,25 @@ pub(crate) fn free_address() -> SocketAddr {
 pub(crate) fn output(command: &mut Command) -> Vec<u8> {
     let output = command
         .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}; run scripts/test"));
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// The standard output of a program that must succeed, given its standard input.
+pub(crate) fn output_of(command: &mut Command, input: &[u8]) -> Vec<u8> {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(input)
+        .expect("a temporary file that takes bytes");
+    file.rewind().expect("a file that can be read again");
+    let output = command
+        .stdin(file)
         .output()
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}; run scripts/test"));
     assert!(

@@ -1,0 +1,7 @@
+//! Images from a Dockerfile, and the assets of CDK.
+//!
+//! An asset is a directory or a file that becomes an image in a registry or an object in a
+//! bucket. Its hash names it: the same content and options give the same hash, here as in CDK, so
+//! that whoever comes second finds the work done.
+
+pub mod ignore;
