@@ -1,38 +1,20 @@
 //! The SDK's clients: made when they are first needed, once for each identity and region.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::sts::AssumeRoleProvider;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
-use aws_credential_types::Credentials;
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::{ResponseChecksumValidation, StalledStreamProtectionConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::sync::OnceCell;
 
+use super::cache::Cache;
+use super::config::{self, DEFAULT_REGION};
 use super::ecr::TokenCell;
-use super::error::Identity;
+use super::explain::Identity;
 use super::failure::Failure;
-use super::operation::Call;
-use super::{Arn, Error, PUBLIC_REGION, Partition, PrivateHost, Role, http};
-
-const CONNECT: Duration = Duration::from_secs(4);
-/// From a request's end to the first byte of its answer.
-const READ: Duration = Duration::from_secs(20);
-/// One call with all its attempts.
-const OPERATION: Duration = Duration::from_secs(90);
-/// Entries of one kind that are kept. A warm function may see many stacks and buckets.
-const MAX_ENTRIES: usize = 32;
-/// The region of whoever has none, which is no Lambda.
-const DEFAULT_REGION: &str = "us-east-1";
+use super::{Arn, Call, Error, PUBLIC_REGION, Partition, PrivateHost, Role};
 
 /// Clients of AWS under one identity: the function's own, or a role that it took on.
 ///
@@ -75,30 +57,13 @@ impl Clients {
     /// Clients under the identity and with the settings that the environment and AWS's
     /// configuration files give. Quick, and does not fail where there are no credentials.
     pub async fn load() -> Self {
-        // The SDK's own chain would go on to ask the metadata service of EC2, and wait for it
-        // where there is none.
-        let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-            .or_else(ProfileFileRegionProvider::new());
-        let config = loader().region(region).load().await;
-        Self::new(config, None)
+        Self::new(config::from_environment().await, None)
     }
 
     /// Clients of stand-ins for AWS that take any credentials: S3's at `s3`, such as
     /// `http://127.0.0.1:5000`, and that of all others at `api`.
     pub async fn local(api: &str, s3: &str) -> Self {
-        let credentials = Credentials::new("local", "local", None, None, "local");
-        let config = loader()
-            .credentials_provider(credentials)
-            .region(Region::from_static(DEFAULT_REGION))
-            .load()
-            .await
-            .into_builder()
-            .service_config(StandIns {
-                api: api.to_owned(),
-                s3: s3.to_owned(),
-            })
-            .build();
-        Self::new(config, None)
+        Self::new(config::of_stand_ins(api, s3).await, None)
     }
 
     pub(super) fn new(config: SdkConfig, role: Option<Role>) -> Self {
@@ -154,7 +119,7 @@ impl Clients {
         self.0.s3.get(region, || {
             let config = aws_sdk_s3::config::Builder::from(&self.0.config)
                 .region(Region::new(region.to_owned()))
-                .force_path_style(self.needs_path_style())
+                .force_path_style(config::needs_path_style(&self.0.config))
                 .use_arn_region(true)
                 // Layers are checked by their digests, and parts of objects have no checksum.
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -212,7 +177,8 @@ impl Clients {
     }
 
     pub(super) fn bucket_is_in(&self, bucket: &str, region: &str) {
-        self.0.bucket_regions.set(bucket, region.to_owned());
+        let regions = &self.0.bucket_regions;
+        regions.set(bucket.to_owned(), region.to_owned());
     }
 
     /// Says what an SDK's error of `call` under this identity means.
@@ -226,21 +192,6 @@ impl Clients {
         };
         Error::of(call, &identity, Failure::of(error))
     }
-
-    /// Stand-ins for S3 have no DNS name for every bucket.
-    fn needs_path_style(&self) -> bool {
-        let key = ServiceConfigKey::builder()
-            .service_id("S3")
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
-            .build();
-        let config = &self.0.config;
-        let of_service = key
-            .ok()
-            .and_then(|key| config.service_config()?.load_config(key));
-        let endpoint = of_service.or_else(|| config.endpoint_url().map(str::to_owned));
-        endpoint.is_some_and(|endpoint| has_no_subdomains(&endpoint))
-    }
 }
 
 impl std::fmt::Debug for Clients {
@@ -249,82 +200,5 @@ impl std::fmt::Debug for Clients {
         f.debug_struct("Clients")
             .field("role", &role)
             .finish_non_exhaustive()
-    }
-}
-
-pub(super) fn loader() -> ConfigLoader {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(READ)
-        .operation_timeout(OPERATION)
-        .build();
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http::shared_client())
-        .timeout_config(timeouts)
-}
-
-/// Says where stand-ins for AWS are, in place of the environment.
-#[derive(Debug)]
-struct StandIns {
-    api: String,
-    s3: String,
-}
-
-impl LoadServiceConfig for StandIns {
-    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        let is_endpoint = key.env() == "AWS_ENDPOINT_URL";
-        let endpoint = if key.service_id() == "S3" {
-            &self.s3
-        } else {
-            &self.api
-        };
-        is_endpoint.then(|| endpoint.clone())
-    }
-}
-
-/// Whether the host of an endpoint is an address, or a name without a domain.
-fn has_no_subdomains(endpoint: &str) -> bool {
-    let Ok(url) = endpoint.parse::<reqwest::Url>() else {
-        return false;
-    };
-    let host = url.host_str().unwrap_or_default();
-    let is_address = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
-    is_address || !host.contains('.')
-}
-
-/// Values that are made once a key. Holds a bounded number of them.
-struct Cache<K, V>(Mutex<HashMap<K, V>>);
-
-impl<K, V> Default for Cache<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Cache<K, V> {
-    fn get<Q>(&self, key: &Q, make: impl FnOnce() -> V) -> V
-    where
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K>,
-        K: std::borrow::Borrow<Q>,
-    {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = map.get(key) {
-            return value.clone();
-        }
-        if map.len() >= MAX_ENTRIES {
-            map.clear();
-        }
-        let value = make();
-        map.insert(key.to_owned(), value.clone());
-        value
-    }
-
-    fn set<Q>(&self, key: &Q, value: V)
-    where
-        Q: ?Sized + Hash + Eq + ToOwned<Owned = K>,
-        K: std::borrow::Borrow<Q>,
-    {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        map.insert(key.to_owned(), value);
     }
 }

@@ -1,8 +1,8 @@
 //! Why a call to AWS failed, and what to do about it.
 
-use super::Role;
-use super::failure::{Answer, Cause, Failure};
-use super::operation::{Call, Operation, Permission, Service};
+use super::failure::{Answer, Cause};
+use super::hint;
+use super::operation::{Call, Permission, Service};
 use crate::content;
 
 /// Why a call to AWS failed. What the service or the network said is the source.
@@ -10,7 +10,7 @@ use crate::content;
 #[non_exhaustive]
 pub enum Error {
     /// A permission is missing.
-    #[error("{call} was denied: allow {permission}{}", hint(call))]
+    #[error("{call} was denied: allow {permission}{}", hint::of_denial(call))]
     Denied {
         /// What was called.
         call: Box<Call>,
@@ -23,7 +23,7 @@ pub enum Error {
     #[error(
         "assuming role {role} for {call} was denied: allow sts:AssumeRole on it, and let its \
          trust policy name the caller{}",
-        external_id_hint(*.external_id)
+        hint::of_external_id(*.external_id)
     )]
     RoleDenied {
         /// What the role was for.
@@ -54,7 +54,7 @@ pub enum Error {
         source: Answer,
     },
     /// What was asked for is not there.
-    #[error("{call} failed: there is no {missing}{}", missing_hint(*.missing, call))]
+    #[error("{call} failed: there is no {missing}{}", hint::of_missing(*.missing, call))]
     NotFound {
         /// What was called.
         call: Box<Call>,
@@ -227,183 +227,10 @@ impl Error {
                 | Self::Interrupted { .. }
         )
     }
-
-    /// Says what `failure` of `call` means.
-    pub(super) fn of(call: &Call, identity: &Identity<'_>, failure: Failure) -> Self {
-        let call = Box::new(call.clone());
-        match failure {
-            Failure::Answered(answer) => Self::of_answer(call, answer),
-            Failure::RoleRefused(answer) => Self::of_role(call, identity, answer),
-            Failure::Unreachable(source) => Self::Unreachable {
-                service: call.operation.service(),
-                region: call.region.as_str().into(),
-                call,
-                source,
-            },
-            Failure::CredentialsUnreachable(source) if identity.role.is_some() => {
-                Self::Unreachable {
-                    service: Service::Sts,
-                    region: identity.region.into(),
-                    call,
-                    source,
-                }
-            }
-            Failure::CredentialsUnreachable(source) | Failure::NoCredentials(source) => {
-                Self::NoCredentials { call, source }
-            }
-            Failure::Malformed(source) => Self::Malformed { call, source },
-        }
-    }
-
-    fn of_role(call: Box<Call>, identity: &Identity<'_>, source: Answer) -> Self {
-        let Some(role) = identity.role else {
-            return Self::BadCredentials { call, source };
-        };
-        let external_id = role.external_id.is_some();
-        let role = role.arn().into();
-        match &*source.code {
-            "AccessDenied" => Self::RoleDenied {
-                call,
-                role,
-                external_id,
-                source,
-            },
-            code if is_of_credentials(code) => Self::BadCredentials { call, source },
-            _ => Self::Role { call, role, source },
-        }
-    }
-
-    fn of_answer(call: Box<Call>, source: Answer) -> Self {
-        if let Some(missing) = missing(&source.code) {
-            return Self::NotFound {
-                call,
-                missing,
-                source,
-            };
-        }
-        match &*source.code {
-            "AccessDenied" | "AccessDeniedException" | "AllAccessDisabled" => {
-                Self::denied(call, source)
-            }
-            "InvalidObjectState" => Self::Archived { call, source },
-            "PreconditionFailed" => Self::Changed { call },
-            code if is_of_credentials(code) => Self::BadCredentials { call, source },
-            "DecryptionFailure" => Self::Key { call, source },
-            code if code.starts_with("KMS.") || code.starts_with("Kms") => {
-                Self::Key { call, source }
-            }
-            "SlowDown"
-            | "Throttling"
-            | "ThrottlingException"
-            | "TooManyRequestsException"
-            | "RequestLimitExceeded" => Self::Throttled { call, source },
-            _ => match source.status {
-                403 if source.code.is_empty() => Self::denied(call, source),
-                429 => Self::Throttled { call, source },
-                500.. => Self::Unavailable { call, source },
-                _ => Self::Refused { call, source },
-            },
-        }
-    }
-
-    fn denied(call: Box<Call>, source: Answer) -> Self {
-        let permission =
-            Permission::named_in(&source.message).unwrap_or_else(|| Permission::of(&call));
-        Self::Denied {
-            call,
-            permission,
-            source,
-        }
-    }
 }
 
 impl content::Retryable for Error {
     fn is_retryable(&self) -> bool {
         self.is_retryable()
-    }
-}
-
-/// Under whom a call was made.
-pub(super) struct Identity<'a> {
-    /// The role that was taken on for it.
-    pub(super) role: Option<&'a Role>,
-    /// The region of STS.
-    pub(super) region: &'a str,
-}
-
-fn is_of_credentials(code: &str) -> bool {
-    matches!(
-        code,
-        "ExpiredToken"
-            | "ExpiredTokenException"
-            | "InvalidAccessKeyId"
-            | "InvalidClientTokenId"
-            | "InvalidToken"
-            | "SignatureDoesNotMatch"
-            | "UnrecognizedClientException"
-    )
-}
-
-fn missing(code: &str) -> Option<Missing> {
-    Some(match code {
-        "NoSuchBucket" | "NoSuchAccessPoint" => Missing::Bucket,
-        "NoSuchKey" => Missing::Object,
-        // What S3 says of a version that marks a deletion.
-        "NoSuchVersion" | "MethodNotAllowed" => Missing::Version,
-        "RepositoryNotFoundException" => Missing::Repository,
-        "RepositoryPolicyNotFoundException" | "LifecyclePolicyNotFoundException" => Missing::Policy,
-        "ImageNotFoundException" => Missing::Image,
-        "ResourceNotFoundException" => Missing::Secret,
-        _ => return None,
-    })
-}
-
-/// What else a denial can mean.
-fn hint(call: &Call) -> &'static str {
-    if call.resource == "*" {
-        return " in the role's policy";
-    }
-    if call.operation == Operation::CreateRepository {
-        return " in the role's policy; in another account, that takes a role of that account";
-    }
-    match call.operation.service() {
-        Service::S3 => {
-            " in the role's policy, and in the bucket's where it is another account's; without \
-             s3:ListBucket, S3 answers the same for an object that does not exist"
-        }
-        Service::SecretsManager => {
-            " in the role's policy, and in the secret's where it is another account's"
-        }
-        Service::Ecr => {
-            " in the role's policy, and in the repository's where it is another account's"
-        }
-        Service::EcrPublic | Service::Sts => " in the role's policy",
-    }
-}
-
-fn external_id_hint(given: bool) -> &'static str {
-    if given { " and the external ID" } else { "" }
-}
-
-/// Where to look for what is missing.
-fn missing_hint(missing: Missing, call: &Call) -> String {
-    match missing {
-        Missing::Bucket | Missing::Object => {
-            "; see that its name is right and its upload comes first".to_owned()
-        }
-        Missing::Version | Missing::Policy | Missing::Image => String::new(),
-        Missing::Repository => format!(" in {}; create it first{}", call.region, or_here(call)),
-        Missing::Secret => format!(
-            " in {}; a secret of another region is given by its ARN",
-            call.region
-        ),
-    }
-}
-
-/// What else creates a repository: a policy has to have one.
-fn or_here(call: &Call) -> &'static str {
-    match call.operation {
-        Operation::DescribeRepositories => ", or set CreateRepository",
-        _ => "",
     }
 }

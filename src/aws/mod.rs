@@ -5,11 +5,15 @@
 //! are ECR's, which partition a region is in and which permission a call needs stand in tables.
 
 mod arn;
+mod cache;
 mod clients;
+mod config;
 mod ecr;
 mod endpoints;
 mod error;
+mod explain;
 mod failure;
+mod hint;
 mod http;
 mod operation;
 mod partition;

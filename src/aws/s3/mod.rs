@@ -1,7 +1,10 @@
 //! Objects in S3, read in parts.
 
+mod location;
 mod object;
+mod region;
 #[cfg(test)]
 mod tests;
 
-pub use object::{Location, Object};
+pub use location::Location;
+pub use object::Object;

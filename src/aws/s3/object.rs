@@ -12,28 +12,15 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, StreamExt, stream};
 
-use crate::aws::partition::is_region;
-use crate::aws::{Arn, Call, Cause, Clients, Error, Operation};
+use super::Location;
+use super::region::told_by;
+use crate::aws::{Call, Cause, Clients, Error};
 use crate::content::{self, ByteStream, RangeRead, resuming};
 
 /// Bytes that the first request brings along. They serve the reads that begin there.
 const HEAD: u64 = 256 << 10;
 /// The longest wait for more of them.
 const HEAD_STALL: Duration = Duration::from_secs(10);
-
-/// Where an object is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The bucket's name, an access point's alias, or an access point's ARN.
-    pub bucket: String,
-    /// The object's key, as S3 has it.
-    pub key: String,
-    /// The object's version. `None`: whichever is the newest.
-    pub version_id: Option<String>,
-    /// The bucket's region, if it is known. Otherwise S3 tells where it is another than the
-    /// client's.
-    pub region: Option<String>,
-}
 
 /// An object of S3 as it was when it was opened: reads fail when it has changed since.
 ///
@@ -61,8 +48,8 @@ impl Object {
         let mut inner = Inner {
             clients: clients.clone(),
             client: clients.s3(&region),
-            name: name(&location),
-            call: call(&location, region),
+            name: location.to_string(),
+            call: location.call(region),
             location,
             etag: String::new(),
             size: 0,
@@ -76,7 +63,7 @@ impl Object {
         {
             clients.bucket_is_in(&inner.location.bucket, &region);
             inner.client = clients.s3(&region);
-            inner.call = call(&inner.location, region);
+            inner.call = inner.location.call(region);
             answer = inner.get(0..HEAD, None).await;
         }
         match answer {
@@ -179,8 +166,8 @@ impl Inner {
 
     /// The region that S3 points to, where that is another than the one asked.
     fn moved_to(&self, error: &SdkError<GetObjectError>) -> Option<String> {
-        let region = error.raw_response()?.headers().get("x-amz-bucket-region")?;
-        (is_region(region) && region != self.call.region).then(|| region.to_owned())
+        let region = told_by(error.raw_response()?)?;
+        (region != self.call.region).then_some(region)
     }
 
     fn incomplete(&self, expected: &'static str) -> Error {
@@ -188,32 +175,6 @@ impl Inner {
             call: Box::new(self.call.clone()),
             expected,
         }
-    }
-}
-
-fn name(location: &Location) -> String {
-    let Location {
-        bucket,
-        key,
-        version_id,
-        ..
-    } = location;
-    match version_id {
-        Some(version) => format!("s3://{bucket}/{key}?versionId={version}"),
-        None => format!("s3://{bucket}/{key}"),
-    }
-}
-
-fn call(location: &Location, region: String) -> Call {
-    let operation = match location.version_id {
-        Some(_) => Operation::GetObjectVersion,
-        None => Operation::GetObject,
-    };
-    Call {
-        operation,
-        target: name(location),
-        resource: Arn::s3_object(&region, &location.bucket, &location.key).to_string(),
-        region,
     }
 }
 

@@ -242,6 +242,20 @@ async fn a_bucket_in_another_region_is_followed_there_once() {
 }
 
 #[tokio::test]
+async fn a_region_that_only_the_body_tells_is_followed_too() {
+    let s3 = StandIn::start(|request| {
+        if request.header("authorization").contains("/eu-west-3/s3/") {
+            return serve(request);
+        }
+        let message = "the region is wrong</Message><Region>eu-west-3</Region><Message>";
+        s3_error(400, "AuthorizationHeaderMalformed", message)
+    })
+    .await;
+    Object::open(&s3.clients().await, location()).await.unwrap();
+    assert_eq!(s3.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn a_region_that_redirects_again_is_not_followed() {
     let s3 = StandIn::start(|request| {
         let there = request.header("authorization").contains("/eu-west-3/s3/");

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use crate::aws::{
-    Clients, EcrCredentials, EcrHost, Location, Object, PublicCredentials, Role, clients,
+    Clients, EcrCredentials, EcrHost, Location, Object, PublicCredentials, Role, config,
 };
 use crate::registry::CredentialProvider;
 
@@ -31,7 +31,7 @@ impl HttpConnector for Called {
 impl Called {
     async fn clients(&self, fips: bool, dual_stack: bool) -> Clients {
         let connector = SharedHttpConnector::new(self.clone());
-        let config = clients::loader()
+        let config = config::loader()
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .credentials_provider(Credentials::new("a", "b", None, None, "test"))
             .region(Region::from_static("eu-west-1"))

@@ -199,7 +199,7 @@ async fn what_is_not_reached_names_the_endpoint_that_a_vpc_may_lack() {
 #[tokio::test]
 async fn without_credentials_the_error_says_so() {
     let none = || async { Err(CredentialsError::not_loaded("no providers in chain")) };
-    let config = super::clients::loader()
+    let config = super::config::loader()
         .credentials_provider(provide_credentials_fn(none))
         .region(aws_config::Region::from_static("eu-west-1"))
         .endpoint_url("http://127.0.0.1:9")

@@ -1,0 +1,126 @@
+//! What all clients have in common, and where stand-ins for AWS are.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use super::http;
+
+/// The region of whoever has none, which is no Lambda.
+pub(super) const DEFAULT_REGION: &str = "us-east-1";
+
+const CONNECT: Duration = Duration::from_secs(4);
+/// From a request's end to the first byte of its answer.
+const READ: Duration = Duration::from_secs(20);
+/// One call with all its attempts.
+const OPERATION: Duration = Duration::from_secs(90);
+
+/// What the environment and AWS's configuration files give.
+pub(super) async fn from_environment() -> SdkConfig {
+    // The SDK's own chain would go on to ask the metadata service of EC2, and wait for it where
+    // there is none.
+    let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new());
+    loader().region(region).load().await
+}
+
+/// Stand-ins that take any credentials: S3's at `s3`, that of all others at `api`.
+pub(super) async fn of_stand_ins(api: &str, s3: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    let config = loader()
+        .credentials_provider(credentials)
+        .region(Region::from_static(DEFAULT_REGION))
+        .load()
+        .await;
+    let stand_ins = StandIns {
+        api: api.to_owned(),
+        s3: s3.to_owned(),
+    };
+    config.into_builder().service_config(stand_ins).build()
+}
+
+/// Time-outs, and one HTTP client for all.
+pub(super) fn loader() -> ConfigLoader {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .read_timeout(READ)
+        .operation_timeout(OPERATION)
+        .build();
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http::shared_client())
+        .timeout_config(timeouts)
+}
+
+/// Says where stand-ins for AWS are, in place of the environment.
+#[derive(Debug)]
+struct StandIns {
+    api: String,
+    s3: String,
+}
+
+impl LoadServiceConfig for StandIns {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let is_endpoint = key.env() == "AWS_ENDPOINT_URL";
+        let endpoint = if key.service_id() == "S3" {
+            &self.s3
+        } else {
+            &self.api
+        };
+        is_endpoint.then(|| endpoint.clone())
+    }
+}
+
+/// Whether S3 is a stand-in without a DNS name for every bucket: at an address, or at a name
+/// without a domain.
+pub(super) fn needs_path_style(config: &SdkConfig) -> bool {
+    let key = ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let of_service = key
+        .ok()
+        .and_then(|key| config.service_config()?.load_config(key));
+    let endpoint = of_service.or_else(|| config.endpoint_url().map(str::to_owned));
+    endpoint.is_some_and(|endpoint| has_no_subdomains(&endpoint))
+}
+
+fn has_no_subdomains(endpoint: &str) -> bool {
+    let Ok(url) = endpoint.parse::<reqwest::Url>() else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
+    is_address || !host.contains('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_have_no_names_of_their_own_at_addresses() {
+        for endpoint in [
+            "http://127.0.0.1:5000",
+            "http://[::1]:1",
+            "http://localhost",
+            "http://moto:5000/",
+        ] {
+            assert!(has_no_subdomains(endpoint), "{endpoint}");
+        }
+        for endpoint in [
+            "https://s3.eu-west-1.amazonaws.com",
+            "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com",
+            "",
+        ] {
+            assert!(!has_no_subdomains(endpoint), "{endpoint}");
+        }
+    }
+}
