@@ -129,6 +129,8 @@ fn read(properties: &Properties) -> Result<Image, InvalidProperties> {
         max_concurrency: None,
         retry,
         known: None,
+        previous: None,
+        reuse_from: Vec::new(),
     });
     reader.finish(image)
 }

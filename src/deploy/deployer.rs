@@ -11,8 +11,11 @@ use super::{Attestations, Deploy, Deployed, Error, Image, PushedImage, Referrers
 use crate::aws::EcrHost;
 use crate::content::{BoxError, Destination, ManifestKey, Source, UnbuiltImage};
 use crate::copy::{self, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select};
-use crate::oci::{Digest, ImageConfig, RawManifest};
+use crate::oci::{Digest, ImageConfig, RawManifest, Tag};
 use crate::registry::RemoteRepository;
+
+/// How many of an image's tags are looked at for layers to reuse. More rarely tell more.
+const LEARNED_TAGS: usize = 4;
 
 /// Deploys images.
 #[derive(Clone)]
@@ -24,6 +27,8 @@ pub struct Deployer {
 struct Deployment<'a> {
     image: &'a Image,
     destination: Arc<RemoteRepository>,
+    /// The repositories of `reuse_from`.
+    shared: Vec<Arc<RemoteRepository>>,
     run: Run,
     meter: &'a Arc<Meter>,
 }
@@ -37,8 +42,9 @@ impl Deployer {
     /// Brings the image to its destination, with all its tags.
     pub async fn run(&self, image: &Image, meter: &Arc<Meter>) -> Result<Deployed, Error> {
         let access = &image.destination_access;
-        let destination = self.reach.repository(&image.destination, access).await?;
-        let opening = self.reach.open(
+        let reach = self.reach.with_attempts(image.retry);
+        let destination = reach.destination(&image.destination, access).await?;
+        let opening = reach.open(
             &image.source,
             &image.source_access,
             image.compression,
@@ -46,14 +52,20 @@ impl Deployer {
         );
         let opened = meter.time(Phase::Resolve, opening.boxed()).await;
         let sequential = opened.as_ref().is_ok_and(|opened| opened.sequential);
+        let mut options = options(image, sequential);
+        let mut shared = Vec::new();
+        for reference in &image.reuse_from {
+            let place = reach.source(reference.repository(), access).await?;
+            options
+                .mount_from
+                .extend(place.mountable_from(&*destination));
+            shared.push(place);
+        }
         let deployment = Deployment {
             image,
-            run: Run::new(
-                destination.clone(),
-                options(image, sequential),
-                meter.clone(),
-            ),
+            run: Run::new(destination.clone(), options, meter.clone()),
             destination,
+            shared,
             meter,
         };
         let manifest = match opened {
@@ -142,18 +154,7 @@ impl Deployment<'_> {
     }
 
     async fn bring_unbuilt(&self, unbuilt: &UnbuiltImage) -> copy::Result<RawManifest> {
-        let mut known = KnownLayers::default();
-        let learning = async {
-            for tag in &self.image.tags {
-                known.learn(&self.destination, ManifestKey::Tag(tag)).await;
-            }
-            if let Some(digest) = &self.image.known {
-                known
-                    .learn(&self.destination, ManifestKey::Digest(digest))
-                    .await;
-            }
-        };
-        self.meter.time(Phase::Plan, learning).await;
+        let mut known = self.meter.time(Phase::Plan, self.learn()).await;
         let config = Digest::sha256(&unbuilt.config);
         let manifest = if let Some(manifest) = known.image_of(&*self.destination, &config) {
             self.run.count_present(unbuilt.layers.len() as u64);
@@ -166,6 +167,29 @@ impl Deployment<'_> {
         tags.extend(self.image.platform_tags.iter().map(|(_, tag)| tag.clone()));
         self.run.tag(&manifest, &tags).await?;
         Ok(manifest)
+    }
+
+    /// What is known of layers that are in the registry already: from the image's own tags, from
+    /// what the resource was before, and from images that it is said to share layers with.
+    async fn learn(&self) -> KnownLayers {
+        let mut known = KnownLayers::default();
+        for tag in self.image.tags.iter().take(LEARNED_TAGS) {
+            known.learn(&self.destination, ManifestKey::Tag(tag)).await;
+        }
+        for digest in self.image.known.iter().chain(&self.image.previous) {
+            known
+                .learn(&self.destination, ManifestKey::Digest(digest))
+                .await;
+        }
+        for (place, reference) in self.shared.iter().zip(&self.image.reuse_from) {
+            let latest = Tag::latest();
+            let key = match reference.digest() {
+                Some(digest) => ManifestKey::Digest(digest),
+                None => ManifestKey::Tag(reference.tag().unwrap_or(&latest)),
+            };
+            known.learn(place, key).await;
+        }
+        known
     }
 
     /// An archive of one image has one platform.

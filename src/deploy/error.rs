@@ -56,7 +56,7 @@ pub enum Error {
         /// The source.
         reference: Reference,
         /// What the registry says.
-        source: content::Error,
+        source: registry::Error,
     },
     /// The archive's image is for another platform.
     #[error("{location} has no image for {wanted}; it has one for {available}")]

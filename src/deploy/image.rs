@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::Location;
 use crate::archive::Compression;
-use crate::oci::{Digest, MediaType, Platform, Repository, Tag};
+use crate::oci::{Digest, MediaType, Platform, Reference, Repository, Tag};
 use crate::registry;
 
 /// One image and where it is to be: the properties of `Custom::ECRImage`, read and checked.
@@ -43,6 +43,12 @@ pub struct Image {
     /// more and the destination still has this manifest, it is what is deployed: a rollback must
     /// not need an archive that is gone.
     pub known: Option<Digest>,
+    /// The image that the resource was before, whatever its properties: what a redeploy shares
+    /// layers with.
+    pub previous: Option<Digest>,
+    /// Images that are likely to share layers with this one. A layer that one of them has is
+    /// not read from the source.
+    pub reuse_from: Vec<Reference>,
 }
 
 /// How one side is reached.

@@ -5,12 +5,9 @@ use std::sync::Arc;
 use super::reach::Reach;
 use super::{Access, Error, Location};
 use crate::archive::{Archive, Compression, Selected, Selector};
-use crate::content::{Destination, FileObject, ManifestKey, RangeRead, Source, UnbuiltImage};
+use crate::content::{FileObject, RangeRead, Source, UnbuiltImage};
 use crate::copy::{Meter, MeteredObject, MeteredSource};
 use crate::oci::{RawManifest, Reference};
-
-/// The tag that a reference without tag and digest means.
-const LATEST: &str = "latest";
 
 /// A source that was found.
 pub struct Opened {
@@ -81,19 +78,16 @@ impl Reach {
         access: &Access,
         meter: &Arc<Meter>,
     ) -> Result<Opened, Error> {
-        let source = self.repository(reference.repository(), access).await?;
-        let latest = LATEST.parse().expect("a valid tag");
-        let key = match reference.digest() {
-            Some(digest) => ManifestKey::Digest(digest),
-            None => ManifestKey::Tag(reference.tag().unwrap_or(&latest)),
-        };
-        let found = Destination::manifest(&*source, key).await;
-        let found = found.map_err(|source| Error::Resolve {
-            reference: reference.clone(),
-            source,
-        })?;
-        let root = found.ok_or_else(|| Error::NoImage {
-            reference: reference.clone(),
+        let source = self.source(reference.repository(), access).await?;
+        let root = source.resolve(reference).await.map_err(|error| {
+            let reference = reference.clone();
+            if error.is_not_found() {
+                return Error::NoImage { reference };
+            }
+            Error::Resolve {
+                reference,
+                source: error,
+            }
         })?;
         let source = Arc::new(MeteredSource::new(source, Arc::clone(meter)));
         Ok(Opened {

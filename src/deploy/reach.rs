@@ -1,10 +1,12 @@
 //! Reaching both sides: which client, under which identity, with which credentials.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use super::{Access, Credentials, Error, S3Location};
-use crate::aws::{self, Clients, EcrCredentials, EcrHost, SecretCredentials};
+use crate::aws::{
+    self, Clients, EcrCredentials, EcrHost, EcrRepository, PublicCredentials, SecretCredentials,
+};
 use crate::oci::Repository;
 use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteRepository};
 
@@ -46,18 +48,51 @@ impl Reach {
         self
     }
 
-    /// A repository, under the identity and with the credentials that `access` names.
-    pub(super) async fn repository(
+    /// A repository to copy from, under the identity and with the credentials that `access` names.
+    pub(super) async fn source(
         &self,
         repository: &Repository,
         access: &Access,
     ) -> Result<Arc<RemoteRepository>, Error> {
-        let credentials = self.credentials(repository, access).await;
+        self.repository(repository, access, PublicCredentials::for_pull)
+            .await
+    }
+
+    /// A repository to copy to, or to remove from.
+    pub(super) async fn destination(
+        &self,
+        repository: &Repository,
+        access: &Access,
+    ) -> Result<Arc<RemoteRepository>, Error> {
+        self.repository(repository, access, PublicCredentials::for_push)
+            .await
+    }
+
+    async fn repository(
+        &self,
+        repository: &Repository,
+        access: &Access,
+        public: fn(&Clients) -> PublicCredentials,
+    ) -> Result<Arc<RemoteRepository>, Error> {
+        let credentials = self.credentials(repository, access, public).await;
         let remote = self.registries.repository(repository.clone(), credentials);
         remote.map(Arc::new).map_err(|source| Error::Repository {
             repository: repository.clone(),
             source,
         })
+    }
+
+    /// The repository as ECR's API has it, where it is a private one of ECR.
+    pub(super) async fn ecr(
+        &self,
+        repository: &Repository,
+        access: &Access,
+    ) -> Option<EcrRepository> {
+        let EcrHost::Private(host) = EcrHost::parse(repository.registry())? else {
+            return None;
+        };
+        let clients = self.clients(access).await;
+        Some(EcrRepository::new(&clients, &host, repository.name()))
     }
 
     /// The object that holds an archive.
@@ -77,10 +112,23 @@ impl Reach {
         opened.map_err(|error| Error::Object(Box::new(error)))
     }
 
+    /// The same, with so many attempts of one request to a registry at the most.
+    pub(super) fn with_attempts(&self, attempts: Option<NonZeroUsize>) -> Self {
+        let Some(attempts) = attempts.and_then(|attempts| u32::try_from(attempts.get()).ok())
+        else {
+            return self.clone();
+        };
+        Self {
+            registries: self.registries.clone().with_attempts(attempts),
+            ..self.clone()
+        }
+    }
+
     async fn credentials(
         &self,
         repository: &Repository,
         access: &Access,
+        public: fn(&Clients) -> PublicCredentials,
     ) -> Arc<dyn CredentialProvider> {
         match &access.credentials {
             Some(Credentials::Given(credentials)) => return Arc::new(credentials.clone()),
@@ -93,7 +141,8 @@ impl Reach {
             Some(EcrHost::Private(host)) => {
                 Arc::new(EcrCredentials::new(&self.clients(access).await, &host))
             }
-            _ => Arc::clone(&self.others),
+            Some(EcrHost::Public) => Arc::new(public(&self.clients(access).await)),
+            None => Arc::clone(&self.others),
         }
     }
 

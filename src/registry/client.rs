@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::auth::{CredentialProvider, TokenCache};
 use super::config::Config;
 use super::resolve::{Resolver, SharedResolver};
+use super::retry::RetryPolicy;
 use super::state::RegistryState;
 use super::wire::Wire;
 use super::{Error, RemoteRepository};
@@ -14,7 +15,10 @@ use crate::oci::Repository;
 /// Speaks to any number of registries. Cheap to clone; clones share connections, tokens and what
 /// is known about registries.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    retry: RetryPolicy,
+}
 
 struct Inner {
     wire: Wire,
@@ -42,12 +46,26 @@ impl Client {
             .dns_resolver(SharedResolver(resolver))
             .build()
             .map_err(Error::Setup)?;
-        Ok(Self(Arc::new(Inner {
-            wire: Wire::new(http, config.patience),
-            config,
-            tokens: TokenCache::default(),
-            registries: Mutex::default(),
-        })))
+        Ok(Self {
+            retry: config.retry,
+            inner: Arc::new(Inner {
+                wire: Wire::new(http, config.patience),
+                config,
+                tokens: TokenCache::default(),
+                registries: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The same client, which makes one request so many times at the most.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.retry.attempts = attempts;
+        self
+    }
+
+    pub(super) fn retry(&self) -> &RetryPolicy {
+        &self.retry
     }
 
     /// A repository of a registry, spoken to with the credentials that `provider` has for it.
@@ -61,25 +79,25 @@ impl Client {
     }
 
     pub(super) fn config(&self) -> &Config {
-        &self.0.config
+        &self.inner.config
     }
 
     pub(super) fn wire(&self) -> &Wire {
-        &self.0.wire
+        &self.inner.wire
     }
 
     pub(super) fn tokens(&self) -> &TokenCache {
-        &self.0.tokens
+        &self.inner.tokens
     }
 
     /// What is known about `registry`.
     pub(super) fn state(&self, registry: &str) -> Arc<RegistryState> {
-        let registries = &self.0.registries;
+        let registries = &self.inner.registries;
         let mut registries = registries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = registries.get(registry) {
             return Arc::clone(known);
         }
-        let limit = (self.0.config.manifest_pushes_per_second)(registry);
+        let limit = (self.inner.config.manifest_pushes_per_second)(registry);
         let state = Arc::new(RegistryState::new(limit));
         registries.insert(registry.to_owned(), Arc::clone(&state));
         state
@@ -89,7 +107,7 @@ impl Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client")
-            .field("config", &self.0.config)
+            .field("config", &self.inner.config)
             .finish_non_exhaustive()
     }
 }

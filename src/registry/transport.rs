@@ -118,7 +118,7 @@ impl Transport {
     }
 
     pub(super) fn retry(&self) -> &RetryPolicy {
-        &self.client.config().retry
+        self.client.retry()
     }
 
     pub(super) fn parts(&self) -> &Parts {

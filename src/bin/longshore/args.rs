@@ -60,6 +60,9 @@ pub(crate) struct CopyArgs {
     /// zstd or none.
     #[arg(long, default_value = "gzip")]
     pub(crate) compression: Compression,
+    /// An image that shares layers with this one. Can be given several times.
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) reuse_from: Vec<Reference>,
     /// Blobs copied at once.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) concurrency: Option<NonZeroUsize>,

@@ -60,6 +60,8 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
         max_concurrency: args.concurrency,
         retry: None,
         known: None,
+        previous: None,
+        reuse_from: args.reuse_from,
     })
 }
 

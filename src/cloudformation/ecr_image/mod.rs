@@ -34,6 +34,7 @@ pub(super) async fn put(
     let purpose = request.purpose();
     let image = Image {
         known: known(request, properties),
+        previous: previous(request, &read.destination),
         source_access: read.source_access.clone().for_purpose(&purpose),
         destination_access: read.destination_access.clone().for_purpose(&purpose),
         ..read
@@ -110,6 +111,12 @@ fn known(request: &Request, properties: &Properties) -> Option<Digest> {
         && properties::same_content(properties, &request.old_properties);
     let (_, digest) = pushed(&request.physical_resource_id).filter(|_| same)?;
     Some(digest)
+}
+
+/// The digest of what is updated, where it is in the same repository.
+fn previous(request: &Request, destination: &Repository) -> Option<Digest> {
+    let (repository, digest) = pushed(&request.physical_resource_id)?;
+    (repository == *destination).then_some(digest)
 }
 
 /// Removes the tags that this Update takes from the image. Those of an image that is replaced go

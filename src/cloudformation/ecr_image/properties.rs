@@ -43,6 +43,7 @@ pub(super) fn read(properties: &Properties) -> Result<Image, InvalidProperties> 
     let removal = reader.choice("RemovalPolicy", REMOVAL);
     let max_concurrency = reader.number("MaxConcurrency", 1..=MAX_CONCURRENCY);
     let retry = reader.number("Retry", 1..=MAX_RETRY);
+    let reuse_from = reader.parse_list("ReuseFrom");
     let image = source.zip(destination).map(|(source, destination)| Image {
         source,
         destination: destination.repository().clone(),
@@ -59,6 +60,8 @@ pub(super) fn read(properties: &Properties) -> Result<Image, InvalidProperties> 
         max_concurrency,
         retry,
         known: None,
+        previous: None,
+        reuse_from,
     });
     reader.finish(image)
 }

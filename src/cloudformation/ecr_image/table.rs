@@ -106,6 +106,14 @@ pub const PROPERTIES: &[Property] = &[
          again.",
     ),
     optional(
+        "ReuseFrom",
+        "list of image references",
+        "none",
+        "Images that share layers with this one, reached as the destination is. A layer that one \
+         of them has is mounted or copied from there, not read from an archive. The destination's \
+         own tags and this resource's image before are always looked at.",
+    ),
+    optional(
         "MaxConcurrency",
         "number from 1 to 32",
         "fits the function's memory",
