@@ -5,7 +5,7 @@
 //! - [`Registry`] is a container registry, with Amazon ECR's behaviour on demand.
 //!
 //! - [`Bucket`] is an object store with S3's interface, on folders.
-//! - [`AwsApi`] has ECR's API, Secrets Manager and STS.
+//! - [`AwsApi`] has ECR's API, Secrets Manager, STS and Lambda's `Invoke`.
 //! - [`ResponseUrl`] takes answers to CloudFormation.
 //! - [`Environment`] is all of these but the last, with the environment variables that lead there.
 //!
@@ -16,13 +16,14 @@ mod bucket;
 mod environment;
 mod faults;
 mod http;
+mod mailbox;
 mod registry;
 mod request_log;
 mod response_url;
 mod sigv4;
 mod xml;
 
-pub use aws_api::{AwsApi, AwsApiOptions, AwsCall};
+pub use aws_api::{AwsApi, AwsApiOptions, AwsCall, Invocation};
 pub use bucket::{Bucket, BucketOptions};
 pub use environment::{Environment, EnvironmentOptions};
 pub use faults::{Fault, Faults};

@@ -2,18 +2,17 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
 
 use super::faults::Failure;
 use super::http::{Dropped, Request, Response, Server, Service, empty};
+use super::mailbox::Mailbox;
 use super::request_log::RequestLog;
 use super::{Faults, RequestRecord, xml};
 
@@ -41,12 +40,10 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// What answers on the socket.
 #[derive(Default)]
 struct Receiver {
-    answers: Mutex<Vec<Answer>>,
-    came: Notify,
-    /// Answers that [`ResponseUrl::next_answer`] has given.
-    seen: Mutex<usize>,
+    answers: Mailbox<Answer>,
 }
 
 impl ResponseUrl {
@@ -80,19 +77,12 @@ impl ResponseUrl {
 
     /// The answers taken so far.
     pub fn answers(&self) -> Vec<Answer> {
-        self.service.answers().clone()
+        self.service.answers.all()
     }
 
     /// The next answer that this has not given yet, or `None` when none came within `limit`.
     pub async fn next_answer(&self, limit: Duration) -> Option<Answer> {
-        let deadline = Instant::now() + limit;
-        loop {
-            let came = self.service.came.notified();
-            if let Some(answer) = self.service.take() {
-                return Some(answer);
-            }
-            timeout_at(deadline, came).await.ok()?;
-        }
+        self.service.answers.next(limit).await
     }
 
     /// What goes wrong on demand: [`super::Fault::answer`], [`super::Fault::hang`] and the others.
@@ -108,19 +98,6 @@ impl ResponseUrl {
     /// Takes no more answers.
     pub async fn stop(self) {
         self.server.stop().await;
-    }
-}
-
-impl Receiver {
-    fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) -> Option<Answer> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let answer = self.answers().get(*seen).cloned()?;
-        *seen += 1;
-        Some(answer)
     }
 }
 
@@ -152,12 +129,11 @@ impl Service for Receiver {
             ));
         };
         let content_length = text(&request.headers, CONTENT_LENGTH);
-        self.answers().push(Answer {
+        self.answers.put(Answer {
             content_type,
             content_length: content_length.and_then(|text| text.parse().ok()),
             body,
         });
-        self.came.notify_waiters();
         Ok(empty(StatusCode::OK))
     }
 

@@ -38,3 +38,31 @@ pub(super) fn scope(headers: &HeaderMap, query: &Query) -> Option<Scope> {
         service,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_or_a_query_has_the_scope() {
+        let mut headers = HeaderMap::new();
+        let query = Query::parse(
+            "X-Amz-Credential=AKIA%2F20261123%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=0a",
+        );
+        let presigned = scope(&headers, &query).unwrap();
+        assert_eq!(
+            (presigned.key_id.as_str(), presigned.service.as_str()),
+            ("AKIA", "s3")
+        );
+        let header = "AWS4-HMAC-SHA256 Credential=ASIA/20261123/eu-west-1/ecr/aws4_request, \
+                      SignedHeaders=host, Signature=0a";
+        headers.insert(AUTHORIZATION, header.parse().unwrap());
+        let signed = scope(&headers, &query).unwrap();
+        assert_eq!(
+            (signed.region.as_str(), signed.service.as_str()),
+            ("eu-west-1", "ecr")
+        );
+        headers.insert(AUTHORIZATION, "Basic eDp5".parse().unwrap());
+        assert!(scope(&headers, &query).is_none());
+    }
+}

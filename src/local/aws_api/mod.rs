@@ -3,6 +3,7 @@
 mod call;
 mod ecr;
 mod ecr_images;
+mod lambda;
 mod options;
 mod secrets;
 mod service;
@@ -11,6 +12,7 @@ mod sts;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -20,14 +22,15 @@ use super::{Faults, Registry, RequestRecord};
 use service::ApiService;
 
 pub use call::AwsCall;
+pub use lambda::Invocation;
 pub use options::AwsApiOptions;
 
 /// One endpoint for the AWS services that Longshore calls beside S3: ECR (on the repositories of
-/// a [`Registry`]), Secrets Manager and STS. Set `AWS_ENDPOINT_URL` to its
+/// a [`Registry`]), Secrets Manager, STS, and Lambda's `Invoke`, which runs nothing. Set `AWS_ENDPOINT_URL` to its
 /// [`AwsApi::base_url`]. Operations that it does not have are answered with an AWS error.
 ///
 /// In its request log and for its faults, a request's path is `/<service>/<operation>`, such as
-/// `/ecr/GetAuthorizationToken`; for STS it is `/sts`.
+/// `/ecr/GetAuthorizationToken`; for STS it is `/sts`, for Lambda `/lambda` and its own path.
 pub struct AwsApi {
     service: Arc<ApiService>,
     server: Server,
@@ -69,6 +72,16 @@ impl AwsApi {
     /// fresh role is until IAM has spread it.
     pub fn hide_principal(&self, principal: &str, policies: u32) {
         self.service.hide_principal(principal, policies);
+    }
+
+    /// The invocations of Lambda functions so far.
+    pub fn invocations(&self) -> Vec<Invocation> {
+        self.service.invocations.all()
+    }
+
+    /// The next invocation that this has not given yet, or `None` when none came within `limit`.
+    pub async fn next_invocation(&self, limit: Duration) -> Option<Invocation> {
+        self.service.invocations.next(limit).await
     }
 
     /// What goes wrong on demand.

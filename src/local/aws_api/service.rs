@@ -1,20 +1,24 @@
 //! The API's state, and which part of it answers what.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde_json::Value;
 
 use super::call::{AwsCall, Caller, Refusal, json_answer, json_error};
+use super::lambda::Invocation;
 use super::options::AwsApiOptions;
-use super::{secrets, sts};
+use super::{lambda, secrets, sts};
 use crate::local::faults::Failure;
 use crate::local::http::{Dropped, Query, Request, Response, Service};
+use crate::local::mailbox::Mailbox;
 use crate::local::registry::RegistryService;
 use crate::local::sigv4;
 
+/// Calls that are remembered; older ones are forgotten.
+const MAX_CALLS: usize = 100_000;
 /// The longest input of an operation.
 const MAX_INPUT: usize = 1 << 20;
 
@@ -22,7 +26,8 @@ const MAX_INPUT: usize = 1 << 20;
 pub(super) struct ApiService {
     pub(super) options: AwsApiOptions,
     pub(super) registry: Arc<RegistryService>,
-    calls: Mutex<Vec<AwsCall>>,
+    calls: Mutex<VecDeque<AwsCall>>,
+    pub(super) invocations: Mailbox<Invocation>,
     /// Policies that are still to fail, by the principal that they name.
     hidden: Mutex<HashMap<String, u32>>,
 }
@@ -33,22 +38,21 @@ impl ApiService {
             options,
             registry,
             calls: Mutex::default(),
+            invocations: Mailbox::default(),
             hidden: Mutex::default(),
         }
     }
 
     pub(super) fn calls(&self) -> Vec<AwsCall> {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock_calls().iter().cloned().collect()
     }
 
     pub(super) fn forget_calls(&self) {
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.lock_calls().clear();
+    }
+
+    fn lock_calls(&self) -> MutexGuard<'_, VecDeque<AwsCall>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn hide_principal(&self, principal: &str, policies: u32) {
@@ -72,10 +76,11 @@ impl ApiService {
             account: caller.account.clone(),
             resource: resource.map(str::to_owned),
         };
-        self.calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(call);
+        let mut calls = self.lock_calls();
+        if calls.len() == MAX_CALLS {
+            calls.pop_front();
+        }
+        calls.push_back(call);
     }
 
     fn caller(&self, request: &Request) -> Result<Caller, Refusal> {
@@ -110,6 +115,21 @@ impl ApiService {
         }
     }
 
+    async fn call_lambda(&self, request: &mut Request) -> Result<Response, Refusal> {
+        let caller = self.caller(request)?;
+        let function = lambda::function(&request.path)?;
+        self.record(&caller, "lambda:InvokeFunction".to_owned(), Some(&function));
+        let body = request.body.collect(MAX_INPUT).await?;
+        let payload = body.ok_or_else(lambda::too_large)?;
+        let asynchronous = request.header("x-amz-invocation-type") == Some("Event");
+        self.invocations.put(Invocation {
+            function,
+            asynchronous,
+            payload,
+        });
+        Ok(lambda::accepted(asynchronous))
+    }
+
     async fn call_sts(&self, request: &mut Request) -> Result<Response, Refusal> {
         let caller = self.caller(request)?;
         let body = request.body.collect(MAX_INPUT).await?.unwrap_or_default();
@@ -122,6 +142,13 @@ impl ApiService {
 
 impl Service for ApiService {
     async fn answer(&self, request: &mut Request) -> Result<Response, Dropped> {
+        if request.path.starts_with("/lambda/") {
+            let answer = self.call_lambda(request).await;
+            return answer.or_else(|refusal| {
+                let (status, code, message) = refusal.words().ok_or(Dropped)?;
+                Ok(json_error(status, code, &message))
+            });
+        }
         if request.path == "/sts" {
             let answer = self.call_sts(request).await;
             return answer.or_else(|refusal| {
@@ -153,6 +180,9 @@ impl Service for ApiService {
         let scope = sigv4::scope(&head.headers, &query);
         let service = scope.map_or("unsigned".to_owned(), |scope| scope.service);
         let target = head.headers.get("x-amz-target");
+        if service == "lambda" {
+            return format!("/lambda{}", head.uri.path());
+        }
         // <interface>.<operation>
         let target = target.and_then(|target| target.to_str().ok());
         match target.and_then(|target| target.split_once('.')) {

@@ -1,6 +1,7 @@
 //! The embedded object store.
 
 mod body;
+mod chunked;
 mod failure;
 mod folder;
 mod list;

@@ -7,6 +7,7 @@ use hyper::header::ETAG;
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io;
 
+use super::body::write;
 use super::failure::Refusal;
 use super::service::{BucketService, Target};
 use crate::local::http::{Request, Response, empty, set};
@@ -46,7 +47,7 @@ impl BucketService {
         let scratch = target.folder.scratch(&id).await?;
         // A part that breaks off leaves the one before it under its number.
         let fresh = scratch.join(format!("{:032x}", fastrand::u128(..)));
-        let etag = self.write(request, &fresh).await?;
+        let etag = write(request, &fresh).await?;
         fs::rename(&fresh, scratch.join(number.to_string())).await?;
         fs::write(scratch.join(format!("{number}.etag")), &etag).await?;
         let mut response = empty(StatusCode::OK);

@@ -4,6 +4,7 @@ use hyper::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LAST_MODIFIED};
 use hyper::{Method, StatusCode};
 use tokio::fs;
 
+use super::body::write;
 use super::failure::Refusal;
 use super::folder::fingerprint;
 use super::service::{BucketService, Target};
@@ -64,7 +65,7 @@ impl BucketService {
         let path = target.folder.target(&target.key)?;
         let id = format!("{:032x}", fastrand::u128(..));
         let scratch = target.folder.scratch(&id).await?.join("object");
-        let written = self.write(request, &scratch).await;
+        let written = write(request, &scratch).await;
         let kept = match written {
             Ok(_) => self.keep(target, &scratch, &path).await,
             Err(refusal) => Err(refusal),

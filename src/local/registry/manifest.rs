@@ -48,7 +48,10 @@ impl RegistryService {
         let manifest = self.read_manifest(name, &key, request).await?;
         let parsed = manifest
             .parse()
-            .map_err(|error| Refusal::bad_request("MANIFEST_INVALID", error.to_string()))?;
+            .map_err(|error| self.wording.manifest_invalid(&error))?;
+        if parsed.subject().is_some() && self.options.refuse_subjects {
+            return Err(Refusal::not_allowed());
+        }
         // A tag that is looked at stays as it is until it is set.
         let _guard = self.manifests.lock().await;
         if self.options.check_references {

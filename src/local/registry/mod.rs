@@ -32,6 +32,8 @@ pub(super) use service::RegistryService;
 use store::Store;
 use upload::Uploads;
 
+use crate::oci::Repository;
+
 pub use options::{Auth, Locations, Mounts, Referrers, RegistryOptions};
 
 /// A registry of the
@@ -99,8 +101,12 @@ impl Registry {
         self.server.base_url()
     }
 
-    /// Makes a repository, if there is none of this name.
+    /// Makes a repository, if there is none of this name. Fails where no repository can have it.
     pub async fn create_repository(&self, name: &str) -> io::Result<()> {
+        if !Repository::is_name(name) {
+            let message = format!("{name:?} is no name of a repository");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         self.service.store.create_repository(name).await
     }
 

@@ -48,6 +48,8 @@ pub struct RegistryOptions {
     pub locations: Locations,
     /// The referrers API.
     pub referrers: Referrers,
+    /// Whether a manifest with a `subject` is refused, as ECR is seen to do with some: 405.
+    pub refuse_subjects: bool,
     /// Whether a manifest is refused where blobs or manifests that it names are missing.
     pub check_references: bool,
     /// Whether the answer to a pushed manifest has a `Location`.
@@ -84,6 +86,7 @@ impl Default for RegistryOptions {
             refuse_empty_blobs: false,
             locations: Locations::Relative,
             referrers: Referrers::Api,
+            refuse_subjects: false,
             check_references: true,
             manifest_location: true,
             manifests_per_second: None,

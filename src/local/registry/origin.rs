@@ -1,7 +1,6 @@
 //! The other origin that blobs are redirected to, as ECR redirects to S3.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, StatusCode};
@@ -13,38 +12,33 @@ use crate::local::http::{Dropped, FileAnswer, Request, Response, Service};
 use crate::local::xml;
 use crate::oci::Digest;
 
-/// The URLs that were signed.
+/// Signs URLs of blobs at the other origin.
 pub(super) struct Signatures {
     base_url: String,
-    live: Mutex<HashSet<String>>,
+    secret: String,
 }
 
 impl Signatures {
     pub(super) fn new(base_url: String) -> Self {
         Self {
             base_url,
-            live: Mutex::default(),
+            secret: random_name(),
         }
     }
 
     /// A URL that gives the content of `digest` to whoever has it.
     pub(super) fn sign(&self, digest: &Digest) -> String {
-        let signature = random_name();
-        let url = format!(
+        format!(
             "{}/storage/{digest}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=3600\
-             &X-Amz-Signature={signature}",
-            self.base_url
-        );
-        self.lock().insert(format!("{digest} {signature}"));
-        url
+             &X-Amz-Signature={}",
+            self.base_url,
+            self.signature(digest)
+        )
     }
 
-    fn has_signed(&self, digest: &Digest, signature: &str) -> bool {
-        self.lock().contains(&format!("{digest} {signature}"))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn signature(&self, digest: &Digest) -> String {
+        let signed = Digest::sha256(format!("{} {digest}", self.secret).as_bytes());
+        signed.hex().to_owned()
     }
 }
 
@@ -65,10 +59,10 @@ impl Service for Origin {
                 message,
             ));
         }
-        let signature = request.query.get("X-Amz-Signature").unwrap_or_default();
-        let signed = self.0.signatures.as_ref();
-        let signed = signed.is_some_and(|known| known.has_signed(&digest, signature));
-        if !signed || request.method != Method::GET {
+        let expected = self.0.signatures.as_ref();
+        let expected = expected.map(|signatures| signatures.signature(&digest));
+        let given = request.query.get("X-Amz-Signature");
+        if given.is_none() || given != expected.as_deref() || request.method != Method::GET {
             let message = "The request signature we calculated does not match";
             let code = "SignatureDoesNotMatch";
             return Ok(xml::error(StatusCode::FORBIDDEN, code, message));

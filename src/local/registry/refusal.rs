@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use crate::local::http::{BodyLost, Dropped, Response, typed};
-use crate::oci::Digest;
+use crate::oci::{Digest, InvalidManifest};
 
 /// A request that cannot be served.
 #[derive(Debug)]
@@ -153,6 +153,19 @@ impl Wording {
             Some(_) => Refusal::bad_request(
                 "BLOB_UPLOAD_INVALID",
                 "None of the provided layer digests match the calculated layer digest",
+            ),
+        }
+    }
+
+    /// ECR's words are the same whatever it does not like in a manifest.
+    pub(super) fn manifest_invalid(&self, error: &InvalidManifest) -> Refusal {
+        match &self.0 {
+            None => Refusal::bad_request("MANIFEST_INVALID", error.to_string()),
+            Some(_) => Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "UNSUPPORTED",
+                "Invalid parameter at 'ImageManifest' failed to satisfy constraint: \
+                 'Invalid JSON syntax'",
             ),
         }
     }

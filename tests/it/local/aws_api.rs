@@ -1,6 +1,7 @@
 //! The embedded AWS API, through AWS's own clients.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -282,6 +283,33 @@ async fn secrets_and_roles() {
         token.authorization_data()[0].proxy_endpoint(),
         Some("https://210987654321.dkr.ecr.eu-west-1.amazonaws.com")
     );
+}
+
+#[tokio::test]
+async fn invocations_are_noted() {
+    let environment = environment().await;
+    let url = environment.aws.base_url() + "/2015-03-31/functions/copier%3Alive/invocations";
+    let invoke = |body: &'static str| {
+        let scope = "Credential=AKIALOCAL/20261123/eu-west-1/lambda/aws4_request";
+        let invoke = reqwest::Client::new().post(&url).body(body);
+        invoke.header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 {scope}, Signature=0a"),
+        )
+    };
+    let event = invoke("{\"a\":1}").header("x-amz-invocation-type", "Event");
+    assert_eq!(event.send().await.unwrap().status().as_u16(), 202);
+    assert_eq!(invoke("{}").send().await.unwrap().status().as_u16(), 200);
+    let invocation = environment
+        .aws
+        .next_invocation(Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(invocation.function, "copier:live");
+    assert_eq!(invocation.payload, "{\"a\":1}");
+    assert!(invocation.asynchronous);
+    assert!(!environment.aws.invocations()[1].asynchronous);
+    assert_eq!(environment.aws.calls()[0].action, "lambda:InvokeFunction");
 }
 
 #[tokio::test]

@@ -121,6 +121,23 @@ async fn the_referrers_api_may_be_missing_or_refused() {
 }
 
 #[tokio::test]
+async fn a_manifest_with_a_subject_may_be_refused() {
+    let (_registry, api) = registry(RegistryOptions {
+        refuse_subjects: true,
+        ..options()
+    })
+    .await;
+    let subject = api.push_image("app", "1.0", &[]).await;
+    let mut referrer: serde_json::Value = serde_json::from_slice(&subject.bytes).unwrap();
+    referrer["subject"] = layer(&subject.digest, OCI_MANIFEST);
+    let bytes = referrer.to_string();
+    let answer = api
+        .put_manifest("app", "ref", OCI_MANIFEST, bytes.as_bytes())
+        .await;
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
 async fn missing_content_is_named_as_ecr_names_it() {
     let (_registry, api) = registry(like_ecr()).await;
     let absent = Digest::sha256(b"absent");
