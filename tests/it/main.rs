@@ -6,6 +6,7 @@
 mod architecture;
 mod archive_formats;
 mod assets_ignore;
+mod command_line;
 mod conformance;
 mod lambda;
 mod lambda_refused;

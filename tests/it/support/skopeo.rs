@@ -29,6 +29,17 @@ pub(crate) fn copy_archive(archive: &Path, registry: &DockerRegistry, image: &st
     );
 }
 
+/// What `skopeo inspect` shows of an image in a registry that is open to everyone, under
+/// `skopeo`'s own name for it.
+pub(crate) fn inspect_anonymously(name: &str) -> Value {
+    let inspected = output(
+        skopeo()
+            .args(["inspect", "--tls-verify=false", "--no-creds"])
+            .arg(name),
+    );
+    serde_json::from_slice(&inspected).expect("skopeo prints JSON")
+}
+
 fn inspect_with(registry: &DockerRegistry, image: &str, options: &[&str]) -> Value {
     let inspected = output(
         skopeo()

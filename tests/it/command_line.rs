@@ -1,0 +1,105 @@
+//! `longshore` as a person runs it, on the embedded stand-ins.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{ECR, LongshoreLocal, skopeo};
+
+const CREATE: &str = "events/create-tarball.json";
+const EXAMPLE: &str = "docker-archive:events/buckets/longshore-example/example-1.0.tar";
+
+#[test]
+fn one_command_deploys_a_tarball() {
+    let run = longshore(&["invoke", "--local", CREATE]);
+    assert!(run.status.success(), "{}", stderr(&run));
+    let answer = json(&run);
+    assert_eq!(answer["Status"], "SUCCESS");
+    assert_eq!(answer["Data"]["ImageTagUri"], format!("{ECR}/example:1.0"));
+}
+
+#[test]
+fn a_failure_is_an_answer_and_an_exit_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = std::fs::read_to_string(CREATE).unwrap();
+    let event = event.replace("example-1.0.tar", "missing.tar");
+    let path = folder.path().join("event.json");
+    std::fs::write(&path, event).unwrap();
+    let run = longshore(&["invoke", "--local", path.to_str().unwrap()]);
+    assert!(!run.status.success());
+    let answer = json(&run);
+    assert_eq!(answer["Status"], "FAILED");
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(
+        reason.contains("s3://longshore-example/missing.tar"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn what_was_kept_can_be_inspected_and_is_what_copy_makes() {
+    let data = Data::new();
+    let run = longshore(&data.with(&["invoke", "--local", CREATE]));
+    let digest = json(&run)["Data"]["ImageDigest"].clone();
+
+    let kept = format!("{ECR}/example:1.0");
+    let run = longshore(&data.with(&["inspect", "--local", "--json", &kept]));
+    assert!(run.status.success(), "{}", stderr(&run));
+    assert_eq!(json(&run)["digest"], digest);
+
+    let copied = format!("{ECR}/copied:1.0");
+    let run = longshore(&["copy", "--local", "--json", EXAMPLE, &copied]);
+    assert!(run.status.success(), "{}", stderr(&run));
+    assert_eq!(json(&run)["digest"], digest);
+}
+
+#[test]
+#[ignore = "needs real parts: run scripts/test"]
+fn what_was_kept_can_be_served_to_others() {
+    let data = Data::new();
+    let run = longshore(&data.with(&["invoke", "--local", CREATE]));
+    let digest = json(&run)["Data"]["ImageDigest"].clone();
+    let served = LongshoreLocal::start(data.path());
+    assert_eq!(
+        skopeo::inspect_anonymously(&served.name("example:1.0"))["Digest"],
+        digest
+    );
+}
+
+/// A folder that the embedded registry keeps its content in.
+struct Data(TempDir);
+
+impl Data {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn with<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let path = self.path().to_str().unwrap();
+        [arguments, &["--data", path]].concat()
+    }
+}
+
+/// Runs without any AWS or proxy settings of whoever runs the tests.
+fn longshore(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_longshore"))
+        .args(arguments)
+        .env_clear()
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+fn json(run: &Output) -> Value {
+    serde_json::from_slice(&run.stdout).unwrap_or_else(|_| panic!("{}", stderr(run)))
+}
+
+fn stderr(run: &Output) -> String {
+    String::from_utf8_lossy(&run.stderr).into_owned()
+}
