@@ -2,9 +2,9 @@
 
 use super::reach::Reach;
 use super::{Error, PushedImage};
-use crate::aws::EcrRepository;
+use crate::aws::{self, EcrRepository};
 use crate::content::{BoxError, Destination, ManifestKey};
-use crate::oci::{Digest, Tag};
+use crate::oci::{Digest, Manifest, Tag};
 use crate::registry::{self, RemoteRepository};
 
 /// A repository that content is removed from. ECR removes by its own API, others by the
@@ -20,7 +20,7 @@ impl Reach {
         let repository = self.destination(&pushed.repository, &pushed.access).await?;
         let removal = self.removal(pushed).await;
         for tag in &pushed.tags {
-            if points_to(&repository, tag, pushed).await? {
+            if named(&repository, tag, pushed).await?.as_ref() == Some(&pushed.digest) {
                 let removed = removal.delete_tag(&repository, tag).await;
                 removed.map_err(|error| failed(pushed, tag, error))?;
             }
@@ -28,16 +28,19 @@ impl Reach {
         Ok(())
     }
 
-    /// Removes the resource's own tags, and then the image unless another tag points to it.
+    /// Removes the resource's own tags, and then the image with what only it needed, unless
+    /// another tag or index still points to it.
     pub(super) async fn remove(&self, pushed: &PushedImage) -> Result<(), Error> {
         let repository = self.destination(&pushed.repository, &pushed.access).await?;
         let removal = self.removal(pushed).await;
-        let tags = removal.tags_of(&repository, pushed).await?;
-        if tags.iter().any(|tag| !pushed.tags.contains(tag)) {
+        let children = children(&repository, pushed).await?;
+        if !removal.remove(&repository, pushed, &pushed.digest).await? {
             return self.untag(pushed).await;
         }
-        let removed = removal.delete_image(&repository, &pushed.digest).await;
-        removed.map_err(|error| failed(pushed, &pushed.digest, error))
+        for child in &children {
+            removal.remove(&repository, pushed, child).await?;
+        }
+        Ok(())
     }
 
     async fn removal(&self, pushed: &PushedImage) -> Removal {
@@ -49,21 +52,35 @@ impl Reach {
 }
 
 impl Removal {
-    /// The tags that point to the image.
+    /// Removes one manifest with the resource's own tags. `false`: a foreign tag or an index
+    /// points to it, so it stays.
+    async fn remove(
+        &self,
+        repository: &RemoteRepository,
+        pushed: &PushedImage,
+        digest: &Digest,
+    ) -> Result<bool, Error> {
+        let tags = self.tags_of(repository, pushed, digest).await?;
+        if tags.iter().any(|tag| !pushed.tags.contains(tag)) {
+            return Ok(false);
+        }
+        let removed = self.delete_image(repository, digest).await;
+        removed.map_err(|error| failed(pushed, digest, error))
+    }
+
+    /// The tags that point to a manifest.
     async fn tags_of(
         &self,
         repository: &RemoteRepository,
         pushed: &PushedImage,
+        digest: &Digest,
     ) -> Result<Vec<Tag>, Error> {
         let what = "the list of tags";
         if let Self::Ecr(ecr) = self {
-            let tags = ecr.image_tags(&pushed.digest).await;
+            let tags = ecr.image_tags(digest).await;
             let tags = tags.map_err(|error| failed(pushed, what, error))?;
-            return Ok(tags
-                .iter()
-                .flatten()
-                .filter_map(|tag| tag.parse().ok())
-                .collect());
+            let tags = tags.iter().flatten();
+            return Ok(tags.filter_map(|tag| tag.parse().ok()).collect());
         }
         let tags = match repository.tags().await {
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
@@ -71,7 +88,7 @@ impl Removal {
         };
         let mut found = Vec::new();
         for tag in tags {
-            if points_to(repository, &tag, pushed).await? {
+            if named(repository, &tag, pushed).await?.as_ref() == Some(digest) {
                 found.push(tag);
             }
         }
@@ -85,26 +102,48 @@ impl Removal {
         }
     }
 
+    /// Removes a manifest with its tags. `false`: an index needs it.
     async fn delete_image(
         &self,
         repository: &RemoteRepository,
         digest: &Digest,
-    ) -> Result<(), BoxError> {
+    ) -> Result<bool, BoxError> {
         match self {
-            Self::Ecr(ecr) => Ok(ecr.delete_image(digest).await?),
-            Self::Registry => Ok(unless_gone(repository.delete_manifest(digest).await)?),
+            Self::Ecr(ecr) => match ecr.delete_image(digest).await {
+                Err(aws::Error::InUse { .. }) => Ok(false),
+                removed => Ok(removed.map(|()| true)?),
+            },
+            Self::Registry => {
+                unless_gone(repository.delete_manifest(digest).await)?;
+                Ok(true)
+            }
         }
     }
 }
 
-async fn points_to(
+/// The manifests that the image names, if it is an index.
+async fn children(
+    repository: &RemoteRepository,
+    pushed: &PushedImage,
+) -> Result<Vec<Digest>, Error> {
+    let found = Destination::manifest(repository, ManifestKey::Digest(&pushed.digest)).await;
+    let found = found.map_err(|error| failed(pushed, &pushed.digest, error))?;
+    let index = found.and_then(|manifest| match manifest.parse() {
+        Ok(Manifest::Index(index)) => Some(index),
+        _ => None,
+    });
+    let entries = index.into_iter().flat_map(|index| index.manifests);
+    Ok(entries.map(|entry| entry.digest).collect())
+}
+
+/// The digest that a tag names.
+async fn named(
     repository: &RemoteRepository,
     tag: &Tag,
     pushed: &PushedImage,
-) -> Result<bool, Error> {
+) -> Result<Option<Digest>, Error> {
     let found = Destination::manifest_digest(repository, ManifestKey::Tag(tag)).await;
-    let found = found.map_err(|error| failed(pushed, tag, error))?;
-    Ok(found.as_ref() == Some(&pushed.digest))
+    found.map_err(|error| failed(pushed, tag, error))
 }
 
 /// What is not there is removed already.
