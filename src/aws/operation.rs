@@ -217,6 +217,7 @@ impl fmt::Display for Permission {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn reads_what_a_service_says_is_missing() {
@@ -236,6 +237,15 @@ mod tests {
             "x is not authorized to perform: <b> on resource: y",
         ] {
             assert_eq!(Permission::named_in(message), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_read(text in "\\PC{0,30}( is not authorized to perform: \\PC{0,20} on resource: \\PC{0,20})?") {
+            if let Some(permission) = Permission::named_in(&text) {
+                prop_assert!(text.contains(&permission.action) && text.contains(&permission.resource));
+            }
         }
     }
 

@@ -66,3 +66,22 @@ impl TokenCell {
         token.take_if(|token| token.fetched.elapsed().is_ok_and(|age| age > YOUNG));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_token_or_none(text in "\\PC{0,40}|[A-Za-z0-9+/=]{0,40}") {
+            Token::read(&text, None);
+        }
+
+        #[test]
+        fn a_token_is_read_at_its_first_colon(password in "\\PC{0,40}") {
+            let token = Token::read(&STANDARD.encode(format!("AWS:{password}")), None).unwrap();
+            prop_assert_eq!(token.credentials, Credentials::basic("AWS", password));
+        }
+    }
+}

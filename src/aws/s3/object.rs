@@ -231,3 +231,22 @@ impl ContentRange {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn reads_the_range_that_is_written(first: u64, last: u64, size: u64) {
+            let text = format!("bytes {first}-{last}/{size}");
+            prop_assert_eq!(ContentRange::parse(&text), Some(ContentRange { first, size }));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "(bytes )?[0-9*-]{0,22}/?[0-9*]{0,22}|\\PC{0,30}") {
+            ContentRange::parse(&text);
+        }
+    }
+}

@@ -179,9 +179,12 @@ async fn a_role_is_taken_on_in_the_callers_region() {
     let called = Called::default();
     let role = Role::new("arn:aws:iam::210987654321:role/r", None, "s/i");
     let clients = called.clients(false, false).await.assume(&role).await;
-    PublicCredentials::for_push(&clients)
-        .credentials("")
-        .await
-        .unwrap_err();
+    let provider = PublicCredentials::for_push(&clients);
+    let error = provider.credentials("").await.unwrap_err();
     assert_eq!(called.last(), "sts.eu-west-1.amazonaws.com");
+    assert_eq!(
+        error.to_string(),
+        "logging in to ECR Public failed: STS in eu-west-1 was not reached; a function in a VPC \
+         needs a way to it, such as the endpoint com.amazonaws.eu-west-1.sts"
+    );
 }

@@ -2,8 +2,14 @@
 
 mod hosts;
 
+use aws_credential_types::Credentials as AwsCredentials;
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 
@@ -175,12 +181,30 @@ async fn credentials_that_expired_are_told_from_a_role_that_is_denied() {
     assert!(matches!(error, Error::BadCredentials { .. }), "{error}");
 }
 
-#[tokio::test]
+/// Connects to nothing.
+#[derive(Debug)]
+struct Unreachable;
+
+impl HttpConnector for Unreachable {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::ready(Err(ConnectorError::io("connection refused".into())))
+    }
+}
+
+async fn clients_over(network: impl HttpConnector + 'static) -> Clients {
+    let network = SharedHttpConnector::new(network);
+    let config = super::config::loader()
+        .http_client(http_client_fn(move |_, _| network.clone()))
+        .credentials_provider(AwsCredentials::new("a", "b", None, None, "test"))
+        .region(aws_config::Region::from_static("eu-west-1"))
+        .load()
+        .await;
+    Clients::new(config, None)
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_reached_names_the_endpoint_that_a_vpc_may_lack() {
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", closed.local_addr().unwrap());
-    drop(closed);
-    let clients = Clients::local(&endpoint, &endpoint).await;
+    let clients = clients_over(Unreachable).await;
     let Some(EcrHost::Private(host)) =
         EcrHost::parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
     else {
@@ -194,6 +218,26 @@ async fn what_is_not_reached_names_the_endpoint_that_a_vpc_may_lack() {
         "logging in to ECR in eu-west-1 failed: ECR in eu-west-1 was not reached; a function in a \
          VPC needs a way to it, such as the endpoint com.amazonaws.eu-west-1.ecr.api"
     );
+}
+
+/// Takes requests, and never answers.
+#[derive(Debug)]
+struct Silent;
+
+impl HttpConnector for Silent {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        HttpConnectorFuture::new(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_answer_is_given_up() {
+    let began = tokio::time::Instant::now();
+    let opened = Object::open(&clients_over(Silent).await, location()).await;
+    let error = opened.err().unwrap();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.is_retryable());
+    assert!(began.elapsed() < std::time::Duration::from_mins(2));
 }
 
 #[tokio::test]
