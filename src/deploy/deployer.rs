@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::open::{Content, Opened};
 use super::reach::Reach;
-use super::{Attestations, Deploy, Deployed, Error, Image, PushedImage, Referrers};
+use super::{
+    Attestations, Deploy, Deployed, Error, Granted, Image, PolicyPart, PushedImage, Referrers,
+};
 use crate::aws::EcrHost;
 use crate::content::{BoxError, Destination, ManifestKey, Source, UnbuiltImage};
 use crate::copy::{self, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select};
 use crate::oci::{Digest, ImageConfig, RawManifest, Tag};
+use crate::policy::Grants;
 use crate::registry::RemoteRepository;
 
 /// How many of an image's tags are looked at for layers to reuse. More rarely tell more.
@@ -258,5 +262,22 @@ impl Deploy for Deployer {
 
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {
         async { Ok(self.reach.untag(pushed).await?) }.boxed()
+    }
+
+    fn grant<'a>(
+        &'a self,
+        part: &'a PolicyPart,
+        grants: &'a Grants,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Granted, BoxError>> {
+        async move { Ok(self.reach.grant(part, grants, deadline).await?) }.boxed()
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        part: &'a PolicyPart,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        async move { Ok(self.reach.revoke(part, deadline).await?) }.boxed()
     }
 }

@@ -3,7 +3,7 @@
 use super::Location;
 use crate::content::{self, BoxError};
 use crate::oci::{Reference, Repository};
-use crate::{archive, aws, copy, registry};
+use crate::{archive, aws, copy, policy, registry};
 
 /// Why an image was not deployed.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,26 @@ pub enum Error {
         /// What the registry says.
         source: BoxError,
     },
+    /// The repository is in no private registry of ECR, so nobody can be let in by its policy.
+    #[error(
+        "{repository} has no policy that can be written: it is in no private ECR registry, or \
+         its registry's name does not tell the account"
+    )]
+    NoPolicy {
+        /// The repository.
+        repository: Repository,
+    },
+    /// What is granted cannot be granted on this repository.
+    #[error("cannot grant access to {repository}")]
+    Grants {
+        /// The repository.
+        repository: Repository,
+        /// What is wrong.
+        source: policy::InvalidGrant,
+    },
+    /// The repository's policy does not say what it should.
+    #[error(transparent)]
+    Policy(policy::Error),
     /// The registry client cannot be set up.
     #[error("cannot set up the registry client")]
     Setup(#[source] BoxError),

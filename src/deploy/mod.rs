@@ -5,16 +5,20 @@ mod error;
 mod image;
 mod location;
 mod open;
+mod permissions;
 mod reach;
 mod remove;
+mod repository_name;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::content::BoxError;
 use crate::copy::Meter;
 use crate::oci::{Digest, Repository, Tag};
+use crate::policy::Grants;
 
 pub use deployer::Deployer;
 pub use error::Error;
@@ -23,7 +27,9 @@ pub use image::{
 };
 pub use location::{FileLocation, InvalidLocation, Location, S3Location};
 pub use open::{Content, Opened};
+pub use permissions::{Granted, PolicyPart};
 pub use reach::{Reach, registry_config};
+pub use repository_name::{Home, InvalidRepository, arn_of, repository_named};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.
 pub trait Deploy: Send + Sync {
@@ -43,6 +49,23 @@ pub trait Deploy: Send + Sync {
 
     /// Removes those of the tags that still point to the image; the image stays.
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>>;
+
+    /// Makes the grants the owner's statements in the policy of a repository, by `deadline`. What
+    /// others wrote into it stays, and nothing is written where it says so already.
+    fn grant<'a>(
+        &'a self,
+        part: &'a PolicyPart,
+        grants: &'a Grants,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Granted, BoxError>>;
+
+    /// Removes the owner's statements from the policy of a repository, by `deadline`, and the
+    /// policy where no others are left. What is not there is removed already.
+    fn revoke<'a>(
+        &'a self,
+        part: &'a PolicyPart,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<(), BoxError>>;
 }
 
 /// What a resource left in a repository, as far as its properties and its physical ID tell.

@@ -146,7 +146,8 @@ impl Reach {
         }
     }
 
-    async fn clients(&self, access: &Access) -> Clients {
+    /// AWS under the identity that `access` names.
+    pub(super) async fn clients(&self, access: &Access) -> Clients {
         match &access.role {
             None => self.aws.clone(),
             Some(role) => {
