@@ -74,6 +74,24 @@ pub enum Failure {
         #[source]
         source: BoxError,
     },
+    /// The repository's policy does not let those pull who should.
+    #[error("cannot grant pulls from {repository}")]
+    Grant {
+        /// The repository.
+        repository: String,
+        /// What went wrong.
+        #[source]
+        source: BoxError,
+    },
+    /// The repository's policy still lets those pull who should no more.
+    #[error("cannot remove what was granted on {repository}")]
+    Revoke {
+        /// The repository.
+        repository: String,
+        /// What went wrong.
+        #[source]
+        source: BoxError,
+    },
     /// The function's time is up.
     #[error(
         "{what} was not done within the {} seconds that the function has: it came to {progress}; \

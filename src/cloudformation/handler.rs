@@ -97,13 +97,14 @@ impl Handler {
         let now = Instant::now();
         let time = invocation.deadline.saturating_duration_since(now);
         let time = time.saturating_sub((time / RESERVED_PART).min(LONGEST_RESERVE));
+        let end = now + time;
         // A task of its own: if it blocks its thread, this one still sees the deadline.
         let mut task = JoinSet::new();
         task.spawn(
-            bring_about(self.deploy.clone(), request.clone(), meter.clone())
+            bring_about(self.deploy.clone(), request.clone(), meter.clone(), end)
                 .instrument(Span::current()),
         );
-        match timeout_at(now + time, task.join_next()).await {
+        match timeout_at(end, task.join_next()).await {
             Ok(Some(Ok(done))) => done,
             Ok(Some(Err(error))) => Err(panicked(request, error)),
             Ok(None) | Err(_) => Err(Failure::OutOfTime {

@@ -223,6 +223,41 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A map.
+    pub(super) fn object(&mut self, name: &str) -> Option<&'a Properties> {
+        let value = self.value(name)?;
+        if value.as_object().is_none() {
+            self.problem(name, format_args!("expected a map, got {}", kind(value)));
+        }
+        value.as_object()
+    }
+
+    /// The items of a list, whatever they are. One value is a list of itself.
+    pub(super) fn items(&self, name: &str) -> Vec<&'a Value> {
+        match self.value(name) {
+            None => Vec::new(),
+            Some(Value::Array(items)) => items.iter().collect(),
+            Some(item) => vec![item],
+        }
+    }
+
+    /// Reads a map within a property, of whose members those of `table` are known. What is wrong
+    /// with it is told under `path`.
+    pub(super) fn within<T>(
+        &mut self,
+        path: &str,
+        map: &'a Properties,
+        table: &[Property],
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let mut reader = Self::new(map, table);
+        let value = read(&mut reader);
+        for problem in reader.problems {
+            self.problem(path, problem);
+        }
+        value
+    }
+
     /// Whether the property is there and not empty.
     pub(super) fn has(&self, name: &str) -> bool {
         self.value(name).is_some()

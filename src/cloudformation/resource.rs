@@ -1,11 +1,14 @@
 //! The resources that there are, and which of them a request means.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::error::Failure;
 use super::request::{Action, Request};
 use super::response::Attributes;
-use super::{cdk_ecr_deployment, ecr_image};
+use super::{cdk_ecr_deployment, ecr_image, ecr_pull_policy};
 use crate::copy::Meter;
 use crate::deploy::Deploy;
 
@@ -14,7 +17,9 @@ pub(super) const FAILED_CREATE: &str = "failed-create/";
 /// The type of resources that have none of their own.
 const GENERAL: &str = "AWS::CloudFormation::CustomResource";
 /// The resources' types, for whoever asks for another.
-const KNOWN: &str = "Custom::ECRImage or Custom::CDKECRDeployment";
+const KNOWN: &str = "Custom::ECRImage, Custom::ECRPullPolicy or Custom::CDKECRDeployment";
+/// The time that work with a deadline of its own leaves to say why it missed it.
+const TO_EXPLAIN: Duration = Duration::from_secs(1);
 
 /// A resource that is as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +33,7 @@ pub(super) struct Done {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resource {
     Image,
+    PullPolicy,
     CdkEcrDeployment,
 }
 
@@ -41,19 +47,23 @@ impl Resource {
         };
         match request.resource_type.as_str() {
             "Custom::CDKECRDeployment" => Some(Self::CdkEcrDeployment),
+            "Custom::ECRPullPolicy" => Some(Self::PullPolicy),
             GENERAL | "" if has("SrcImage") => Some(Self::CdkEcrDeployment),
+            GENERAL | "" if has("Repository") => Some(Self::PullPolicy),
             "Custom::ECRImage" | GENERAL | "" => Some(Self::Image),
             _ => None,
         }
     }
 }
 
-/// Does what the request asks for.
+/// Does what the request asks for, by `end`.
 pub(super) async fn bring_about(
     deploy: Arc<dyn Deploy>,
     request: Arc<Request>,
     meter: Arc<Meter>,
+    end: Instant,
 ) -> Result<Done, Failure> {
+    let deadline = end.checked_sub(TO_EXPLAIN).unwrap_or(end);
     let resource = Resource::of(&request);
     match (&request.action, resource) {
         (Action::Other(name), _) => Err(Failure::UnknownAction {
@@ -62,12 +72,16 @@ pub(super) async fn bring_about(
         (Action::Delete, Some(Resource::Image)) if !was_never_made(&request) => {
             ecr_image::delete(&*deploy, &request).await
         }
+        (Action::Delete, Some(Resource::PullPolicy)) => {
+            ecr_pull_policy::delete(&*deploy, &request, deadline).await
+        }
         // Nothing was made, or nothing that a Delete has to undo.
         (Action::Delete, _) => Ok(Done {
             physical_resource_id: request.physical_resource_id.clone(),
             attributes: Attributes::new(),
         }),
         (_, Some(Resource::Image)) => ecr_image::put(&*deploy, &request, &meter).await,
+        (_, Some(Resource::PullPolicy)) => ecr_pull_policy::put(&*deploy, &request, deadline).await,
         (_, Some(Resource::CdkEcrDeployment)) => {
             cdk_ecr_deployment::put(&*deploy, &request, &meter).await
         }

@@ -90,7 +90,7 @@ fn uri(account: &str, region: &str, name: &str) -> String {
     format!("{account}.dkr.ecr.{region}.{suffix}/{name}")
 }
 
-/// A name within ECR has no dot before its first slash as far as anyone writes one; a host has.
+/// Names of ECR may have dots as hosts do, so that only a host of ECR or a scheme makes a URI.
 fn is_uri(text: &str) -> bool {
     let host = text.trim_start_matches("docker://").split_once('/');
     host.is_some_and(|(host, _)| EcrHost::parse(host).is_some()) || text.contains("://")

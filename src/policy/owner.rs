@@ -31,6 +31,11 @@ impl Owner {
         }
     }
 
+    /// What the owner is called among all others.
+    pub fn id(&self) -> String {
+        self.sid("")
+    }
+
     /// Whether the statement with this Sid is this owner's.
     pub fn owns(&self, sid: &str) -> bool {
         sid.starts_with(PREFIX) && sid.ends_with(&self.mark)

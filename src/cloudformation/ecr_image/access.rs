@@ -30,7 +30,7 @@ pub(super) const DESTINATION: Side = Side {
 pub(super) fn access(reader: &mut Reader<'_>, side: &Side) -> Access {
     Access {
         credentials: credentials(reader, side.credentials),
-        role: role(reader, side),
+        role: role(reader, side.role, side.external_id),
     }
 }
 
@@ -51,19 +51,23 @@ fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<Credentials> {
     is_name.then_some(Credentials::Stored(text))
 }
 
-fn role(reader: &mut Reader<'_>, side: &Side) -> Option<Role> {
-    let arn = reader.text(side.role);
-    let external_id = reader.text(side.external_id);
+/// A role to assume, from the properties with its ARN and its external ID.
+pub(in crate::cloudformation) fn role(
+    reader: &mut Reader<'_>,
+    name: &str,
+    external_id_name: &str,
+) -> Option<Role> {
+    let arn = reader.text(name);
+    let external_id = reader.text(external_id_name);
     let Some(arn) = arn else {
         if external_id.is_some() {
-            let role = side.role;
-            reader.problem(side.external_id, format_args!("it needs {role} beside it"));
+            reader.problem(external_id_name, format_args!("it needs {name} beside it"));
         }
         return None;
     };
     if !is_role_arn(&arn) {
         reader.problem(
-            side.role,
+            name,
             format_args!("expected arn:aws:iam::<account>:role/<name>, got {arn:?}"),
         );
     }
@@ -72,7 +76,7 @@ fn role(reader: &mut Reader<'_>, side: &Side) -> Option<Role> {
         .is_some_and(|id| id.len() > MAX_EXTERNAL_ID)
     {
         reader.problem(
-            side.external_id,
+            external_id_name,
             format_args!("expected at most {MAX_EXTERNAL_ID} characters"),
         );
     }

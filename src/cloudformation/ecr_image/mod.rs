@@ -20,6 +20,7 @@ use crate::copy::Meter;
 use crate::deploy::{Access, Credentials, Deploy, Deployed, Image, PushedImage, RemovalPolicy};
 use crate::oci::{Digest, Reference, Repository, Tag};
 
+pub(super) use self::access::role;
 pub(super) use self::attributes::attributes;
 pub use table::PROPERTIES;
 

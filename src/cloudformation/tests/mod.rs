@@ -3,5 +3,6 @@
 mod answers;
 mod cdk_ecr_deployment;
 mod lifecycle;
+mod permissions;
 mod secrets;
 mod support;

@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use crate::cloudformation::{Delivery, Error, Handler, Invocation};
 use crate::content::{BoxError, MemoryObject, RangeRead};
 use crate::copy::{Meter, MeteredObject, Phase};
-use crate::deploy::{Deploy, Deployed, Image, PushedImage};
+use crate::deploy::{Deploy, Deployed, Granted, Image, PolicyPart, PushedImage, arn_of};
 use crate::oci::{Digest, MediaType};
+use crate::policy::Grants;
 
 pub(super) const REPOSITORY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app";
 
@@ -115,6 +116,8 @@ pub(super) struct Scripted {
     pub(super) deployed: Mutex<Vec<Image>>,
     pub(super) removed: Mutex<Vec<PushedImage>>,
     pub(super) untagged: Mutex<Vec<PushedImage>>,
+    pub(super) granted: Mutex<Vec<(PolicyPart, Grants)>>,
+    pub(super) revoked: Mutex<Vec<PolicyPart>>,
 }
 
 impl Deploy for Scripted {
@@ -155,6 +158,44 @@ impl Deploy for Scripted {
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {
         self.untagged.lock().unwrap().push(pushed.clone());
         Box::pin(async { Ok(()) })
+    }
+
+    fn grant<'a>(
+        &'a self,
+        part: &'a PolicyPart,
+        grants: &'a Grants,
+        _deadline: Instant,
+    ) -> BoxFuture<'a, Result<Granted, BoxError>> {
+        let granted = (part.clone(), grants.clone());
+        self.granted.lock().unwrap().push(granted);
+        let failed = *self.script.lock().unwrap() == Script::Fail;
+        Box::pin(async move {
+            if failed {
+                return Err("access denied".into());
+            }
+            let own = grants.statements(&part.owner, "aws")?;
+            Ok(Granted {
+                repository_arn: arn_of(&part.repository).unwrap(),
+                policy: "{}".to_owned(),
+                sids: own.iter().map(|own| own.sid().to_owned()).collect(),
+                writes: 1,
+            })
+        })
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        part: &'a PolicyPart,
+        _deadline: Instant,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        self.revoked.lock().unwrap().push(part.clone());
+        let failed = *self.script.lock().unwrap() == Script::Fail;
+        Box::pin(async move {
+            if failed {
+                return Err("access denied".into());
+            }
+            Ok(())
+        })
     }
 }
 
