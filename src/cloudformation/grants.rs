@@ -176,7 +176,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::policy::{Owner, PULL_ACTIONS};
+    use crate::policy::{OwnedStatement, Owner, PULL_ACTIONS};
 
     fn read(properties: &Value) -> Result<Grants, String> {
         let properties = properties.as_object().unwrap();
@@ -205,7 +205,7 @@ mod tests {
         }));
         let own = grants.unwrap().statements(&Owner::new("", "P"), "aws");
         let own = own.unwrap();
-        let statements: Vec<_> = own.iter().map(|own| own.as_json()).collect();
+        let statements: Vec<_> = own.iter().map(OwnedStatement::as_json).collect();
         assert_eq!(statements.len(), 6);
         assert_eq!(
             statements[0]["Principal"]["AWS"],

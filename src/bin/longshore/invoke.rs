@@ -10,8 +10,9 @@ use futures_util::future::BoxFuture;
 use longshore::cloudformation::{Delivery, Handler, Invocation, log_subscriber};
 use longshore::content::BoxError;
 use longshore::copy::Meter;
-use longshore::deploy::{Deploy, Deployed, Deployer, Image, PushedImage};
+use longshore::deploy::{Deploy, Deployed, Deployer, Granted, Image, PolicyPart, PushedImage};
 use longshore::local::ResponseUrl;
+use longshore::policy::Grants;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 use tokio::time::Instant;
@@ -136,5 +137,22 @@ impl Deploy for Watched {
 
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {
         self.deployer.untag(pushed)
+    }
+
+    fn grant<'a>(
+        &'a self,
+        part: &'a PolicyPart,
+        grants: &'a Grants,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Granted, BoxError>> {
+        self.deployer.grant(part, grants, deadline)
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        part: &'a PolicyPart,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        self.deployer.revoke(part, deadline)
     }
 }

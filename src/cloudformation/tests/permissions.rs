@@ -8,7 +8,7 @@ use crate::policy::Owner;
 const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app";
 const STACK: &str = "arn:aws:cloudformation:eu-west-1:123456789012:stack/web/1";
 
-fn policy(request: &str, repository: &str, more: Value) -> Value {
+fn policy(request: &str, repository: &str, more: &Value) -> Value {
     let mut event = json!({
         "RequestType": request,
         "LogicalResourceId": "Pull",
@@ -37,7 +37,7 @@ async fn a_policy_is_named_by_its_repository_however_that_is_written() {
         ARN,
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app",
     ] {
-        let answer = scene.answer(policy("Create", repository, json!({}))).await;
+        let answer = scene.answer(policy("Create", repository, &json!({}))).await;
         assert_eq!(answer["PhysicalResourceId"], id(), "{repository}");
         let data = &answer["Data"];
         assert_eq!(data["RepositoryArn"], ARN);
@@ -49,14 +49,14 @@ async fn a_policy_is_named_by_its_repository_however_that_is_written() {
         let sids = data["Sids"].as_str().unwrap();
         assert!(sids.starts_with("LongshorePullPrincipals"), "{sids}");
     }
-    let other = scene.answer(policy("Update", "other", json!({}))).await;
+    let other = scene.answer(policy("Update", "other", &json!({}))).await;
     assert_ne!(other["PhysicalResourceId"], id(), "a replacement");
 }
 
 #[tokio::test]
 async fn a_role_says_in_whose_account_a_name_is() {
     let scene = Scene::new(Script::Succeed).await;
-    let mut event = policy("Create", "app", json!({}));
+    let mut event = policy("Create", "app", &json!({}));
     event["ResourceProperties"]["RoleArn"] = "arn:aws:iam::999999999999:role/policies".into();
     scene.answer(event).await;
     let (part, _) = scene.deploy.granted.lock().unwrap().pop().unwrap();
@@ -75,7 +75,7 @@ async fn delete_removes_the_statements_where_they_were_made() {
         json!("no properties"),
     ] {
         let more = json!({"PhysicalResourceId": id(), "ResourceProperties": properties});
-        let answer = scene.answer(policy("Delete", "", more)).await;
+        let answer = scene.answer(policy("Delete", "", &more)).await;
         assert_eq!(answer["Status"], "SUCCESS");
         assert_eq!(answer["PhysicalResourceId"], id());
         let part = scene.deploy.revoked.lock().unwrap().pop().unwrap();
@@ -87,18 +87,18 @@ async fn delete_removes_the_statements_where_they_were_made() {
 #[tokio::test]
 async fn a_create_that_failed_is_followed_by_a_delete_that_succeeds() {
     let scene = Scene::new(Script::Fail).await;
-    let failed = scene.answer(policy("Create", "team/app", json!({}))).await;
+    let failed = scene.answer(policy("Create", "team/app", &json!({}))).await;
     assert_eq!(failed["Status"], "FAILED");
     let reason = failed["Reason"].as_str().unwrap();
     assert!(reason.starts_with("Cannot grant pulls from "), "{reason}");
     let more = json!({"PhysicalResourceId": failed["PhysicalResourceId"]});
-    let gone = scene.answer(policy("Delete", "team/app", more)).await;
+    let gone = scene.answer(policy("Delete", "team/app", &more)).await;
     assert_eq!(gone["Status"], "SUCCESS");
     let revoked = scene.deploy.revoked.lock().unwrap().len();
     assert_eq!(revoked, 1, "what it may have written is looked for");
 
     let more = json!({"PhysicalResourceId": id()});
-    let stays = scene.answer(policy("Delete", "team/app", more)).await;
+    let stays = scene.answer(policy("Delete", "team/app", &more)).await;
     assert_eq!(stays["Status"], "FAILED", "what was made has to go");
 }
 
@@ -114,7 +114,7 @@ async fn what_cannot_be_granted_is_told() {
             "no repository of a private ECR registry",
         ),
     ] {
-        let mut event = policy("Create", repository, json!({}));
+        let mut event = policy("Create", repository, &json!({}));
         event["ResourceProperties"]["Principals"] = principals;
         let answer = scene.answer(event).await;
         let reason = answer["Reason"].as_str().unwrap();
@@ -127,6 +127,6 @@ async fn what_cannot_be_granted_is_told() {
 async fn a_resource_of_no_particular_type_is_known_by_its_properties() {
     let scene = Scene::new(Script::Succeed).await;
     let more = json!({"ResourceType": "AWS::CloudFormation::CustomResource"});
-    let answer = scene.answer(policy("Create", "team/app", more)).await;
+    let answer = scene.answer(policy("Create", "team/app", &more)).await;
     assert_eq!(answer["PhysicalResourceId"], id());
 }
