@@ -13,6 +13,7 @@ mod lambda_refused;
 mod local;
 mod proxy;
 mod real_parts;
+mod redeploy;
 mod registry_behaviours;
 mod registry_client;
 mod support;

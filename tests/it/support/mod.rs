@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: real parts, started and stopped by the test that uses them.
 
 mod archive;
+mod bench;
 mod cloud;
 mod docker_registry;
 mod emulator;
@@ -10,6 +11,7 @@ mod process;
 pub(crate) mod skopeo;
 
 pub(crate) use archive::Archive;
+pub(crate) use bench::{Bench, HOST, image};
 pub(crate) use cloud::{Cloud, ECR};
 pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
 pub(crate) use longshore_local::LongshoreLocal;
