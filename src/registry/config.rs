@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::pattern::{InvalidOverride, Overrides};
+use super::overrides::{InvalidOverride, Overrides};
 use super::retry::RetryPolicy;
 use crate::content::Windows;
 

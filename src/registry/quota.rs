@@ -96,8 +96,9 @@ impl fmt::Display for Quota {
 mod tests {
     use super::*;
     use crate::content::Source;
-    use crate::registry::testing::{Reply, Scripted};
-    use crate::registry::{Credentials, Error};
+    use crate::oci::Reference;
+    use crate::registry::testing::{Reply, Scripted, quick};
+    use crate::registry::{Anonymous, Client, Config, Credentials, Error};
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -137,6 +138,21 @@ mod tests {
         let tag = "v1".parse().unwrap();
         let error = server.repository_for(who).tagged(&tag).await.unwrap_err();
         assert!(error.to_string().contains("a larger quota"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn docker_hubs_quota_is_known_even_if_it_is_not_stated() {
+        let server = Scripted::new(|_| Reply::error(429, "TOOMANYREQUESTS", "")).await;
+        let config = Config {
+            overrides: format!("docker.io={}", server.url("")).parse().unwrap(),
+            ..quick()
+        };
+        let nginx: Reference = "nginx".parse().unwrap();
+        let client = Client::new(config).unwrap();
+        let hub = client.repository(nginx.repository().clone(), Arc::new(Anonymous));
+        let error = hub.unwrap().resolve(&nginx).await.unwrap_err();
+        assert!(matches!(error, Error::Quota(_)), "{error}");
+        assert_eq!(server.lines(), ["GET /v2/library/nginx/manifests/latest"]);
     }
 
     #[tokio::test]

@@ -66,14 +66,18 @@ impl RegistryState {
         Some(self.chunk.load(Ordering::Relaxed)).filter(|&chunk| chunk > 0)
     }
 
-    /// A body of `refused` bytes was too large: chunks get smaller, but not below what the
-    /// registry demands. Whether there is a smaller size to try.
+    /// A body of `refused` bytes, or one of a whole blob, was too large: chunks get smaller, but
+    /// not below what the registry demands. Whether there is a smaller size to try.
     pub(super) fn shrink_chunks(&self, refused: Option<u64>, minimum: u64) -> bool {
         let smaller = refused.map_or(FIRST_CHUNK, |refused| refused / 2);
-        let floor = minimum.max(SMALLEST_CHUNK);
-        let next = smaller.max(floor);
-        self.chunk.store(next, Ordering::Relaxed);
-        refused.is_none_or(|refused| next < refused)
+        let next = smaller.max(minimum).max(SMALLEST_CHUNK);
+        if refused.is_some_and(|refused| next >= refused) {
+            return false;
+        }
+        // Another upload may have learned more at the same time.
+        let known = self.chunk().unwrap_or(u64::MAX);
+        self.chunk.store(next.min(known), Ordering::Relaxed);
+        true
     }
 
     /// Waits for this registry's turn to take a manifest.
@@ -133,6 +137,8 @@ mod tests {
         assert!(state.shrink_chunks(state.chunk(), 5 << 20));
         assert_eq!(state.chunk(), Some(5 << 20));
         assert!(!state.shrink_chunks(state.chunk(), 5 << 20));
+        assert!(state.shrink_chunks(None, 0));
+        assert_eq!(state.chunk(), Some(5 << 20));
     }
 
     #[test]

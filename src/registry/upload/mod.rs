@@ -104,6 +104,7 @@ impl Upload<'_> {
         session: &mut Session,
         descriptor: &Descriptor,
     ) -> Result<(), Failure> {
+        session.largest_body = Some(descriptor.size);
         let stream = self.blob.open(0).await?;
         let bytes = collect(stream, descriptor.size).await?;
         session
@@ -130,7 +131,7 @@ impl Upload<'_> {
         match error.status() {
             Some(StatusCode::PAYLOAD_TOO_LARGE) => {
                 let state = self.transport.state();
-                if !state.shrink_chunks(state.chunk(), session.minimum_chunk) {
+                if !state.shrink_chunks(session.largest_body, session.minimum_chunk) {
                     return Err(error.into());
                 }
                 self.retries.pause_anyway(error).await?;

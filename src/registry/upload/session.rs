@@ -55,6 +55,8 @@ pub(super) struct Session {
     pub(super) offset: u64,
     /// The size that all chunks but the last must have.
     pub(super) minimum_chunk: u64,
+    /// The most bytes that one request sends, where that is not a whole blob.
+    pub(super) largest_body: Option<u64>,
     /// Whether it was taken up again after a failure.
     pub(super) resumed: bool,
     /// Whether the registry was asked to commit it.
@@ -79,6 +81,7 @@ impl Session {
             location,
             offset: 0,
             minimum_chunk: minimum.min(MAX_MINIMUM_CHUNK),
+            largest_body: None,
             resumed: false,
             committing: false,
         })
@@ -141,6 +144,7 @@ impl Session {
         mut stream: ByteStream,
         chunk: u64,
     ) -> Result<(), Failure> {
+        self.largest_body = Some(chunk);
         let chunk = usize::try_from(chunk).unwrap_or(usize::MAX);
         let mut held = BytesMut::new();
         while let Some(piece) = stream.try_next().await? {

@@ -1,4 +1,4 @@
-//! Patterns of registry hosts, and what is set for the hosts that match.
+//! Registries whose requests go elsewhere.
 
 use std::str::FromStr;
 
@@ -61,7 +61,8 @@ impl FromStr for HostPattern {
 }
 
 /// Where requests to some registries go instead: `<pattern>=<url>`, several separated by commas.
-/// The first match counts. For tests, local runs and mirrors.
+/// The first match counts, and credentials for those registries go there too. For tests, local
+/// runs and mirrors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides(Vec<(HostPattern, Url)>);
 
