@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use longshore::content::{Destination, ManifestKey, MemoryOpener, Opener, Pushed, Source, collect};
 use longshore::oci::{Descriptor, Digest, MediaType, RawManifest, Reference, Tag};
-use longshore::registry::{Client, Config, CredentialProvider, Credentials, RemoteRepository};
+use longshore::registry::{
+    Anonymous, Client, Config, CredentialProvider, Credentials, RemoteRepository,
+};
 use serde_json::json;
 
-use crate::support::{DockerRegistry, PASSWORD};
+use crate::support::{DockerRegistry, PASSWORD, TokenServer};
 
 const MANY: u64 = 64 << 20;
 
@@ -19,12 +21,16 @@ struct Registry {
 
 impl Registry {
     fn start() -> Self {
+        Self::over(DockerRegistry::start())
+    }
+
+    fn over(server: DockerRegistry) -> Self {
         let config = Config {
             allow_loopback: true,
             ..Config::default()
         };
         Self {
-            server: DockerRegistry::start(),
+            server,
             client: Client::new(config).unwrap(),
         }
     }
@@ -173,4 +179,49 @@ async fn an_image_without_its_layer_is_refused() {
         "{error}"
     );
     assert!(!error.is_retryable());
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn tokens_are_asked_for_what_they_are_needed_for() {
+    let tokens = TokenServer::start("AWS", PASSWORD).await;
+    let registry = Registry::over(DockerRegistry::start_with_tokens(&tokens));
+    let (first, second) = (registry.repository("first"), registry.repository("second"));
+    let layer = blob(3 << 20);
+    let manifest = push_image(&first, &layer).await;
+    assert_eq!(
+        tokens.asked(),
+        ["service=registry&scope=repository%3Afirst%3Apull%2Cpush&account=AWS"]
+    );
+    let pushed = second.push_blob(&layer, &["first".to_owned()]).await;
+    assert_eq!(pushed.unwrap(), Pushed::Mounted);
+    assert_eq!(tokens.asked().len(), 1);
+
+    let anybody = registry.repository_for("first", Anonymous);
+    let reference = first.repository().at(manifest.digest());
+    assert_eq!(anybody.resolve(&reference).await.unwrap(), manifest);
+    assert_eq!(
+        tokens.asked(),
+        ["service=registry&scope=repository%3Afirst%3Apull"]
+    );
+    let refused = anybody.push_blob(&blob(10), &[]).await.unwrap_err();
+    let refused = refused
+        .downcast_ref::<longshore::registry::Error>()
+        .unwrap();
+    assert!(refused.is_denied(), "{refused}");
+    registry
+        .repository("first")
+        .delete_manifest(manifest.digest())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn a_token_that_has_expired_is_replaced() {
+    let tokens = TokenServer::start("AWS", PASSWORD).await;
+    let registry = Registry::over(DockerRegistry::start_with_tokens(&tokens));
+    tokens.issue_stale(1);
+    push_image(&registry.repository("app"), &blob(3 << 20)).await;
+    assert_eq!(tokens.asked().len(), 2);
 }

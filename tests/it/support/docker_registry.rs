@@ -1,11 +1,13 @@
 //! The registry that Docker wrote, as Debian packages it.
 
+use std::path::Path;
 use std::process::Command;
 
 use reqwest::header::ACCEPT;
 use serde_json::{Value, json};
 
 use super::process::Server;
+use super::token_server::{self, TokenServer};
 
 /// The password in the authorization token that moto's ECR hands out, and its bcrypt hash (any
 /// cost will do).
@@ -24,9 +26,28 @@ pub(crate) struct DockerRegistry {
 
 impl DockerRegistry {
     pub(crate) fn start() -> Self {
-        let server = Server::start("docker-registry", |address, directory| {
+        Self::start_with(|directory| {
             let passwords = directory.join("htpasswd");
             std::fs::write(&passwords, PASSWORD_LINE).expect("a password file");
+            json!({ "htpasswd": { "realm": "test", "path": passwords } })
+        })
+    }
+
+    /// One that believes the tokens of a token server instead.
+    pub(crate) fn start_with_tokens(tokens: &TokenServer) -> Self {
+        Self::start_with(|_| {
+            json!({ "token": {
+                "realm": tokens.url(),
+                "service": token_server::SERVICE,
+                "issuer": token_server::ISSUER,
+                "rootcertbundle": tokens.certificate(),
+            }})
+        })
+    }
+
+    /// One that is told by `auth`, which may put files into its directory, whom to let in.
+    fn start_with(auth: impl FnOnce(&Path) -> Value) -> Self {
+        let server = Server::start("docker-registry", |address, directory| {
             let config = directory.join("config.yml");
             let text = json!({
                 "version": "0.1",
@@ -34,7 +55,7 @@ impl DockerRegistry {
                     "filesystem": { "rootdirectory": directory.join("storage") },
                     "delete": { "enabled": true },
                 },
-                "auth": { "htpasswd": { "realm": "test", "path": passwords } },
+                "auth": auth(directory),
                 "http": { "addr": address.to_string() },
             });
             std::fs::write(&config, text.to_string()).expect("a configuration file");

@@ -9,6 +9,7 @@ mod longshore_local;
 mod moto;
 mod process;
 pub(crate) mod skopeo;
+mod token_server;
 
 pub(crate) use archive::Archive;
 pub(crate) use bench::{Bench, HOST, image};
@@ -17,3 +18,4 @@ pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
 pub(crate) use longshore_local::LongshoreLocal;
 pub(crate) use moto::Moto;
 pub(crate) use process::{output_of, tool};
+pub(crate) use token_server::TokenServer;
