@@ -17,8 +17,8 @@ const LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
 /// Sends logs, and what a panic says, to standard output for the rest of the process.
 pub fn init() {
-    let level = std::env::var(LEVEL).unwrap_or_default();
-    let subscriber = subscriber(level.parse().unwrap_or(LevelFilter::INFO), io::stdout);
+    let level = level(std::env::var(LEVEL).ok().as_deref());
+    let subscriber = subscriber(level, io::stdout);
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         return;
     }
@@ -26,6 +26,14 @@ pub fn init() {
         let at = panic.location().map(ToString::to_string);
         error!(at, message = panic.payload_as_str(), "panic");
     }));
+}
+
+fn level(wanted: Option<&str>) -> LevelFilter {
+    // An empty text would parse, as the level of errors.
+    let wanted = wanted.filter(|level| !level.is_empty());
+    wanted
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO)
 }
 
 /// Writes logs to `writer`: this crate's from `level` on, and warnings of others, whose debug logs
@@ -68,5 +76,18 @@ impl<W: Write> Write for Scrubbed<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_level_everything_but_details_is_logged() {
+        for unset in [None, Some(""), Some("loud")] {
+            assert_eq!(level(unset), LevelFilter::INFO);
+        }
+        assert_eq!(level(Some("DEBUG")), LevelFilter::DEBUG);
     }
 }

@@ -122,6 +122,30 @@ async fn objects_are_read_by_signed_ranges() {
 
 #[tokio::test]
 #[ignore = "needs real parts: run scripts/test"]
+async fn each_request_is_logged_under_its_id_and_closed_by_what_it_took() {
+    let world = World::new().await;
+    let archive = std::fs::read(EXAMPLE).unwrap();
+    let size = archive.len() as u64;
+    let source = world.stage("example.tar", archive).await;
+    world.cloud.create(&image(&source, "1.0")).await.succeeded();
+    let lines = world.cloud.log_lines();
+    for line in &lines {
+        assert_eq!(line["spans"][0]["request_id"], "the-request", "{line}");
+    }
+    let mut closing = lines.iter().filter(|line| line["message"] == "done");
+    let closed = closing.next().expect("a closing line");
+    assert!(closing.next().is_none());
+    assert_eq!(closed["blobs_uploaded"], 4);
+    assert!(closed["bytes_read"].as_u64().unwrap() >= size, "{closed}");
+    assert!(
+        closed["bytes_uploaded"].as_u64().unwrap() < size,
+        "{closed}"
+    );
+    assert!(closed["phases"].as_str().unwrap().contains("blobs"));
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
 async fn the_image_is_the_one_that_skopeo_makes_of_the_archive() {
     let world = World::new().await;
     let source = world
