@@ -24,7 +24,6 @@ use crate::deploy::{
     S3Location,
 };
 use crate::oci::{Platform, Reference, Tag};
-use crate::registry;
 
 /// The architecture that is taken of an index where none is named.
 const DEFAULT_ARCHITECTURE: &str = "amd64";
@@ -241,7 +240,7 @@ fn retry(reader: &mut Reader<'_>) -> Option<NonZeroUsize> {
 fn access(reader: &mut Reader<'_>, name: &str) -> Access {
     let credentials = reader.text(name).map(|text| match text.split_once(':') {
         Some((username, password)) if !text.starts_with("arn:aws") => {
-            Credentials::Given(registry::Credentials::basic(username, password))
+            Credentials::basic(username, password)
         }
         _ => Credentials::Stored(text),
     });
@@ -319,11 +318,8 @@ mod tests {
             let image = with(json!({"SrcCreds": text})).unwrap();
             image.source_access.credentials
         };
-        let given = registry::Credentials::basic("user", "pass:word");
-        assert_eq!(
-            credentials("user:pass:word"),
-            Some(Credentials::Given(given))
-        );
+        let given = Credentials::basic("user", "pass:word");
+        assert_eq!(credentials("user:pass:word"), Some(given));
         for name in [
             "name",
             "arn:aws:secretsmanager:us-west-2:000000000000:secret:id",

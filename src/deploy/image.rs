@@ -80,6 +80,13 @@ pub enum Credentials {
     Given(registry::Credentials),
 }
 
+impl Credentials {
+    /// A name and a password.
+    pub fn basic(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self::Given(registry::Credentials::basic(username, password))
+    }
+}
+
 /// A role to assume.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Role {

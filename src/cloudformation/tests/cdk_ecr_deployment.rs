@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::support::{Scene, Script};
 use crate::deploy::{Credentials, Image};
-use crate::registry;
 
 /// What the construct emits (`tests/fixtures/cdk-ecr-deployment/synth.js`).
 const EMITTED: &str = include_str!("../../../tests/fixtures/cdk-ecr-deployment/properties.json");
@@ -55,11 +54,8 @@ async fn every_way_to_use_the_construct_is_understood() {
     assert_eq!(index.platform_tags.len(), 2);
 
     let credentials = |image: Image| image.source_access.credentials.unwrap();
-    let given = registry::Credentials::basic("user", "password");
-    assert_eq!(
-        credentials(deployed("Text").await),
-        Credentials::Given(given)
-    );
+    let given = Credentials::basic("user", "password");
+    assert_eq!(credentials(deployed("Text").await), given);
     let stored = |name: &str| Credentials::Stored(name.to_owned());
     assert_eq!(
         credentials(deployed("SecretName").await),
