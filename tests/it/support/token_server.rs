@@ -133,7 +133,9 @@ async fn issue(
 ) -> Result<String, StatusCode> {
     let query = query.unwrap_or_default();
     issuer.asked.lock().expect("no panic").push(query.clone());
-    let authorization = headers.get("authorization").map(|value| value.as_bytes());
+    let authorization = headers
+        .get("authorization")
+        .map(reqwest::header::HeaderValue::as_bytes);
     let known = authorization == Some(issuer.authorization.as_bytes());
     if authorization.is_some() && !known {
         return Err(StatusCode::UNAUTHORIZED);
