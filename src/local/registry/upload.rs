@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::fs::{self, File};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
 
 use super::refusal::Refusal;
 use super::store::{Store, random_name};
 use crate::local::http::RequestBody;
 use crate::oci::{Algorithm, Digest, Digester};
+
+/// Bytes that are written to disk at once.
+const WRITE: usize = 1 << 20;
 
 /// The sessions that are open.
 #[derive(Default)]
@@ -28,7 +31,7 @@ impl Uploads {
         let session = Session {
             id: random_name(),
             repository: repository.to_owned(),
-            file: File::create(&path).await?,
+            file: BufWriter::with_capacity(WRITE, File::create(&path).await?),
             path,
             digester: Digester::new(Algorithm::Sha256),
             offset: 0,
@@ -63,7 +66,7 @@ impl Uploads {
 pub(super) struct Session {
     pub(super) id: String,
     pub(super) repository: String,
-    file: File,
+    file: BufWriter<File>,
     path: PathBuf,
     digester: Digester,
     /// Bytes that are here.
