@@ -1,5 +1,6 @@
 //! Faults on demand.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -92,6 +93,7 @@ pub(super) enum Effect {
     Corrupt(u64),
     CutRequest(u64),
     Delay(Duration),
+    Pace(NonZeroU64),
     Hang,
 }
 
@@ -129,6 +131,11 @@ impl Fault {
     /// Waits before answering.
     pub fn delay(time: Duration) -> Self {
         Self::new(Effect::Delay(time))
+    }
+
+    /// Takes and sends bodies at so many bytes a second.
+    pub fn pace(bytes_per_second: NonZeroU64) -> Self {
+        Self::new(Effect::Pace(bytes_per_second))
     }
 
     /// Never answers.

@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Caller, Refusal, input};
 use super::service::{ApiService, unknown_operation};
-use crate::local::registry::{Auth, SETTINGS};
+use crate::local::registry::SETTINGS;
 use crate::oci::Repository;
+use crate::redact::Secret;
 
 /// How long a token is good for.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
@@ -64,13 +65,9 @@ impl ApiService {
     }
 
     fn token(&self, caller: &Caller) -> Value {
-        let (user, password) = match &self.registry.options.auth {
-            Auth::Basic { user, password } | Auth::Bearer { user, password, .. } => {
-                (user.as_str(), password.expose())
-            }
-            Auth::None => ("AWS", "local"),
-        };
-        let token = STANDARD.encode(format!("{user}:{password}"));
+        let user = self.registry.door.user();
+        let (user, password) = user.unwrap_or(("AWS", Secret::new("local")));
+        let token = STANDARD.encode(format!("{user}:{}", password.expose()));
         let expires = SystemTime::now() + TOKEN_LIFETIME;
         let expires = expires.duration_since(UNIX_EPOCH).unwrap_or_default();
         let endpoint = format!("https://{}", caller.registry_host());

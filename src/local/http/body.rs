@@ -1,14 +1,17 @@
 //! Bodies on their way in and out, counted.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future, stream};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
+use tokio::time::sleep;
 
 /// The body of an answer. An error in it drops the connection.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -24,6 +27,7 @@ pub(crate) struct RequestBody {
     counter: Arc<AtomicU64>,
     /// Bytes after which the connection is to break.
     cut: Option<u64>,
+    pace: Option<NonZeroU64>,
 }
 
 impl RequestBody {
@@ -33,12 +37,18 @@ impl RequestBody {
             incoming,
             counter,
             cut: None,
+            pace: None,
         }
     }
 
     /// Breaks the body off after so many bytes.
     pub(super) fn cut_after(&mut self, bytes: u64) {
         self.cut = Some(bytes);
+    }
+
+    /// Takes so many bytes a second from now on.
+    pub(super) fn set_pace(&mut self, bytes_per_second: NonZeroU64) {
+        self.pace = Some(bytes_per_second);
     }
 
     /// The next bytes, or `None` at the end.
@@ -52,6 +62,9 @@ impl RequestBody {
             let Ok(data) = frame.into_data() else {
                 continue;
             };
+            if let Some(pace) = self.pace {
+                sleep(time_for(data.len(), pace)).await;
+            }
             let before = self.counter.fetch_add(data.len() as u64, Ordering::Relaxed);
             match self.cut {
                 Some(cut) if before + data.len() as u64 > cut => {
@@ -125,6 +138,34 @@ pub(super) fn ended_after(body: Body, bytes: u64, cleanly: bool) -> Body {
         }
     });
     BodyExt::boxed_unsync(StreamBody::new(pieces.boxed()))
+}
+
+/// Sends so many bytes a second, a tenth of them at once.
+pub(super) fn paced(body: Body, bytes_per_second: NonZeroU64) -> Body {
+    let most = usize::try_from(bytes_per_second.get() / 10).unwrap_or(usize::MAX);
+    let pieces = body.into_data_stream().flat_map(move |piece| match piece {
+        Ok(piece) => stream::iter(split(piece, most.max(1)))
+            .map(Ok)
+            .left_stream(),
+        Err(error) => stream::iter([Err(error)]).right_stream(),
+    });
+    let pieces = pieces.then(move |piece| async move {
+        let length = piece.as_ref().map_or(0, Bytes::len);
+        sleep(time_for(length, bytes_per_second)).await;
+        piece.map(Frame::data)
+    });
+    BodyExt::boxed_unsync(StreamBody::new(pieces.boxed()))
+}
+
+fn split(mut piece: Bytes, most: usize) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || {
+        let length = most.min(piece.len());
+        (length > 0).then(|| piece.split_to(length))
+    })
+}
+
+fn time_for(bytes: usize, bytes_per_second: NonZeroU64) -> Duration {
+    Duration::from_nanos(bytes as u64 * 1_000_000_000 / bytes_per_second)
 }
 
 /// Flips the bits of the byte at `offset`.

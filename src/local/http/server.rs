@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::body::{corrupted, counted, ended_after};
+use super::body::{corrupted, counted, ended_after, paced};
 use super::{Dropped, Query, Request, RequestBody, Response, Service, set};
 use crate::local::faults::{Effect, Faults};
 use crate::local::request_log::{RequestLog, Seen};
@@ -180,6 +180,7 @@ impl<S: Service> Front<S> {
             }
             Some(Effect::Hang) => std::future::pending().await,
             Some(Effect::Delay(time)) => tokio::time::sleep(time).await,
+            Some(Effect::Pace(pace)) => request.body.set_pace(pace),
             Some(Effect::CutRequest(bytes)) => request.body.cut_after(bytes),
             _ => {}
         }
@@ -191,6 +192,7 @@ impl<S: Service> Front<S> {
                 response.headers_mut().remove(CONTENT_LENGTH);
                 response
             }
+            Some(Effect::Pace(pace)) => response.map(|body| paced(body, pace)),
             Some(Effect::Corrupt(offset)) => response.map(|body| corrupted(body, offset)),
             _ => response,
         })

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,10 +71,12 @@ pub(super) fn needed(request: &Request, route: &Route) -> Vec<Access> {
 }
 
 /// The door of one registry.
-pub(super) struct Door {
+pub(in crate::local) struct Door {
     auth: Auth,
     base_url: String,
     tokens: Mutex<HashMap<String, Token>>,
+    /// How often the password has expired.
+    expired: AtomicU32,
 }
 
 struct Token {
@@ -87,23 +90,58 @@ impl Door {
             auth,
             base_url,
             tokens: Mutex::default(),
+            expired: AtomicU32::new(0),
         }
+    }
+
+    /// User and password, where there are any.
+    pub(in crate::local) fn user(&self) -> Option<(&str, Secret)> {
+        match &self.auth {
+            Auth::None => None,
+            Auth::Bearer { user, password, .. } => Some((user, password.clone())),
+            Auth::Basic { user, password } => {
+                let expired = self.expired.load(Ordering::Relaxed);
+                Some((user, nth_password(password, expired)))
+            }
+        }
+    }
+
+    /// Lets what was given so far be good no more.
+    pub(super) fn expire(&self) {
+        self.expired.fetch_add(1, Ordering::Relaxed);
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.clear();
     }
 
     /// Lets a request in or says what it lacks.
     pub(super) fn check(&self, request: &Request, needed: &[Access]) -> Result<(), Refusal> {
         match &self.auth {
             Auth::None => Ok(()),
-            Auth::Basic { user, password } if is_user(request, user, password) => Ok(()),
-            Auth::Basic { .. } => {
-                let realm = format!(
-                    "Basic realm=\"{}\",service=\"ecr.amazonaws.com\"",
-                    self.base_url
-                );
-                Err(unauthorized("Not Authorized").header(WWW_AUTHENTICATE, realm))
-            }
+            Auth::Basic { user, password } => self.check_password(request, user, password),
             Auth::Bearer { .. } => self.check_token(request, needed),
         }
+    }
+
+    fn check_password(
+        &self,
+        request: &Request,
+        user: &str,
+        password: &Secret,
+    ) -> Result<(), Refusal> {
+        let expired = self.expired.load(Ordering::Relaxed);
+        if is_user(request, user, &nth_password(password, expired)) {
+            return Ok(());
+        }
+        if (0..expired).any(|n| is_user(request, user, &nth_password(password, n))) {
+            // ECR's own words.
+            let message = "Your authorization token has expired. Reauthenticate and try again.";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, "DENIED", message));
+        }
+        let realm = format!(
+            "Basic realm=\"{}\",service=\"ecr.amazonaws.com\"",
+            self.base_url
+        );
+        Err(unauthorized("Not Authorized").header(WWW_AUTHENTICATE, realm))
     }
 
     fn check_token(&self, request: &Request, needed: &[Access]) -> Result<(), Refusal> {
@@ -180,6 +218,14 @@ impl Door {
 
 fn unauthorized(message: &str) -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+}
+
+/// The password after it has expired so often.
+fn nth_password(password: &Secret, expired: u32) -> Secret {
+    match expired {
+        0 => password.clone(),
+        _ => Secret::new(format!("{}-{expired}", password.expose())),
+    }
 }
 
 fn is_user(request: &Request, user: &str, password: &Secret) -> bool {

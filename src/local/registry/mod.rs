@@ -115,6 +115,12 @@ impl Registry {
         Arc::clone(&self.service)
     }
 
+    /// Lets every token given so far expire. A password ([`Auth::Basic`]) changes, as ECR's does:
+    /// its API gives the new one, and the old one is refused with ECR's words.
+    pub fn expire_credentials(&self) {
+        self.service.door.expire();
+    }
+
     /// What goes wrong on demand, with requests for blobs at the origin that they are redirected
     /// to as well (`GET /storage/<digest>`).
     pub fn faults(&self) -> &Faults {

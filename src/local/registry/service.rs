@@ -24,7 +24,7 @@ pub(in crate::local) struct RegistryService {
     pub(in crate::local) store: Store,
     pub(super) uploads: Uploads,
     pub(super) wording: Wording,
-    pub(super) door: Door,
+    pub(in crate::local) door: Door,
     pub(super) base_url: String,
     /// Where blobs are redirected to.
     pub(super) signatures: Option<Signatures>,

@@ -101,6 +101,25 @@ async fn gives_the_registrys_password() {
 }
 
 #[tokio::test]
+async fn an_expired_password_is_replaced() {
+    let environment = environment().await;
+    environment.registry.expire_credentials();
+    let stale = api(&environment).get("").await;
+    assert_eq!(stale.status.as_u16(), 403);
+    assert_eq!(stale.error_code(), "DENIED");
+    let output = ecr(&environment).await.get_authorization_token().send();
+    let output = output.await.unwrap();
+    let token = output.authorization_data()[0]
+        .authorization_token()
+        .unwrap();
+    let token = String::from_utf8(STANDARD.decode(token).unwrap()).unwrap();
+    let (user, password) = token.split_once(':').unwrap();
+    let mut api = Api::new(&environment.registry);
+    api.user = Some((user.to_owned(), password.to_owned()));
+    assert_eq!(api.get("").await.status.as_u16(), 200);
+}
+
+#[tokio::test]
 async fn repositories_are_those_of_the_registry() {
     let environment = environment().await;
     let ecr = ecr(&environment).await;

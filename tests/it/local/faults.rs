@@ -1,6 +1,7 @@
 //! Faults of the embedded stand-ins.
 
-use std::time::Duration;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
 
 use longshore::local::Fault;
 use longshore::oci::Digest;
@@ -70,6 +71,23 @@ async fn an_upload_breaks_off_and_goes_on_where_it_was() {
     let digest = Digest::sha256(&content);
     let put = api.finish(&location, &digest);
     assert_eq!(api.answer(put).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn bodies_go_slowly() {
+    let (registry, api) = registry(options()).await;
+    let blob = api.push_blob("a", &[0; 1000]).await;
+    let slow = || Fault::pace(NonZeroU64::new(10_000).unwrap());
+    registry.faults().add(slow());
+    registry.faults().add(slow().on("PATCH", "/uploads/"));
+    let started = Instant::now();
+    assert_eq!(api.get(&format!("a/blobs/{blob}")).await.bytes.len(), 1000);
+    assert!(started.elapsed() >= Duration::from_millis(100));
+    let location = api.start_upload("a").await;
+    let started = Instant::now();
+    let patch = api.at(Method::PATCH, &location).body(vec![0; 1000]);
+    assert_eq!(api.answer(patch).await.header("range"), "0-999");
+    assert!(started.elapsed() >= Duration::from_millis(100));
 }
 
 #[tokio::test]
