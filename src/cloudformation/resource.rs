@@ -70,7 +70,7 @@ pub(super) async fn bring_about(
             action: name.clone(),
         }),
         (Action::Delete, Some(Resource::Image)) if !was_never_made(&request) => {
-            ecr_image::delete(&*deploy, &request).await
+            ecr_image::delete(&*deploy, &request, deadline).await
         }
         (Action::Delete, Some(Resource::PullPolicy)) => {
             ecr_pull_policy::delete(&*deploy, &request, deadline).await
@@ -80,7 +80,7 @@ pub(super) async fn bring_about(
             physical_resource_id: request.physical_resource_id.clone(),
             attributes: Attributes::new(),
         }),
-        (_, Some(Resource::Image)) => ecr_image::put(&*deploy, &request, &meter).await,
+        (_, Some(Resource::Image)) => ecr_image::put(&*deploy, &request, &meter, deadline).await,
         (_, Some(Resource::PullPolicy)) => ecr_pull_policy::put(&*deploy, &request, deadline).await,
         (_, Some(Resource::CdkEcrDeployment)) => {
             cdk_ecr_deployment::put(&*deploy, &request, &meter).await

@@ -18,6 +18,8 @@ use super::{
 const MAX_WRITES: u32 = 8;
 /// Shortest wait between a write and the look at what became of it.
 const SETTLE: Duration = Duration::from_millis(750);
+/// How many times as long as from this writer's read to its write others are given for theirs.
+const OTHERS: u32 = 3;
 /// How long IAM is given to make a new role known everywhere.
 const PROPAGATION: Duration = Duration::from_mins(2);
 /// How long it is given where ECR does not say that it is for a principal: it has answered an
@@ -83,6 +85,7 @@ impl Work<'_> {
         let mut writes = 0;
         let mut patience = Patience::new(self.deadline);
         loop {
+            let since = Instant::now();
             let current = self.read().await?;
             let found = current.clone().unwrap_or_default();
             if found.holds(self.owner, self.statements) {
@@ -102,7 +105,8 @@ impl Work<'_> {
             match self.write(&wanted).await {
                 Ok(()) => {
                     writes += 1;
-                    sleep(SETTLE + jitter(SETTLE * writes)).await;
+                    let settle = SETTLE.max(since.elapsed() * OTHERS);
+                    sleep(settle + jitter(settle * writes)).await;
                 }
                 Err(error) if self.may_become_known(&error, &patience) => patience.wait().await,
                 Err(error) => return Err(self.explain(error, &wanted, &patience)),

@@ -4,14 +4,17 @@
 mod access;
 mod attributes;
 mod properties;
+mod pull_access;
 mod table;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tracing::info;
 
 use self::properties::Owned;
+use self::pull_access::Part;
 use super::error::Failure;
 use super::request::{Action, Properties, Request};
 use super::resource::Done;
@@ -29,9 +32,11 @@ pub(super) async fn put(
     deploy: &dyn Deploy,
     request: &Request,
     meter: &Arc<Meter>,
+    deadline: Instant,
 ) -> Result<Done, Failure> {
     let properties = request.readable()?;
-    let read = properties::read(properties).map_err(|problems| request.invalid(problems))?;
+    let read = properties::read(properties).map_err(|problems| request.invalid(problems));
+    let (read, pull_access) = read?;
     let purpose = request.purpose();
     let image = Image {
         known: known(request, properties),
@@ -44,6 +49,13 @@ pub(super) async fn put(
     if request.action == Action::Update {
         drop_tags(deploy, request, properties, &deployed).await?;
     }
+    let part = Part {
+        request,
+        image: deployed.uri(),
+        repository: deployed.repository.clone(),
+        access: image.destination_access,
+    };
+    part.put(deploy, pull_access.as_ref(), deadline).await?;
     Ok(Done {
         physical_resource_id: deployed.uri(),
         attributes: attributes(&deployed),
@@ -69,7 +81,11 @@ pub(super) async fn bring(
 
 /// Delete: the image goes if the resource says so. It never fails on malformed properties: what
 /// they do not say stays.
-pub(super) async fn delete(deploy: &dyn Deploy, request: &Request) -> Result<Done, Failure> {
+pub(super) async fn delete(
+    deploy: &dyn Deploy,
+    request: &Request,
+    deadline: Instant,
+) -> Result<Done, Failure> {
     let done = Done {
         physical_resource_id: request.physical_resource_id.clone(),
         attributes: Attributes::new(),
@@ -78,6 +94,14 @@ pub(super) async fn delete(deploy: &dyn Deploy, request: &Request) -> Result<Don
     let Some((repository, digest)) = pushed(&request.physical_resource_id) else {
         return Ok(done);
     };
+    let access = owned.access.for_purpose(&request.purpose());
+    let part = Part {
+        request,
+        image: request.physical_resource_id.clone(),
+        repository: repository.clone(),
+        access: access.clone(),
+    };
+    part.delete(deploy, deadline).await?;
     if owned.removal == RemovalPolicy::Retain {
         return Ok(done);
     }
@@ -85,7 +109,7 @@ pub(super) async fn delete(deploy: &dyn Deploy, request: &Request) -> Result<Don
         repository,
         digest,
         tags: owned.tags.into_iter().collect(),
-        access: owned.access.for_purpose(&request.purpose()),
+        access,
     };
     deploy
         .remove(&image)

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::access::{DESTINATION, SOURCE, access};
+use super::pull_access;
 use super::table::PROPERTIES;
 use crate::archive::Compression;
 use crate::cloudformation::reader::{InvalidProperties, Reader, list_of, scalar};
 use crate::cloudformation::request::Properties;
 use crate::deploy::{Access, Attestations, Image, Location, Referrers, RemovalPolicy};
 use crate::oci::{Platform, Reference, Repository, Tag};
+use crate::policy::Grants;
 
 /// How many tags ECR lets an image have
 /// ([quotas](https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html)).
@@ -27,8 +29,8 @@ const CONTENT: &[&str] = &[
     "Refresh",
 ];
 
-/// Reads the properties of a `Custom::ECRImage`.
-pub(super) fn read(properties: &Properties) -> Result<Image, InvalidProperties> {
+/// Reads the properties of a `Custom::ECRImage`: the image, and who may pull it.
+pub(super) fn read(properties: &Properties) -> Result<(Image, Option<Grants>), InvalidProperties> {
     let mut reader = Reader::new(properties, PROPERTIES);
     let source = source(&mut reader);
     let destination = destination(&mut reader);
@@ -44,6 +46,8 @@ pub(super) fn read(properties: &Properties) -> Result<Image, InvalidProperties> 
     let max_concurrency = reader.number("MaxConcurrency", 1..=MAX_CONCURRENCY);
     let retry = reader.number("Retry", 1..=MAX_RETRY);
     let reuse_from = reader.parse_list("ReuseFrom");
+    let repository = destination.as_ref().map(Reference::repository);
+    let pull_access = pull_access::read(&mut reader, repository);
     let image = source.zip(destination).map(|(source, destination)| Image {
         source,
         destination: destination.repository().clone(),
@@ -63,7 +67,7 @@ pub(super) fn read(properties: &Properties) -> Result<Image, InvalidProperties> 
         previous: None,
         reuse_from,
     });
-    reader.finish(image)
+    reader.finish(image.map(|image| (image, pull_access)))
 }
 
 /// Whether both properties mean the same content of the same source.
@@ -237,7 +241,7 @@ mod tests {
     }
 
     fn image(more: Value) -> Image {
-        read(&with(more)).unwrap()
+        read(&with(more)).unwrap().0
     }
 
     fn problem(more: Value) -> String {

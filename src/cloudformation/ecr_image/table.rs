@@ -92,6 +92,13 @@ pub const PROPERTIES: &[Property] = &[
         "The external ID that the destination's role asks for.",
     ),
     optional(
+        "PullAccess",
+        "map",
+        "none",
+        "Who may pull from the destination, by the repository's policy: `Principals`, `Services`, \
+         `Organizations`, `Statements` and `Actions`, as `Custom::ECRPullPolicy` has them.",
+    ),
+    optional(
         "RemovalPolicy",
         "`retain` or `delete`",
         "`retain`",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Scene, Script};
+use super::support::{REPOSITORY, Scene, Script, properties, uri_of};
 use crate::policy::Owner;
 
 const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/team/app";
@@ -129,4 +129,93 @@ async fn a_resource_of_no_particular_type_is_known_by_its_properties() {
     let more = json!({"ResourceType": "AWS::CloudFormation::CustomResource"});
     let answer = scene.answer(policy("Create", "team/app", &more)).await;
     assert_eq!(answer["PhysicalResourceId"], id());
+}
+
+const OLD: &str = "s3://bucket/old.tar";
+const NEW: &str = "s3://bucket/new.tar";
+
+fn access(account: &str) -> Value {
+    json!({"PullAccess": {"Principals": [account]}})
+}
+
+fn update(id: &str, old: &Value, new: &Value) -> Value {
+    json!({
+        "RequestType": "Update", "PhysicalResourceId": id,
+        "OldResourceProperties": old, "ResourceProperties": new,
+    })
+}
+
+#[tokio::test]
+async fn an_image_that_is_replaced_keeps_who_may_pull_it() {
+    let scene = Scene::new(Script::Succeed).await;
+    let old = properties(OLD, access("111111111111"));
+    let new = properties(NEW, access("111111111111"));
+    scene.answer(json!({"ResourceProperties": old})).await;
+    let answer = scene.answer(update(&uri_of(OLD), &old, &new)).await;
+    assert_eq!(answer["PhysicalResourceId"], uri_of(NEW));
+    assert!(scene.deploy.revoked.lock().unwrap().is_empty());
+    let granted = std::mem::take(&mut *scene.deploy.granted.lock().unwrap());
+    let [(before, _), (after, _)] = granted.as_slice() else {
+        panic!("{granted:?}");
+    };
+    assert_eq!(before.repository.to_string(), REPOSITORY);
+
+    let gone = json!({
+        "RequestType": "Delete", "PhysicalResourceId": uri_of(OLD), "ResourceProperties": old,
+    });
+    assert_eq!(scene.answer(gone).await["Status"], "SUCCESS");
+    let revoked = scene.deploy.revoked.lock().unwrap().pop().unwrap();
+    assert_eq!(revoked.owner, before.owner, "the old image's statements go");
+    assert_ne!(revoked.owner, after.owner, "and the new one's stay");
+}
+
+#[tokio::test]
+async fn an_image_that_is_for_nobody_any_more_has_no_statements() {
+    let scene = Scene::new(Script::Succeed).await;
+    let (with, without) = (
+        properties(OLD, access("111111111111")),
+        properties(OLD, json!({})),
+    );
+    scene.answer(update(&uri_of(OLD), &without, &without)).await;
+    assert!(scene.deploy.revoked.lock().unwrap().is_empty());
+    scene.answer(update(&uri_of(OLD), &with, &without)).await;
+    assert_eq!(scene.deploy.revoked.lock().unwrap().len(), 1);
+    assert!(scene.deploy.granted.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_image_without_pull_access_never_touches_the_policy() {
+    let scene = Scene::new(Script::Succeed).await;
+    let image = properties(OLD, json!({"RemovalPolicy": "delete"}));
+    scene.answer(json!({"ResourceProperties": image})).await;
+    let gone = json!({
+        "RequestType": "Delete", "PhysicalResourceId": uri_of(OLD), "ResourceProperties": image,
+    });
+    scene.answer(gone).await;
+    assert!(scene.deploy.granted.lock().unwrap().is_empty());
+    assert!(scene.deploy.revoked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn pull_access_that_cannot_be_given_is_told_before_anything_moves() {
+    let scene = Scene::new(Script::Succeed).await;
+    for (destination, principal, part) in [
+        (
+            "registry.example.com/app:1",
+            "111111111111",
+            "no private ECR registry",
+        ),
+        (
+            REPOSITORY,
+            "*",
+            "PullAccess: Principals[0]: \"*\" would let everyone",
+        ),
+    ] {
+        let mut image = properties(OLD, access(principal));
+        image["Destination"] = destination.into();
+        let answer = scene.answer(json!({"ResourceProperties": image})).await;
+        let reason = answer["Reason"].as_str().unwrap();
+        assert!(reason.contains(part), "{reason}");
+    }
+    assert!(scene.deploy.deployed.lock().unwrap().is_empty());
 }
