@@ -18,7 +18,7 @@ use super::reader::{InvalidProperties, Reader};
 use super::request::{Properties, Request};
 use super::resource::Done;
 use crate::archive::Compression;
-use crate::copy::Meter;
+use crate::copy::{Checkpoint, Meter};
 use crate::deploy::{
     Access, Attestations, Credentials, Deploy, Image, Location, Referrers, RemovalPolicy,
     S3Location,
@@ -130,6 +130,7 @@ fn read(properties: &Properties) -> Result<Image, InvalidProperties> {
         known: None,
         previous: None,
         reuse_from: Vec::new(),
+        resume: Checkpoint::default(),
     });
     reader.finish(image)
 }

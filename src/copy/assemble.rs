@@ -57,7 +57,9 @@ impl Run {
         layer: &'a UnbuiltLayer,
         known: &KnownLayers,
     ) -> Result<(&'a Digest, Descriptor)> {
-        Ok((&layer.diff_id, self.push_layer(layer, known).await?))
+        let blob = self.push_layer(layer, known).await?;
+        self.meter.stored(&layer.diff_id, &blob);
+        Ok((&layer.diff_id, blob))
     }
 
     async fn push_layer(&self, layer: &UnbuiltLayer, known: &KnownLayers) -> Result<Descriptor> {

@@ -11,6 +11,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::Checkpoint;
 use crate::content::{self, ByteStream, Destination, Opener, RangeRead, Source};
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
@@ -26,6 +27,7 @@ pub struct Meter {
 struct State {
     report: Report,
     active: Vec<Arc<BlobProgress>>,
+    checkpoint: Checkpoint,
 }
 
 /// What a run did.
@@ -98,6 +100,21 @@ impl Meter {
         }
     }
 
+    /// What a run that takes this one up need not find out again.
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.state().checkpoint.clone()
+    }
+
+    /// Notes what the source's tag names.
+    pub fn resolved(&self, root: &Digest) {
+        self.state().checkpoint.root = Some(root.clone());
+    }
+
+    /// Notes a layer that the destination has.
+    pub(crate) fn stored(&self, diff_id: &Digest, blob: &Descriptor) {
+        self.state().checkpoint.stored(diff_id, blob);
+    }
+
     /// The blobs that are being pushed right now.
     pub fn active(&self) -> Vec<Arc<BlobProgress>> {
         self.state().active.clone()
@@ -121,7 +138,7 @@ impl Meter {
         }
     }
 
-    pub(super) fn count(&self, count: impl FnOnce(&mut Report)) {
+    pub(crate) fn count(&self, count: impl FnOnce(&mut Report)) {
         count(&mut self.state().report);
     }
 

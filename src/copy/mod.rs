@@ -11,6 +11,7 @@
 
 mod assemble;
 mod blob;
+mod checkpoint;
 mod describe;
 mod error;
 mod meter;
@@ -25,6 +26,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use checkpoint::{Checkpoint, StoredLayer};
 pub use describe::{Description, describe};
 pub use error::{Error, Operation, Side};
 pub use meter::{BlobProgress, Meter, MeteredObject, MeteredSource, Phase, Report};

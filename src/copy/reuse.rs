@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::MAX_CONFIG;
+use super::{Checkpoint, MAX_CONFIG};
 use crate::content::{Destination, ManifestKey, Opener, Source, collect};
 use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest, Manifest, RawManifest};
 
@@ -49,6 +49,15 @@ impl KnownLayers {
         if let Ok(Manifest::Image(parsed)) = raw.parse() {
             let place: Arc<dyn Source> = place.clone();
             self.images.push(KnownImage { place, raw, parsed });
+        }
+    }
+
+    /// Learns what a run before this one stored in `place`.
+    pub fn resume<P: Source + 'static>(&mut self, place: &Arc<P>, checkpoint: &Checkpoint) {
+        for stored in &checkpoint.layers {
+            let (blob, place): (_, Arc<dyn Source>) = (stored.blob.clone(), place.clone());
+            let layer = KnownLayer { blob, place };
+            self.layers.entry(stored.diff_id.clone()).or_insert(layer);
         }
     }
 

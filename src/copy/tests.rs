@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::testing::{MemoryRepository, index_of};
-use super::{Description, KnownLayers, Meter, Options, Report, Run, Selection, describe, select};
+use super::{
+    Checkpoint, Description, KnownLayers, Meter, Options, Report, Run, Selection, describe, select,
+};
 use crate::content::{ManifestKey, MemoryOpener, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Digest, ImageManifest, Manifest, MediaType, Platform, RawManifest, Tag};
 
@@ -399,4 +401,29 @@ async fn reads_only_layers_that_changed() {
     assert_eq!(pushed[0], "blob c");
     assert_eq!(meter.report().blobs_reused, 1);
     assert_eq!(meter.report().blobs_uploaded, 2, "one layer and the config");
+}
+
+#[tokio::test]
+async fn takes_up_what_a_stopped_run_has_stored() {
+    let image = unbuilt(&["a", "b"]);
+    let destination = Arc::new(MemoryRepository::default());
+    let (first, meter) = run(&destination);
+    let whole = first.assemble(&image, &KnownLayers::default()).await;
+    let checkpoint = meter.checkpoint();
+    assert_eq!(checkpoint.layers.len(), 2);
+    let handed_on = serde_json::to_string(&checkpoint).unwrap();
+    let checkpoint: Checkpoint = serde_json::from_str(&handed_on).unwrap();
+
+    let before = destination.log().len();
+    let mut known = KnownLayers::default();
+    known.resume(&destination, &checkpoint);
+    let (second, meter) = run(&destination);
+    let taken_up = second.assemble(&image, &known).await;
+    assert_eq!(taken_up.unwrap(), whole.unwrap());
+    assert!(
+        !destination.log()[before..]
+            .iter()
+            .any(|push| push.starts_with("blob"))
+    );
+    assert_eq!(meter.report().blobs_reused, 3, "two layers and the config");
 }

@@ -48,8 +48,9 @@ impl Deployer {
         let access = &image.destination_access;
         let reach = self.reach.with_attempts(image.retry);
         let destination = reach.destination(&image.destination, access).await?;
+        let source = image.pinned_source();
         let opening = reach.open(
-            &image.source,
+            &source,
             &image.source_access,
             image.compression,
             meter,
@@ -177,6 +178,7 @@ impl Deployment<'_> {
     /// what the resource was before, and from images that it is said to share layers with.
     async fn learn(&self) -> KnownLayers {
         let mut known = KnownLayers::default();
+        known.resume(&self.destination, &self.image.resume);
         for tag in self.image.tags.iter().take(LEARNED_TAGS) {
             known.learn(&self.destination, ManifestKey::Tag(tag)).await;
         }

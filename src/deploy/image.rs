@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::Location;
 use crate::archive::Compression;
+use crate::copy::Checkpoint;
 use crate::oci::{Digest, MediaType, Platform, Reference, Repository, Tag};
 use crate::registry;
 
@@ -49,6 +50,20 @@ pub struct Image {
     /// Images that are likely to share layers with this one. A layer that one of them has is
     /// not read from the source.
     pub reuse_from: Vec<Reference>,
+    /// What a deployment that was stopped has done of this one.
+    pub resume: Checkpoint,
+}
+
+impl Image {
+    /// The source, by digest where a deployment that was stopped has resolved its tag.
+    pub(super) fn pinned_source(&self) -> Location {
+        match (&self.source, &self.resume.root) {
+            (Location::Registry(reference), Some(root)) => {
+                Location::Registry(reference.repository().at(root))
+            }
+            _ => self.source.clone(),
+        }
+    }
 }
 
 /// How one side is reached.

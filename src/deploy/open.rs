@@ -89,6 +89,7 @@ impl Reach {
                 source: error,
             }
         })?;
+        meter.resolved(root.digest());
         let source = Arc::new(MeteredSource::new(source, Arc::clone(meter)));
         Ok(Opened {
             content: Content::Stored { root, source },

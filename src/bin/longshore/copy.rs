@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use longshore::copy::{Meter, Report};
+use longshore::copy::{Checkpoint, Meter, Report};
 use longshore::deploy::{self, Access, Deployed, Image, RemovalPolicy};
 use longshore::oci::Tag;
 use serde_json::json;
@@ -62,6 +62,7 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
         known: None,
         previous: None,
         reuse_from: args.reuse_from,
+        resume: Checkpoint::default(),
     })
 }
 

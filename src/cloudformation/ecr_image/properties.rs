@@ -8,6 +8,7 @@ use super::table::PROPERTIES;
 use crate::archive::Compression;
 use crate::cloudformation::reader::{InvalidProperties, Reader, list_of, scalar};
 use crate::cloudformation::request::Properties;
+use crate::copy::Checkpoint;
 use crate::deploy::{Access, Attestations, Image, Location, Referrers, RemovalPolicy};
 use crate::oci::{Platform, Reference, Repository, Tag};
 use crate::policy::Grants;
@@ -66,6 +67,7 @@ pub(super) fn read(properties: &Properties) -> Result<(Image, Option<Grants>), I
         known: None,
         previous: None,
         reuse_from,
+        resume: Checkpoint::default(),
     });
     reader.finish(image.map(|image| (image, pull_access)))
 }
