@@ -43,6 +43,7 @@ fn invocation(context: Context) -> Invocation {
     Invocation {
         id: context.request_id,
         deadline: Instant::now() + left,
+        function: context.invoked_function_arn,
         log_group: context.env_config.log_group.clone(),
     }
 }

@@ -90,7 +90,11 @@ pub(super) async fn put(
     request: &Request,
     meter: &Arc<Meter>,
 ) -> Result<Done, Failure> {
-    let image = read(request.readable()?).map_err(|problems| request.invalid(problems))?;
+    let read = read(request.readable()?).map_err(|problems| request.invalid(problems))?;
+    let image = Image {
+        resume: request.continuation.checkpoint.clone(),
+        ..read
+    };
     let deployed = bring(deploy, &image, meter).await?;
     let physical_resource_id = match request.physical_resource_id.as_str() {
         "" => format!("cdk-ecr-deployment/{}", request.request_id),

@@ -1,5 +1,6 @@
 //! Why a request failed, and why the handler itself did.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::reader::InvalidProperties;
@@ -92,12 +93,8 @@ pub enum Failure {
         #[source]
         source: BoxError,
     },
-    /// The function's time is up.
-    #[error(
-        "{what} was not done within the {} seconds that the function has: it came to {progress}; \
-         give the function more time or memory, or look in its log for what it waited for",
-        after.as_secs()
-    )]
+    /// The time is up.
+    #[error("{what} was not done within {} seconds, {limit}: it came to {progress}", after.as_secs())]
     OutOfTime {
         /// What should have been done.
         what: String,
@@ -105,6 +102,45 @@ pub enum Failure {
         progress: String,
         /// How long it was tried.
         after: Duration,
+        /// Whose time it is, and how there is more of it.
+        limit: Limit,
+    },
+    /// Work that one invocation could not do, and of which another would do no more.
+    #[error(
+        "{what} makes no progress: not one more blob was done in the function's {} seconds \
+         (it came to {progress}); give the function more time or memory, with which it also has \
+         more network, or make the largest layer smaller",
+        after.as_secs()
+    )]
+    NoProgress {
+        /// What should have been done.
+        what: String,
+        /// How far it came.
+        progress: String,
+        /// How long it was tried.
+        after: Duration,
+    },
+    /// Work that one invocation could not do, and no other could be begun.
+    #[error(
+        "{what} takes more than one invocation, and the function cannot invoke itself: allow \
+         lambda:InvokeFunction on {function} to its role"
+    )]
+    Successor {
+        /// What should have been done.
+        what: String,
+        /// ARN of the function.
+        function: String,
+        /// Why it was not invoked.
+        #[source]
+        source: BoxError,
+    },
+    /// The platform ends the function.
+    #[error("{what} was stopped: the function is being shut down (it came to {progress})")]
+    Stopped {
+        /// What should have been done.
+        what: String,
+        /// How far it came.
+        progress: String,
     },
     /// A defect of this program.
     #[error("{what} failed by a defect of the function: {message}")]
@@ -114,6 +150,36 @@ pub enum Failure {
         /// What the panic said.
         message: String,
     },
+}
+
+/// Whose time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// The function's.
+    Function,
+    /// The resource's.
+    Service,
+    /// Everybody's.
+    Invocations,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Function => {
+                "all that the function has; give it more time or memory, or look in its log for \
+                 what it waited for"
+            }
+            Self::Service => {
+                "all that CloudFormation waits for the resource; give it a longer ServiceTimeout, \
+                 or the function more memory"
+            }
+            Self::Invocations => {
+                "the time of the last of as many invocations as a request may take; give the \
+                 function more time or memory"
+            }
+        })
+    }
 }
 
 /// Why an invocation of the handler fails: nobody heard an answer, or it is the caller who hears

@@ -1,28 +1,28 @@
 //! The handler: from an event to exactly one answer, in time.
 
+use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Instrument, Span, error, info, info_span};
 
+use super::budget::Budget;
+use super::continuation::{MAX_INVOCATIONS, Successor};
 use super::delivery::Delivery;
-use super::error::{Error, Failure};
+use super::error::{Error, Failure, Limit};
 use super::reason;
+use super::reply::is_left_to_the_caller;
 use super::request::{Reply, Request};
 use super::resource::{Done, FAILED_CREATE, bring_about};
 use super::response::{Answer, Outcome};
 use super::text;
 use crate::copy::{Meter, Report};
 use crate::deploy::Deploy;
-
-/// The longest time that is kept for the answer.
-const LONGEST_RESERVE: Duration = Duration::from_secs(20);
-/// The part of an invocation's time that is kept for the answer.
-const RESERVED_PART: u32 = 10;
 
 /// One invocation of the function, as far as the handler needs to know it.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Invocation {
     pub id: String,
     /// When the platform ends it.
     pub deadline: Instant,
+    /// ARN of the function that was invoked, with its version or alias if one was named.
+    pub function: String,
     /// The log group that its log lines go to. Empty where there is none.
     pub log_group: String,
 }
@@ -39,12 +41,41 @@ pub struct Invocation {
 pub struct Handler {
     deploy: Arc<dyn Deploy>,
     delivery: Delivery,
+    successor: Option<Arc<dyn Successor>>,
+    stop: Shared<BoxFuture<'static, ()>>,
+}
+
+/// What came of one invocation.
+enum Ended {
+    /// There is an answer.
+    Answer(Answer),
+    /// Another invocation goes on with the work, and answers.
+    HandedOn,
 }
 
 impl Handler {
     /// A handler that has `deploy` do the work and `delivery` bring the answers.
     pub fn new(deploy: Arc<dyn Deploy>, delivery: Delivery) -> Self {
-        Self { deploy, delivery }
+        Self {
+            deploy,
+            delivery,
+            successor: None,
+            stop: pending().boxed().shared(),
+        }
+    }
+
+    /// Has `successor` invoke the function again for work that takes longer than one invocation.
+    #[must_use]
+    pub fn with_successor(mut self, successor: Arc<dyn Successor>) -> Self {
+        self.successor = Some(successor);
+        self
+    }
+
+    /// Stops what is under way, and answers it, when `stop` is done.
+    #[must_use]
+    pub fn stopped_by(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.stop = stop.boxed().shared();
+        self
     }
 
     /// Does what the event asks for and answers it, before the invocation's deadline.
@@ -57,34 +88,49 @@ impl Handler {
     ///
     /// Dropping the future stops the work; no answer is sent then.
     pub async fn handle(&self, event: &RawValue, invocation: &Invocation) -> Result<Value, Error> {
-        let request = Request::read(event)
+        let mut request = Request::read(event)
             .inspect_err(|error| error!(invocation = invocation.id, "{}", text::chain(error)))?;
+        if is_left_to_the_caller(&request.service_token(), &invocation.function) {
+            request.reply = Reply::Return;
+        }
         let span = info_span!(
             "request",
             request_id = request.request_id,
             invocation = invocation.id
         );
-        self.answer(Arc::new(request), invocation)
+        self.answer(Arc::new(request), event, invocation)
             .instrument(span)
             .await
     }
 
-    async fn answer(&self, request: Arc<Request>, invocation: &Invocation) -> Result<Value, Error> {
-        info!(
-            action = %request.action,
-            resource_type = request.resource_type,
-            resource = request.logical_resource_id,
-            stack = request.stack_id,
-            physical_resource_id = request.physical_resource_id,
-            reply = ?request.reply,
-            "request"
-        );
+    async fn answer(
+        &self,
+        request: Arc<Request>,
+        event: &RawValue,
+        invocation: &Invocation,
+    ) -> Result<Value, Error> {
+        open(&request);
         let started = Instant::now();
         let meter = Arc::new(Meter::default());
-        let done = self.work(&request, &meter, invocation).await;
-        let answer = to_answer(&request, invocation, done);
-        close(&answer, &meter.report(), started);
-        self.reply(&request, &answer, invocation).await
+        let budget = Budget::of(&request, invocation);
+        let done = self.work(&request, &meter, budget).await;
+        let done = match done {
+            Err(Failure::OutOfTime { .. }) => {
+                self.hand_on(&request, &meter, budget, event, invocation)
+                    .await
+            }
+            done => done.map(Some),
+        };
+        let ended = match done {
+            Ok(None) => Ended::HandedOn,
+            Ok(Some(done)) => Ended::Answer(succeeded(&request, done)),
+            Err(failure) => Ended::Answer(failed(&request, invocation, &failure)),
+        };
+        close(&ended, &meter.report(), started);
+        match ended {
+            Ended::HandedOn => Ok(Value::Null),
+            Ended::Answer(answer) => self.reply(&request, &answer, invocation).await,
+        }
     }
 
     /// Does the work, and ends in a failure whatever becomes of it: an error, a panic, a hang.
@@ -92,27 +138,77 @@ impl Handler {
         &self,
         request: &Arc<Request>,
         meter: &Arc<Meter>,
-        invocation: &Invocation,
+        budget: Budget,
     ) -> Result<Done, Failure> {
-        let now = Instant::now();
-        let time = invocation.deadline.saturating_duration_since(now);
-        let time = time.saturating_sub((time / RESERVED_PART).min(LONGEST_RESERVE));
-        let end = now + time;
         // A task of its own: if it blocks its thread, this one still sees the deadline.
         let mut task = JoinSet::new();
         task.spawn(
-            bring_about(self.deploy.clone(), request.clone(), meter.clone(), end)
+            bring_about(self.deploy.clone(), request.clone(), meter.clone(), budget.until)
                 .instrument(Span::current()),
         );
-        match timeout_at(end, task.join_next()).await {
-            Ok(Some(Ok(done))) => done,
-            Ok(Some(Err(error))) => Err(panicked(request, error)),
-            Ok(None) | Err(_) => Err(Failure::OutOfTime {
+        tokio::select! {
+            biased;
+            Some(ended) = task.join_next() => {
+                ended.unwrap_or_else(|error| Err(panicked(request, error)))
+            }
+            () = sleep_until(budget.until) => Err(Failure::OutOfTime {
                 what: reason::what(request),
                 progress: reason::came_to(&meter.report()),
-                after: time,
+                after: budget.work,
+                limit: budget.limit,
+            }),
+            () = self.stop.clone() => Err(Failure::Stopped {
+                what: reason::what(request),
+                progress: reason::came_to(&meter.report()),
             }),
         }
+    }
+
+    /// Hands work that is out of time to another invocation: `None`, if that goes on with it.
+    async fn hand_on(
+        &self,
+        request: &Request,
+        meter: &Meter,
+        budget: Budget,
+        event: &RawValue,
+        invocation: &Invocation,
+    ) -> Result<Option<Done>, Failure> {
+        let what = || reason::what(request);
+        let progress = || reason::came_to(&meter.report());
+        let out_of_time = |limit| Failure::OutOfTime {
+            what: what(),
+            progress: progress(),
+            after: budget.work,
+            limit,
+        };
+        let (Some(successor), Reply::Put(_)) = (&self.successor, &request.reply) else {
+            return Err(out_of_time(budget.limit));
+        };
+        if !budget.has_more() {
+            return Err(out_of_time(Limit::Service));
+        }
+        if request.continuation.invocation >= MAX_INVOCATIONS {
+            return Err(out_of_time(Limit::Invocations));
+        }
+        let next = request.continuation.next(meter);
+        let next = next.ok_or_else(|| Failure::NoProgress {
+            what: what(),
+            progress: progress(),
+            after: budget.work,
+        })?;
+        let start = async {
+            let event = next.add_to(event)?;
+            successor.start(&invocation.function, event).await
+        };
+        let started = timeout(budget.reserve / 2, start).await;
+        started
+            .unwrap_or_else(|elapsed| Err(elapsed.into()))
+            .map(|()| None)
+            .map_err(|source| Failure::Successor {
+                what: what(),
+                function: invocation.function.clone(),
+                source,
+            })
     }
 
     async fn reply(
@@ -154,19 +250,18 @@ fn panicked(request: &Request, error: JoinError) -> Failure {
     }
 }
 
-fn to_answer(request: &Request, invocation: &Invocation, done: Result<Done, Failure>) -> Answer {
-    match done {
-        Ok(done) => Answer {
-            physical_resource_id: named(request, done.physical_resource_id),
-            outcome: Outcome::Success(done.attributes),
-        },
-        Err(failure) => {
-            error!(error = reason::shown(&failure), "failed");
-            Answer {
-                physical_resource_id: named(request, request.physical_resource_id.clone()),
-                outcome: Outcome::Failed(reason::of(&failure, invocation)),
-            }
-        }
+fn succeeded(request: &Request, done: Done) -> Answer {
+    Answer {
+        physical_resource_id: named(request, done.physical_resource_id),
+        outcome: Outcome::Success(done.attributes),
+    }
+}
+
+fn failed(request: &Request, invocation: &Invocation, failure: &Failure) -> Answer {
+    error!(error = reason::shown(failure), "failed");
+    Answer {
+        physical_resource_id: named(request, request.physical_resource_id.clone()),
+        outcome: Outcome::Failed(reason::of(failure, invocation)),
     }
 }
 
@@ -181,11 +276,29 @@ fn named(request: &Request, physical_resource_id: String) -> String {
     format!("{FAILED_CREATE}{}", of.map_or("unknown", String::as_str))
 }
 
-/// The one closing line of a request.
-fn close(answer: &Answer, report: &Report, started: Instant) {
+/// The opening line of a request: what of the event is no secret.
+fn open(request: &Request) {
     info!(
-        success = answer.is_success(),
-        physical_resource_id = answer.physical_resource_id,
+        action = %request.action,
+        resource_type = request.resource_type,
+        resource = request.logical_resource_id,
+        stack = request.stack_id,
+        physical_resource_id = request.physical_resource_id,
+        reply = ?request.reply,
+        invocation_number = request.continuation.invocation,
+        "request"
+    );
+}
+
+/// The one closing line of an invocation.
+fn close(ended: &Ended, report: &Report, started: Instant) {
+    let (outcome, physical_resource_id) = match ended {
+        Ended::HandedOn => ("handed on", None),
+        Ended::Answer(answer) => (answer.status(), Some(&answer.physical_resource_id)),
+    };
+    info!(
+        outcome,
+        physical_resource_id,
         seconds = started.elapsed().as_secs_f64(),
         bytes_read = report.bytes_read,
         bytes_uploaded = report.bytes_uploaded,

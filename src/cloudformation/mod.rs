@@ -5,7 +5,9 @@
 //! time for the answer, and whatever becomes of it — an error, a panic, a hang — ends in one
 //! [`Answer`] within CloudFormation's limits, which [`Delivery`] brings.
 
+mod budget;
 mod cdk_ecr_deployment;
+mod continuation;
 mod delivery;
 mod ecr_image;
 mod ecr_pull_policy;
@@ -16,6 +18,7 @@ mod logs;
 mod property;
 mod reader;
 mod reason;
+mod reply;
 mod request;
 mod resource;
 mod response;
@@ -25,10 +28,11 @@ mod text;
 mod tests;
 
 pub use cdk_ecr_deployment::PROPERTIES as CDK_ECR_DEPLOYMENT_PROPERTIES;
+pub use continuation::{Continuation, Successor};
 pub use delivery::{AttemptError, Delivery, DeliveryError};
 pub use ecr_image::PROPERTIES as ECR_IMAGE_PROPERTIES;
 pub use ecr_pull_policy::PROPERTIES as ECR_PULL_POLICY_PROPERTIES;
-pub use error::{Error, Failure};
+pub use error::{Error, Failure, Limit};
 pub use grants::GRANTS;
 pub use handler::{Handler, Invocation};
 pub use logs::{init as init_logs, subscriber as log_subscriber};

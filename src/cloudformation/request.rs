@@ -4,14 +4,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use reqwest::Url;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::continuation::{self, Continuation};
 use super::error::Failure;
-use super::reader::InvalidProperties;
+use super::reader::{InvalidProperties, scalar};
 use crate::redact::RedactedUrl;
+
+/// The longest time that CloudFormation waits, in seconds, which is also how long it waits where
+/// no time is named.
+const MAX_SERVICE_TIMEOUT: u64 = 3600;
 
 /// The properties of a resource, as the template has them.
 pub type Properties = Map<String, Value>;
@@ -40,6 +46,8 @@ pub struct Request {
     pub properties: Result<Properties, UnreadableProperties>,
     /// The properties of the resource as it was, on Update.
     pub old_properties: Properties,
+    /// What earlier invocations have done of it.
+    pub continuation: Continuation,
 }
 
 /// What CloudFormation asks for.
@@ -96,6 +104,22 @@ impl Request {
         format!("{stack}/{}", self.logical_resource_id)
     }
 
+    /// How long CloudFormation waits for the answer: the property `ServiceTimeout`.
+    pub(super) fn service_timeout(&self) -> Duration {
+        let properties = self.properties.as_ref().ok();
+        let value = properties.and_then(|properties| properties.get("ServiceTimeout"));
+        let seconds: Option<u64> = value.and_then(scalar).and_then(|text| text.parse().ok());
+        let seconds = seconds.filter(|seconds| (1..=MAX_SERVICE_TIMEOUT).contains(seconds));
+        Duration::from_secs(seconds.unwrap_or(MAX_SERVICE_TIMEOUT))
+    }
+
+    /// The function that the template names as the resource's provider. Empty if it is unknown.
+    pub(super) fn service_token(&self) -> String {
+        let properties = self.properties.as_ref().ok();
+        let value = properties.and_then(|properties| properties.get("ServiceToken"));
+        value.and_then(scalar).unwrap_or_default()
+    }
+
     /// The properties, if they could be read.
     pub(super) fn readable(&self) -> Result<&Properties, Failure> {
         self.properties
@@ -133,6 +157,7 @@ impl Request {
             physical_resource_id: text(&fields, "PhysicalResourceId"),
             properties: object(&fields, "ResourceProperties"),
             old_properties: object(&fields, "OldResourceProperties").unwrap_or_default(),
+            continuation: continuation(&fields),
         })
     }
 }
@@ -150,6 +175,12 @@ fn text(fields: &Fields<'_>, name: &str) -> String {
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
         _ => String::new(),
     }
+}
+
+fn continuation(fields: &Fields<'_>) -> Continuation {
+    let carried = fields.get(continuation::FIELD);
+    let carried = carried.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    carried.unwrap_or_else(Continuation::first)
 }
 
 fn object(fields: &Fields<'_>, name: &str) -> Result<Properties, UnreadableProperties> {
@@ -222,6 +253,7 @@ impl fmt::Debug for Request {
             .field("physical_resource_id", &self.physical_resource_id)
             .field("properties", &self.properties.as_ref().map(names))
             .field("old_properties", &names(&self.old_properties))
+            .field("continuation", &self.continuation)
             .finish()
     }
 }

@@ -55,9 +55,12 @@ struct Body<'a> {
 }
 
 impl Answer {
-    /// Whether the request was done.
-    pub fn is_success(&self) -> bool {
-        matches!(self.outcome, Outcome::Success(_))
+    /// `SUCCESS` or `FAILED`.
+    pub fn status(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Success(_) => "SUCCESS",
+            Outcome::Failed(_) => "FAILED",
+        }
     }
 
     /// The JSON of the answer to `request`, at most 4096 bytes long. The reason is cut first,
@@ -72,11 +75,7 @@ impl Answer {
         );
         let body = |reason: Option<&str>, data: Option<&Attributes>| {
             let body = Body {
-                status: if self.is_success() {
-                    "SUCCESS"
-                } else {
-                    "FAILED"
-                },
+                status: self.status(),
                 reason,
                 physical_resource_id: &physical_id,
                 stack_id: &stack_id,

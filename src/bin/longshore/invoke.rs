@@ -44,6 +44,7 @@ pub(crate) async fn run(args: InvokeArgs) -> anyhow::Result<ExitCode> {
     let invocation = Invocation {
         id: "local".to_owned(),
         deadline: Instant::now() + TIME,
+        function: String::new(),
         log_group: String::new(),
     };
     handler.handle(&event, &invocation).await?;

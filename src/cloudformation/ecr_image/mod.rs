@@ -41,6 +41,7 @@ pub(super) async fn put(
     let image = Image {
         known: known(request, properties),
         previous: previous(request, &read.destination),
+        resume: request.continuation.checkpoint.clone(),
         source_access: read.source_access.clone().for_purpose(&purpose),
         destination_access: read.destination_access.clone().for_purpose(&purpose),
         ..read

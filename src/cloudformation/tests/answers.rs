@@ -169,6 +169,22 @@ async fn a_caller_without_a_url_gets_the_result() {
 }
 
 #[tokio::test]
+async fn a_framework_that_answers_itself_gets_the_result() {
+    let framework = "arn:aws:lambda:eu-west-1:123456789012:function:Stack-framework-onEvent";
+    let properties = json!({
+        "ServiceToken": framework, "Source": "nginx:1", "Destination": "host.io/app:1",
+    });
+    let scene = Scene::new(Script::Succeed).await;
+    let event = json!({"ResourceProperties": properties});
+    let value = scene.send(event.clone()).await.unwrap();
+    assert_eq!(value["Data"]["ImageTagUri"], "host.io/app:1");
+    *scene.deploy.script.lock().unwrap() = Script::Fail;
+    let error = scene.send(event).await.unwrap_err();
+    assert!(error.to_string().contains("access denied"), "{error}");
+    assert!(scene.receiver.puts().is_empty());
+}
+
+#[tokio::test]
 async fn a_test_event_explains_itself() {
     let scene = Scene::new(Script::Succeed).await;
     let event = r#"{"key1": "value1", "key2": "value2"}"#;

@@ -3,6 +3,7 @@
 mod answers;
 mod cdk_ecr_deployment;
 mod lifecycle;
+mod long_work;
 mod permissions;
 mod secrets;
 mod support;

@@ -19,9 +19,10 @@ use crate::cloudformation::{Delivery, Error, Handler, Invocation};
 use crate::content::{BoxError, MemoryObject, RangeRead};
 use crate::copy::{Meter, MeteredObject, Phase};
 use crate::deploy::{Deploy, Deployed, Granted, Image, PolicyPart, PushedImage, arn_of};
-use crate::oci::{Digest, MediaType};
+use crate::oci::{Descriptor, Digest, MediaType};
 use crate::policy::Grants;
 
+pub(super) const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:images";
 pub(super) const REPOSITORY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app";
 
 /// Takes answers as CloudFormation's bucket does.
@@ -107,6 +108,8 @@ pub(super) enum Script {
     Fail,
     Panic,
     Hang,
+    /// Stores one layer an invocation, of this many.
+    Slow(usize),
 }
 
 /// Does not deploy, but keeps what it was asked.
@@ -140,6 +143,13 @@ impl Deploy for Scripted {
                 }
                 Script::Panic => panic!("index out of bounds"),
                 Script::Hang => std::future::pending().await,
+                Script::Slow(layers) => {
+                    store_one_more(image, meter);
+                    if meter.checkpoint().layers.len() < layers {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(deployed(image))
+                }
             }
         }))
     }
@@ -197,6 +207,22 @@ impl Deploy for Scripted {
             Ok(())
         })
     }
+}
+
+/// Finds the layers of the invocations before, and stores one more.
+fn store_one_more(image: &Image, meter: &Meter) {
+    let before = &image.resume.layers;
+    for layer in before {
+        meter.stored(&layer.diff_id, &layer.blob);
+    }
+    let name = format!("layer {}", before.len());
+    let digest = Digest::sha256(name.as_bytes());
+    let blob = Descriptor::new(MediaType::OCI_LAYER_GZIP, digest.clone(), 4);
+    meter.stored(&digest, &blob);
+    meter.count(|report| {
+        report.blobs_reused = before.len() as u64;
+        report.blobs_uploaded = 1;
+    });
 }
 
 /// The digest of what a source gives.
@@ -257,7 +283,7 @@ impl Scene {
             "LogicalResourceId": "Image",
             "ResourceType": "Custom::ECRImage",
             "ResourceProperties": {
-                "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:images",
+                "ServiceToken": FUNCTION,
                 "Source": "s3://bucket/image.tar",
                 "Destination": format!("{REPOSITORY}:v1"),
             },
@@ -279,6 +305,7 @@ impl Scene {
         let invocation = Invocation {
             id: "invocation-1".to_owned(),
             deadline: Instant::now() + self.time,
+            function: FUNCTION.to_owned(),
             log_group: "/aws/lambda/images".to_owned(),
         };
         let event = RawValue::from_string(event.to_owned()).unwrap();
