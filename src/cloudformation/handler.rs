@@ -143,8 +143,13 @@ impl Handler {
         // A task of its own: if it blocks its thread, this one still sees the deadline.
         let mut task = JoinSet::new();
         task.spawn(
-            bring_about(self.deploy.clone(), request.clone(), meter.clone(), budget.until)
-                .instrument(Span::current()),
+            bring_about(
+                self.deploy.clone(),
+                request.clone(),
+                meter.clone(),
+                budget.until,
+            )
+            .instrument(Span::current()),
         );
         tokio::select! {
             biased;

@@ -49,12 +49,7 @@ impl Deployer {
         let reach = self.reach.with_attempts(image.retry);
         let destination = reach.destination(&image.destination, access).await?;
         let source = image.pinned_source();
-        let opening = reach.open(
-            &source,
-            &image.source_access,
-            image.compression,
-            meter,
-        );
+        let opening = reach.open(&source, &image.source_access, image.compression, meter);
         let opened = meter.time(Phase::Resolve, opening.boxed()).await;
         let sequential = opened.as_ref().is_ok_and(|opened| opened.sequential);
         let mut options = options(image, sequential);
