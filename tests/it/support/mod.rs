@@ -3,6 +3,7 @@
 mod archive;
 mod bench;
 mod cloud;
+mod contexts;
 mod docker_registry;
 mod emulator;
 mod longshore_local;
@@ -14,6 +15,7 @@ mod token_server;
 pub(crate) use archive::Archive;
 pub(crate) use bench::{Bench, HOST, image};
 pub(crate) use cloud::{Cloud, ECR};
+pub(crate) use contexts::Contexts;
 pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
 pub(crate) use longshore_local::LongshoreLocal;
 pub(crate) use moto::Moto;

@@ -1,0 +1,140 @@
+//! An image that is built from a directory with a Dockerfile.
+
+mod inputs;
+mod invalidation;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::fingerprint::walk::{Kind, walk};
+use super::fingerprint::{Follow, Options, fingerprint};
+use super::ignore::{Ignore, IgnoreMode};
+pub use invalidation::{Input, UnknownInput};
+
+/// What an image is built from and how: the properties of CDK's `DockerImageAsset`.
+#[derive(Clone, Debug, Default)]
+pub struct ImageAsset {
+    /// The directory that is sent to the builder.
+    pub directory: PathBuf,
+    /// The Dockerfile's path in the directory, `Dockerfile` if it is not given.
+    pub file: Option<String>,
+    /// The stage of the Dockerfile to build, its last if it is not given.
+    pub target: Option<String>,
+    /// Names and values of build arguments.
+    pub build_args: Vec<(String, String)>,
+    /// Names and places of further contexts.
+    pub build_contexts: Vec<(String, String)>,
+    /// Names of secrets, and where the builder takes them from, such as `src=token.txt`.
+    pub build_secrets: Vec<(String, String)>,
+    /// SSH agent or keys that the build may use, such as `default`.
+    pub build_ssh: Option<String>,
+    /// The network of the build's commands.
+    pub network: Option<String>,
+    /// What is built for. Several make one index.
+    pub platforms: Vec<String>,
+    /// The builder's `--output`.
+    pub outputs: Vec<String>,
+    /// Patterns of files that are not part of the asset, beside those of `.dockerignore`.
+    pub exclude: Vec<String>,
+    /// How they are read.
+    pub ignore_mode: IgnoreMode,
+    /// Which links are followed.
+    pub follow: Follow,
+    /// Text that makes another asset of the same files.
+    pub extra_hash: Option<String>,
+    /// CDK's `repositoryName`, for its part in the hash.
+    pub repository_name: Option<String>,
+    /// What does not enter the hash.
+    pub not_hashed: BTreeSet<Input>,
+    /// CDK's output directory as the app names it, which is no part of the asset; `cdk.out` if it
+    /// is not given.
+    pub cdk_out: Option<String>,
+    /// The app's `@aws-cdk/core:assetHashSalt`.
+    pub salt: String,
+}
+
+impl ImageAsset {
+    /// The Dockerfile's path in the directory.
+    pub fn dockerfile(&self) -> &str {
+        named(self.file.as_ref()).unwrap_or("Dockerfile")
+    }
+
+    /// The asset's hash, in lowercase hex: `DockerImageAsset.assetHash`.
+    pub fn hash(&self) -> Result<String, Error> {
+        let directory = self.checked_directory()?;
+        let exclude = self.excluded(&directory)?;
+        if self.follow == Follow::InternalOnly {
+            refuse_external_links(&directory, &Ignore::new(self.ignore_mode, &exclude)?)?;
+        }
+        let options = Options {
+            extra: format!("{}{}", self.inputs(), self.salt),
+            follow: self.follow,
+            mode: self.ignore_mode,
+            exclude: std::iter::once(".is_custom_resource".to_owned())
+                .chain(exclude)
+                .collect(),
+        };
+        fingerprint(&directory, &options)
+    }
+
+    fn checked_directory(&self) -> Result<PathBuf, Error> {
+        let directory = std::path::absolute(&self.directory)
+            .map_err(|error| Error::read(&self.directory, error))?;
+        if !directory.is_dir() {
+            return Err(Error::NoDirectory { path: directory });
+        }
+        let dockerfile = directory.join(self.dockerfile().trim_start_matches('/'));
+        if !dockerfile.exists() {
+            return Err(Error::NoDockerfile { path: dockerfile });
+        }
+        Ok(directory)
+    }
+
+    /// The patterns of what is no part of the asset.
+    pub(super) fn excluded(&self, directory: &Path) -> Result<Vec<String>, Error> {
+        let file = directory.join(".dockerignore");
+        let mut exclude = Vec::new();
+        match fs::read(&file) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                exclude.extend(
+                    text.split('\n')
+                        .filter(|line| !line.is_empty())
+                        .map(str::to_owned),
+                );
+                exclude.extend(self.exclude.iter().cloned());
+                exclude.push("!.dockerignore".to_owned());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                exclude.extend(self.exclude.iter().cloned());
+            }
+            Err(error) => return Err(Error::read(&file, error)),
+        }
+        let dockerfile = Path::new(self.dockerfile()).file_name().unwrap_or_default();
+        exclude.push(format!("!{}", dockerfile.to_string_lossy()));
+        exclude.push(self.cdk_out.clone().unwrap_or_else(|| "cdk.out".to_owned()));
+        Ok(exclude)
+    }
+}
+
+/// What a text says, as CDK has it: an empty one says nothing.
+fn named(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn refuse_external_links(directory: &Path, ignore: &Ignore) -> Result<(), Error> {
+    walk(
+        directory,
+        Follow::InternalOnly,
+        ignore,
+        &mut |entry| match entry.kind {
+            Kind::Link(link) if link.inside.is_none() => {
+                Err(Error::ExternalLink { link: entry.path })
+            }
+            _ => Ok(()),
+        },
+    )
+}

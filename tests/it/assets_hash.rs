@@ -1,0 +1,95 @@
+//! The hash of an image asset is that of CDK's `DockerImageAsset`.
+
+use std::process::Command;
+
+use longshore::assets::{ImageAsset, Input};
+use serde_json::{Value, json};
+
+use crate::support::{Contexts, output_of, tool};
+
+#[test]
+fn hashes_are_those_that_cdk_gave() {
+    let contexts = Contexts::new();
+    for case in table() {
+        assert_eq!(hash(&contexts, &case), case["hash"], "{case}");
+    }
+}
+
+#[test]
+#[ignore = "needs real parts: run scripts/test"]
+fn hashes_are_those_that_cdk_gives() {
+    let contexts = Contexts::new();
+    let table = table();
+    for (case, hash) in table.iter().zip(ask_cdk(&contexts, &table)) {
+        assert_eq!(hash, case["hash"], "{case}");
+    }
+}
+
+/// Cases, and what `aws-cdk-lib` has made of them.
+fn table() -> Vec<Value> {
+    serde_json::from_str(include_str!("../fixtures/assets/hashes.json")).unwrap()
+}
+
+fn hash(contexts: &Contexts, case: &Value) -> Value {
+    let hash = asset(contexts, case).hash();
+    hash.unwrap_or_else(|_| "refused".to_owned()).into()
+}
+
+fn asset(contexts: &Contexts, case: &Value) -> ImageAsset {
+    let mut asset = ImageAsset {
+        directory: contexts.path(case["directory"].as_str().unwrap()),
+        ..ImageAsset::default()
+    };
+    for (name, value) in case["props"].as_object().unwrap() {
+        let text = || value.as_str().map(str::to_owned);
+        let pairs = || serde_json::from_value(value.clone()).unwrap();
+        let list = || serde_json::from_value(value.clone()).unwrap();
+        match name.as_str() {
+            "file" => asset.file = text(),
+            "target" => asset.target = text(),
+            "buildArgs" => asset.build_args = pairs(),
+            "buildContexts" => asset.build_contexts = pairs(),
+            "buildSecrets" => asset.build_secrets = pairs(),
+            "buildSsh" => asset.build_ssh = text(),
+            "networkMode" => asset.network = text(),
+            "platform" => asset.platforms = text().into_iter().collect(),
+            "outputs" => asset.outputs = list(),
+            "exclude" => asset.exclude = list(),
+            "ignoreMode" => asset.ignore_mode = value.as_str().unwrap().parse().unwrap(),
+            "followSymlinks" => asset.follow = value.as_str().unwrap().parse().unwrap(),
+            "extraHash" => asset.extra_hash = text(),
+            "repositoryName" => asset.repository_name = text(),
+            "invalidation" => {
+                let without = value.as_object().unwrap().iter();
+                asset.not_hashed = without
+                    .map(|(name, _)| name.parse::<Input>().unwrap())
+                    .collect();
+            }
+            name => panic!("no such property: {name}"),
+        }
+    }
+    if let Some(salt) = case["context"]["@aws-cdk/core:assetHashSalt"].as_str() {
+        salt.clone_into(&mut asset.salt);
+    }
+    asset
+}
+
+fn ask_cdk(contexts: &Contexts, cases: &[Value]) -> Vec<Value> {
+    let cases: Vec<Value> = cases
+        .iter()
+        .map(|case| {
+            let directory = contexts.path(case["directory"].as_str().unwrap());
+            json!({"directory": directory, "props": case["props"], "context": case["context"]})
+        })
+        .collect();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cdk/hash.js");
+    let mut command = Command::new("node");
+    command
+        .arg(script)
+        .env("NODE_PATH", tool("npm/node_modules"));
+    serde_json::from_slice(&output_of(
+        &mut command,
+        &serde_json::to_vec(&cases).unwrap(),
+    ))
+    .unwrap()
+}
