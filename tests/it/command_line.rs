@@ -56,6 +56,50 @@ fn what_was_kept_can_be_inspected_and_is_what_copy_makes() {
 }
 
 #[test]
+fn a_grant_adds_to_the_policy_and_is_revoked_by_the_same_words() {
+    let data = Data::new();
+    longshore(&data.with(&["invoke", "--local", CREATE]));
+    let repository = format!("{ECR}/example");
+    let grant = |options: &[&str]| {
+        let run = longshore(&data.with(&[&["grant", "--local", &repository], options].concat()));
+        assert!(run.status.success(), "{}", stderr(&run));
+        run
+    };
+    let account = ["--account", "111122223333"];
+    let lambda = [
+        "--service",
+        "lambda.amazonaws.com",
+        "--source-arn",
+        "arn:aws:lambda:*:111122223333:function:*",
+    ];
+    grant(&account);
+    let both = json(&grant(&[&lambda[..], &["--json"]].concat()));
+    assert_eq!(both["writes"], 1);
+    let statements = &both["policy"]["Statement"];
+    let root = "arn:aws:iam::111122223333:root";
+    assert_eq!(statements[0]["Principal"]["AWS"][0], root);
+    assert_eq!(
+        statements[1]["Principal"]["Service"],
+        "lambda.amazonaws.com"
+    );
+
+    let again = json(&grant(&[&account[..], &["--json"]].concat()));
+    assert_eq!(again["writes"], 0);
+    grant(&[&account[..], &["--revoke"]].concat());
+    let left = json(&grant(&[&lambda[..], &["--json"]].concat()));
+    assert_eq!(left["policy"]["Statement"].as_array().unwrap().len(), 1);
+    assert_eq!(left["writes"], 0);
+}
+
+#[test]
+fn a_grant_to_everyone_is_refused() {
+    let repository = format!("{ECR}/example");
+    let run = longshore(&["grant", "--local", &repository, "--principal", "*"]);
+    assert!(!run.status.success());
+    assert!(stderr(&run).contains("everyone"), "{}", stderr(&run));
+}
+
+#[test]
 #[ignore = "needs real parts: run scripts/test"]
 fn what_was_kept_can_be_served_to_others() {
     let data = Data::new();

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use longshore::archive::Compression;
 use longshore::deploy::Location;
 use longshore::oci::{Platform, Reference, Tag};
+use longshore::policy::{AccountId, Action, Organization, Principal};
 
 /// Move container images into Amazon ECR, or any registry.
 #[derive(Debug, Parser)]
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Copy(CopyArgs),
     /// Show an image without copying it.
     Inspect(InspectArgs),
+    /// Let others pull from an ECR repository, by its policy.
+    Grant(GrantArgs),
     /// Run the Lambda's handler on a CloudFormation event and print its answer.
     Invoke(InvokeArgs),
     /// Serve the embedded registry and bucket until interrupted.
@@ -82,6 +85,43 @@ pub(crate) struct InspectArgs {
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
     /// Print everything as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// What others wrote into the policy stays as it is. A grant adds to those before it; the same
+/// options with --revoke take it away again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GrantArgs {
+    /// The repository's ARN, or ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME.
+    pub(crate) repository: String,
+    /// An account whose roles and users may pull. Can be given several times, as can all below.
+    #[arg(long = "account", value_name = "ID")]
+    pub(crate) accounts: Vec<AccountId>,
+    /// The ARN of a role, a user or an account.
+    #[arg(long = "principal", value_name = "ARN")]
+    pub(crate) principals: Vec<Principal>,
+    /// A service of AWS, such as lambda.amazonaws.com.
+    #[arg(long = "service", value_name = "NAME")]
+    pub(crate) services: Vec<String>,
+    /// On behalf of which resources the services pull, with * and ? as wildcards.
+    #[arg(long = "source-arn", value_name = "ARN", requires = "services")]
+    pub(crate) source_arns: Vec<String>,
+    /// On behalf of which accounts the services pull.
+    #[arg(long = "source-account", value_name = "ID", requires = "services")]
+    pub(crate) source_accounts: Vec<AccountId>,
+    /// An organization by its ID, or a part of one by its path.
+    #[arg(long = "organization", value_name = "ID")]
+    pub(crate) organizations: Vec<Organization>,
+    /// An action to grant instead of those that a pull needs, such as ecr:DescribeImages.
+    #[arg(long = "action", value_name = "ACTION")]
+    pub(crate) actions: Vec<Action>,
+    /// Take away what the same options granted.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) revoke: bool,
+    /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

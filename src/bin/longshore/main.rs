@@ -3,6 +3,7 @@
 mod args;
 mod copy;
 mod credentials;
+mod grant;
 mod inspect;
 mod invoke;
 mod local;
@@ -32,6 +33,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Copy(args) => copy::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
+        Command::Grant(args) => grant::run(args).await,
         Command::Invoke(args) => invoke::run(args).await,
         Command::Local(args) => local::run(args).await,
     }
