@@ -54,8 +54,8 @@ pub enum Error {
         /// How long was waited.
         after: Duration,
     },
-    /// The same request failed again and again.
-    #[error("gave up after {attempts} attempts within {} seconds", elapsed.as_secs())]
+    /// The request failed again and again, or in a way that waiting for would take too long.
+    #[error("gave up after {} in {} seconds", Attempts(*attempts), elapsed.as_secs())]
     Exhausted {
         /// How often the request was made.
         attempts: u32,
@@ -260,5 +260,14 @@ impl fmt::Display for Wait {
             Some(wait) => write!(f, " (try again in {} seconds)", wait.as_secs()),
             None => Ok(()),
         }
+    }
+}
+
+struct Attempts(u32);
+
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} attempt{plural}", self.0)
     }
 }

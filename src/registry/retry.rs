@@ -16,7 +16,8 @@ pub struct RetryPolicy {
     pub first_wait: Duration,
     /// The longest single wait. A registry that asks for a longer one is not asked again.
     pub longest_wait: Duration,
-    /// No attempt starts later than this after the first.
+    /// The longest time that a request's attempts and waits take together before another one
+    /// starts. Of an upload only the waits count: it flows as long as it needs.
     pub budget: Duration,
 }
 
@@ -39,9 +40,13 @@ impl RetryPolicy {
     {
         let mut retries = self.start();
         loop {
+            let began = Instant::now();
             match attempt().await {
                 Ok(done) => return Ok(done),
-                Err(error) => retries.pause(error).await?,
+                Err(error) => {
+                    retries.spent += began.elapsed();
+                    retries.pause(error).await?;
+                }
             }
         }
     }
@@ -50,6 +55,7 @@ impl RetryPolicy {
         Retries {
             policy: self,
             started: Instant::now(),
+            spent: Duration::ZERO,
             failures: 0,
             in_a_row: 0,
         }
@@ -60,6 +66,8 @@ impl RetryPolicy {
 pub(super) struct Retries<'a> {
     policy: &'a RetryPolicy,
     started: Instant,
+    /// What is used up of the budget.
+    spent: Duration,
     failures: u32,
     in_a_row: u32,
 }
@@ -86,6 +94,7 @@ impl Retries<'_> {
             wait_ms = wait.as_millis(),
             "trying again"
         );
+        self.spent += wait;
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -93,7 +102,7 @@ impl Retries<'_> {
     /// The request got further than before: the budget starts anew.
     pub(super) fn progressed(&mut self) {
         self.in_a_row = 0;
-        self.started = Instant::now();
+        self.spent = Duration::ZERO;
     }
 
     fn wait(&self, retry_after: Option<Duration>) -> Option<Duration> {
@@ -108,13 +117,10 @@ impl Retries<'_> {
             Some(asked) => asked + self.policy.first_wait.mul_f64(fastrand::f64()),
             None => bound.mul_f64(fastrand::f64()),
         };
-        (self.started.elapsed() + wait <= self.policy.budget).then_some(wait)
+        (self.spent + wait <= self.policy.budget).then_some(wait)
     }
 
     fn exhausted(&self, error: Error) -> Error {
-        if self.failures == 1 {
-            return error;
-        }
         Error::Exhausted {
             attempts: self.failures,
             elapsed: self.started.elapsed(),
@@ -186,8 +192,33 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn does_not_wait_for_hours() {
-        let (made, waited, _) = attempts_at(Some(Duration::from_hours(1))).await;
+        let (made, waited, error) = attempts_at(Some(Duration::from_hours(1))).await;
         assert_eq!((made, waited), (1, Duration::ZERO));
+        assert!(!error.is_retryable());
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("try again in 3600 seconds"), "{cause}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_attempts_use_the_budget_up() {
+        let made = Cell::new(0);
+        let result: Result<(), _> = RetryPolicy::default()
+            .run(|| async {
+                made.set(made.get() + 1);
+                tokio::time::sleep(Duration::from_secs(50)).await;
+                Err(busy(None))
+            })
+            .await;
+        assert!(result.is_err());
+        assert_eq!(made.get(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_flowed_for_long_may_still_be_tried_again() {
+        let policy = RetryPolicy::default();
+        let mut retries = policy.start();
+        tokio::time::sleep(10 * policy.budget).await;
+        assert!(retries.pause(busy(None)).await.is_ok());
     }
 
     #[test]
