@@ -128,29 +128,28 @@ impl Upload<'_> {
             }
             Failure::Registry(error) => error,
         };
-        match error.status() {
+        let resumes = match error.status() {
             Some(StatusCode::PAYLOAD_TOO_LARGE) => {
                 let state = self.transport.state();
                 if !state.shrink_chunks(session.largest_body, session.minimum_chunk) {
                     return Err(error.into());
                 }
-                self.retries.pause_anyway(error).await?;
-                self.restart().await
+                false
             }
             // The registry has lost the session, or disagrees on how far it is.
-            Some(StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE) => {
-                self.retries.pause_anyway(error).await?;
-                self.restart().await
-            }
-            _ if session.resumed && error.has_code(&ErrorCode::DIGEST_INVALID) => {
-                self.retries.pause_anyway(error).await?;
-                self.restart().await
-            }
-            _ => {
-                self.retries.pause(error).await?;
-                self.resume(session).await
-            }
+            Some(StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE) => false,
+            _ if session.resumed && error.has_code(&ErrorCode::DIGEST_INVALID) => false,
+            _ if error.is_retryable() => true,
+            _ => return Err(error.into()),
+        };
+        self.retries.pause_anyway(error).await?;
+        if session.committing && self.is_there().await {
+            return Ok(None);
         }
+        if resumes {
+            return self.resume(session).await;
+        }
+        self.restart().await
     }
 
     async fn restart(&self) -> content::Result<Option<Session>> {
@@ -163,9 +162,6 @@ impl Upload<'_> {
         let Some(descriptor) = self.blob.descriptor() else {
             return self.restart().await;
         };
-        if session.committing && self.is_there(&descriptor).await {
-            return Ok(None);
-        }
         let asked = session.ask_offset(self.transport).await;
         let offset = asked.ok().filter(|&offset| offset <= descriptor.size);
         let Some(offset) = offset else {
@@ -180,7 +176,11 @@ impl Upload<'_> {
         Ok(Some(session))
     }
 
-    async fn is_there(&self, descriptor: &Descriptor) -> bool {
+    /// Whether a commit whose answer was lost has happened.
+    async fn is_there(&self) -> bool {
+        let Some(descriptor) = self.blob.descriptor() else {
+            return false;
+        };
         let found = blob::size(self.transport, &descriptor.digest).await;
         found.is_ok_and(|size| size == descriptor.size)
     }
