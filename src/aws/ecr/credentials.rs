@@ -65,6 +65,10 @@ impl CredentialProvider for EcrCredentials {
         .boxed()
     }
 
+    fn takes_basic(&self, _registry: &str) -> bool {
+        true
+    }
+
     fn invalidate(&self, _registry: &str) {
         self.clients.token(&self.endpoint).invalidate();
     }

@@ -100,7 +100,9 @@ impl Authenticator {
         &self,
         access: Access<'_>,
     ) -> Result<Option<HeaderValue>, Error> {
-        let Some(scheme) = self.client.state(&self.registry).scheme() else {
+        let known = self.client.state(&self.registry).scheme();
+        let basic = || self.provider.takes_basic(&self.registry);
+        let Some(scheme) = known.or_else(|| basic().then_some(Scheme::Basic)) else {
             return Ok(None);
         };
         let mut held = self.credentials.lock().await;

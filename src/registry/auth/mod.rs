@@ -59,6 +59,13 @@ pub trait CredentialProvider: Send + Sync {
         registry: &'a str,
     ) -> BoxFuture<'a, content::Result<Option<Credentials>>>;
 
+    /// Whether `registry` is known to take name and password with each request: the first one
+    /// then carries them, instead of being sent without to be told so.
+    fn takes_basic(&self, registry: &str) -> bool {
+        let _ = registry;
+        false
+    }
+
     /// The registry refused the credentials that it took before: they may have expired. The next
     /// [`credentials`](Self::credentials) should fetch them anew.
     fn invalidate(&self, registry: &str) {

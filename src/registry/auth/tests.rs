@@ -178,6 +178,52 @@ async fn stale_credentials_are_fetched_anew_once() {
     );
 }
 
+/// Credentials of a registry of which the scheme is known.
+struct KnownBasic;
+
+impl CredentialProvider for KnownBasic {
+    fn credentials<'a>(
+        &'a self,
+        registry: &'a str,
+    ) -> BoxFuture<'a, content::Result<Option<Credentials>>> {
+        async move {
+            Credentials::basic("me", "secret")
+                .credentials(registry)
+                .await
+        }
+        .boxed()
+    }
+
+    fn takes_basic(&self, _registry: &str) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_registry_of_a_known_scheme_is_not_asked_for_it() {
+    let server = Scripted::new(|_| Reply::new(404)).await;
+    ask(&server.repository_for(Arc::new(KnownBasic)))
+        .await
+        .unwrap();
+    let requests = server.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(
+        requests[0].header("authorization"),
+        Some("Basic bWU6c2VjcmV0")
+    );
+
+    let server = with_tokens(|_| true).await;
+    ask(&server.repository_for(Arc::new(KnownBasic)))
+        .await
+        .unwrap();
+    let last = server.requests().pop().unwrap();
+    assert_eq!(
+        last.header("authorization"),
+        Some("Bearer t1"),
+        "what it says counts"
+    );
+}
+
 #[tokio::test]
 async fn refused_credentials_do_not_become_an_anonymous_request() {
     let server = Scripted::new(|request| {
