@@ -41,7 +41,7 @@ pub struct Environment {
     pub registry: Registry,
     /// S3.
     pub bucket: Bucket,
-    /// ECR's API, Secrets Manager and STS.
+    /// ECR's API, Secrets Manager, STS and Lambda's `Invoke`.
     pub aws: AwsApi,
     region: String,
 }

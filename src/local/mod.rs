@@ -3,7 +3,6 @@
 //! network.
 //!
 //! - [`Registry`] is a container registry, with Amazon ECR's behaviour on demand.
-//!
 //! - [`Bucket`] is an object store with S3's interface, on folders.
 //! - [`AwsApi`] has ECR's API, Secrets Manager, STS and Lambda's `Invoke`.
 //! - [`ResponseUrl`] takes answers to CloudFormation.

@@ -137,7 +137,7 @@ impl Service for Receiver {
         Ok(empty(StatusCode::OK))
     }
 
-    fn failure(&self, failure: &Failure) -> Response {
+    fn failure(&self, _: &str, failure: &Failure) -> Response {
         let (code, message) = failure.words("InternalError", "Please try again.");
         xml::error(failure.status, code, message)
     }

@@ -96,7 +96,7 @@ impl ApiService {
         })
     }
 
-    async fn call_json(&self, request: &mut Request) -> Result<Value, Refusal> {
+    async fn call_json(&self, request: &mut Request) -> Result<Response, Refusal> {
         let caller = self.caller(request)?;
         let body = request.body.collect(MAX_INPUT).await?.unwrap_or_default();
         let input: Value = serde_json::from_slice(&body)
@@ -108,11 +108,12 @@ impl ApiService {
             format!("{service}:{operation}"),
             resource.and_then(Value::as_str),
         );
-        match service {
+        let output = match service {
             "ecr" => self.ecr(&caller, operation, &input).await,
             "secretsmanager" => secrets::answer(&self.options, &caller, operation, &input),
             _ => Err(unknown_operation(operation)),
-        }
+        }?;
+        Ok(json_answer(StatusCode::OK, &output))
     }
 
     async fn call_lambda(&self, request: &mut Request) -> Result<Response, Refusal> {
@@ -142,37 +143,25 @@ impl ApiService {
 
 impl Service for ApiService {
     async fn answer(&self, request: &mut Request) -> Result<Response, Dropped> {
-        if request.path.starts_with("/lambda/") {
-            let answer = self.call_lambda(request).await;
-            return answer.or_else(|refusal| {
-                let (status, code, message) = refusal.words().ok_or(Dropped)?;
-                Ok(json_error(status, code, &message))
-            });
-        }
-        if request.path == "/sts" {
-            let answer = self.call_sts(request).await;
-            return answer.or_else(|refusal| {
-                let (status, code, message) = refusal.words().ok_or(Dropped)?;
-                Ok(sts::error(status, code, &message))
-            });
-        }
-        match self.call_json(request).await {
-            Ok(output) => Ok(json_answer(StatusCode::OK, &output)),
-            Err(refusal) => {
-                let (status, code, message) = refusal.words().ok_or(Dropped)?;
-                Ok(json_error(status, code, &message))
-            }
-        }
+        let answer = match split(&request.path).0 {
+            "lambda" => self.call_lambda(request).await,
+            "sts" => self.call_sts(request).await,
+            _ => self.call_json(request).await,
+        };
+        answer.or_else(|refusal| {
+            let (status, code, message) = refusal.words().ok_or(Dropped)?;
+            Ok(error(&request.path, status, code, &message))
+        })
     }
 
-    fn failure(&self, failure: &Failure) -> Response {
+    fn failure(&self, path: &str, failure: &Failure) -> Response {
         let (code, message) = match failure.status {
             StatusCode::BAD_REQUEST => ("ThrottlingException", "Rate exceeded"),
             StatusCode::FORBIDDEN => ("AccessDeniedException", "not authorized"),
             _ => ("ServerException", "a fault that was asked for"),
         };
         let (code, message) = failure.words(code, message);
-        json_error(failure.status, code, message)
+        error(path, failure.status, code, message)
     }
 
     fn path(&self, head: &Parts) -> String {
@@ -196,12 +185,21 @@ impl Service for ApiService {
     }
 }
 
+/// An error in the protocol of the service that a path is for.
+fn error(path: &str, status: StatusCode, code: &str, message: &str) -> Response {
+    match split(path).0 {
+        "sts" => sts::error(status, code, message),
+        _ => json_error(status, code, message),
+    }
+}
+
 /// An operation that this API does not have.
 pub(super) fn unknown_operation(operation: &str) -> Refusal {
     let message = format!("the embedded AWS API does not have the operation {operation:?}");
     Refusal::new("UnknownOperationException", message)
 }
 
+/// A path as service and operation.
 fn split(path: &str) -> (&str, &str) {
     let path = path.trim_start_matches('/');
     path.split_once('/').unwrap_or((path, ""))

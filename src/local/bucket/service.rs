@@ -162,7 +162,7 @@ impl Service for BucketService {
         Ok(response)
     }
 
-    fn failure(&self, failure: &Failure) -> Response {
+    fn failure(&self, _: &str, failure: &Failure) -> Response {
         let (code, message) = match failure.status {
             StatusCode::SERVICE_UNAVAILABLE => ("SlowDown", "Please reduce your request rate."),
             StatusCode::FORBIDDEN => ("AccessDenied", "Access Denied"),

@@ -63,8 +63,8 @@ pub(super) trait Service: Send + Sync + 'static {
         request: &mut Request,
     ) -> impl Future<Output = Result<Response, Dropped>> + Send;
 
-    /// An error answer in this service's own form.
-    fn failure(&self, failure: &Failure) -> Response;
+    /// An error answer to a request for `path`, in this service's own form.
+    fn failure(&self, path: &str, failure: &Failure) -> Response;
 
     /// The path by which a request is logged, routed and met by faults.
     fn path(&self, head: &Parts) -> String {

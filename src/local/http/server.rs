@@ -172,7 +172,7 @@ impl<S: Service> Front<S> {
     ) -> Result<Response, Dropped> {
         match effect {
             Some(Effect::Answer(failure)) => {
-                let mut response = self.service.failure(&failure);
+                let mut response = self.service.failure(&request.path, &failure);
                 if let Some(seconds) = failure.retry_after() {
                     set(&mut response, RETRY_AFTER, seconds.to_string());
                 }

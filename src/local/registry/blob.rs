@@ -72,7 +72,10 @@ impl RegistryService {
         let upload = self.uploads.open(&self.store, name).await?;
         let mut session = upload.lock().await;
         if let Some(digest) = digest {
-            return self.finish(&mut session, &digest, request).await;
+            let finished = self.finish(&mut session, &digest, request).await;
+            // Nobody else knows of this session.
+            self.uploads.end(&session).await;
+            return finished;
         }
         let mut response = self.progress(StatusCode::ACCEPTED, &session);
         if let (Some(length), true) = (self.options.min_chunk, self.options.announce_min_chunk) {

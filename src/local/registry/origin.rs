@@ -74,7 +74,7 @@ impl Service for Origin {
         Ok(answer.await.unwrap_or_else(|_| no_such_key()))
     }
 
-    fn failure(&self, failure: &Failure) -> Response {
+    fn failure(&self, _: &str, failure: &Failure) -> Response {
         let (code, message) = failure.words("InternalError", "a fault that was asked for");
         xml::error(failure.status, code, message)
     }

@@ -48,7 +48,7 @@ impl Service for RegistryService {
         Ok(response)
     }
 
-    fn failure(&self, failure: &Failure) -> Response {
+    fn failure(&self, _: &str, failure: &Failure) -> Response {
         let (code, message) = match failure.status {
             StatusCode::TOO_MANY_REQUESTS => ("TOOMANYREQUESTS", "Rate exceeded"),
             StatusCode::UNAUTHORIZED => ("UNAUTHORIZED", "authentication required"),

@@ -294,6 +294,11 @@ async fn secrets_and_roles() {
         let role = role.session_name("longshore").configure(&config_here);
         async { role.build().await.provide_credentials().await }
     };
+    environment
+        .aws
+        .faults()
+        .add(Fault::answer(403).on("POST", "/sts"));
+    assert!(assume("external").await.is_err());
     assert!(assume("wrong").await.is_err());
     let credentials = assume("external").await.unwrap();
     let ecr = aws_sdk_ecr::Client::new(&config(&environment, credentials.access_key_id()).await);
