@@ -18,8 +18,9 @@ pub(super) const FAILED_CREATE: &str = "failed-create/";
 const GENERAL: &str = "AWS::CloudFormation::CustomResource";
 /// The resources' types, for whoever asks for another.
 const KNOWN: &str = "Custom::ECRImage, Custom::ECRPullPolicy or Custom::CDKECRDeployment";
-/// The time that work with a deadline of its own leaves to say why it missed it.
-const TO_EXPLAIN: Duration = Duration::from_secs(1);
+/// How long after the end the deadline of a policy is. It is the handler that stops work and hands
+/// it on; the policy's own deadline is there to explain in time what is waited for.
+const LATER: Duration = Duration::from_secs(1);
 
 /// A resource that is as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(super) async fn bring_about(
     meter: Arc<Meter>,
     end: Instant,
 ) -> Result<Done, Failure> {
-    let deadline = end.checked_sub(TO_EXPLAIN).unwrap_or(end);
+    let deadline = end + LATER;
     let resource = Resource::of(&request);
     match (&request.action, resource) {
         (Action::Other(name), _) => Err(Failure::UnknownAction {

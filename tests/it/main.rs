@@ -13,6 +13,7 @@ mod lambda;
 mod lambda_refused;
 mod local;
 mod proxy;
+mod pull_policy;
 mod real_parts;
 mod redeploy;
 mod registry_behaviours;

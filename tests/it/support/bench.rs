@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longshore::archive::Compression;
 use longshore::aws::Clients;
-use longshore::copy::{Meter, Report};
+use longshore::copy::{Checkpoint, Meter, Report};
 use longshore::deploy::{
     self, Access, Attestations, Deployed, Deployer, Image, Reach, Referrers, RemovalPolicy,
 };
@@ -97,5 +97,6 @@ pub(crate) fn image(source: &str, destination: &str) -> Image {
         known: None,
         previous: None,
         reuse_from: Vec::new(),
+        resume: Checkpoint::default(),
     }
 }

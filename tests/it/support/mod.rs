@@ -14,7 +14,7 @@ mod token_server;
 
 pub(crate) use archive::Archive;
 pub(crate) use bench::{Bench, HOST, image};
-pub(crate) use cloud::{Cloud, ECR};
+pub(crate) use cloud::{Answer, Cloud, ECR};
 pub(crate) use contexts::Contexts;
 pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
 pub(crate) use longshore_local::LongshoreLocal;
