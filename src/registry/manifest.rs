@@ -5,18 +5,20 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use reqwest::{Method, StatusCode};
 
-use super::Error;
 use super::auth::Access;
 use super::transport::{Call, Transport};
 use super::wire::Response;
+use super::{Error, referrers};
 use crate::content::ManifestKey;
-use crate::oci::{Algorithm, Digest, Digester, MediaType, RawManifest, Tag};
+use crate::oci::{Algorithm, Digest, Digester, Manifest, MediaType, RawManifest, Tag};
 use crate::redact::RedactedUrl;
 
 /// The largest manifest that registries take.
 const MAX_MANIFEST: u64 = 4 << 20;
 /// Digest of the manifest that an answer is about.
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// The subject of the pushed manifest, by which the registry will list it.
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// Every kind of manifest that Longshore copies.
 const ACCEPTED: [MediaType; 4] = [
     MediaType::OCI_INDEX,
@@ -53,12 +55,33 @@ pub(super) async fn digest(
     Ok(pull(transport, key, access).await?.digest().clone())
 }
 
-/// Pushes a manifest under its digest or a tag. Needs no `Location` in the answer.
+/// Pushes a manifest under its digest or a tag, and sees that it is found by its subject.
 pub(super) async fn push(
     transport: &Transport,
     manifest: &RawManifest,
     tag: Option<&Tag>,
 ) -> Result<(), Error> {
+    let noted = put(transport, manifest, tag).await?;
+    let parsed = manifest.parse().ok();
+    let subject = parsed.as_ref().and_then(Manifest::subject);
+    let Some(subject) = subject.filter(|_| !noted) else {
+        return Ok(());
+    };
+    // The manifest is there; only the list of what refers to its subject may lack it.
+    if let Err(error) = referrers::add(transport, manifest, &subject.digest).await {
+        let (digest, subject) = (manifest.digest(), &subject.digest);
+        tracing::warn!(%digest, %subject, %error, "cannot list a referrer under its subject");
+    }
+    Ok(())
+}
+
+/// Pushes a manifest under its digest or a tag. Needs no `Location` in the answer. Tells whether
+/// the registry took note of the manifest's subject.
+pub(super) async fn put(
+    transport: &Transport,
+    manifest: &RawManifest,
+    tag: Option<&Tag>,
+) -> Result<bool, Error> {
     let key = tag.map_or(ManifestKey::Digest(manifest.digest()), ManifestKey::Tag);
     let call = Call::new(Method::PUT, url(transport, key), Access::Push)
         .header(CONTENT_TYPE, manifest.media_type().as_str())
@@ -79,7 +102,7 @@ pub(super) async fn push(
                 actual,
             })
         }
-        _ => Ok(()),
+        _ => Ok(response.header(&OCI_SUBJECT).is_some()),
     }
 }
 

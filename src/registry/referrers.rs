@@ -3,12 +3,13 @@
 
 use reqwest::header::ACCEPT;
 use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 
 use super::auth::Access;
 use super::transport::{Call, Transport};
 use super::{Error, manifest, pages};
 use crate::content::ManifestKey;
-use crate::oci::{Descriptor, Digest, ImageIndex, Manifest, MediaType, Tag};
+use crate::oci::{Descriptor, Digest, ImageIndex, Manifest, MediaType, RawManifest, Tag};
 
 /// The longest encoded part of a digest in a tag of the tag schema.
 const MAX_TAG_HEX: usize = 64;
@@ -70,6 +71,49 @@ async fn by_tag(transport: &Transport, digest: &Digest) -> Result<Vec<Descriptor
     }
 }
 
+/// Adds a manifest to the index under its subject's tag, as clients do for a registry that did not
+/// take note of the subject itself
+/// ([spec.md, "Pushing Manifests with Subject"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests-with-subject)).
+pub(super) async fn add(
+    transport: &Transport,
+    manifest: &RawManifest,
+    subject: &Digest,
+) -> Result<(), Error> {
+    let Some(tag) = schema_tag(subject) else {
+        return Ok(());
+    };
+    let listed = by_tag(transport, subject).await?;
+    if listed
+        .iter()
+        .any(|known| known.digest == *manifest.digest())
+    {
+        return Ok(());
+    }
+    let mut entries: Vec<Value> = listed.iter().map(|known| json!(known)).collect();
+    entries.push(entry(manifest));
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OCI_INDEX,
+        "manifests": entries,
+    });
+    let index = RawManifest::new(&MediaType::OCI_INDEX, index.to_string().into());
+    manifest::put(transport, &index, Some(&tag)).await.map(drop)
+}
+
+/// The descriptor of a referrer, with what lists of referrers say of it.
+fn entry(manifest: &RawManifest) -> Value {
+    let mut entry = json!(manifest.descriptor());
+    let document: Value = serde_json::from_slice(manifest.bytes()).unwrap_or_default();
+    let artifact_type = [&document["artifactType"], &document["config"]["mediaType"]];
+    if let Some(artifact_type) = artifact_type.into_iter().find(|kind| kind.is_string()) {
+        entry["artifactType"] = artifact_type.clone();
+    }
+    if document["annotations"].is_object() {
+        entry["annotations"] = document["annotations"].clone();
+    }
+    entry
+}
+
 fn schema_tag(digest: &Digest) -> Option<Tag> {
     let hex = digest.hex();
     let hex = hex.get(..MAX_TAG_HEX).unwrap_or(hex);
@@ -79,7 +123,7 @@ fn schema_tag(digest: &Digest) -> Option<Tag> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Source;
+    use crate::content::{Destination, Source};
     use crate::registry::testing::{Reply, Scripted, descriptor};
 
     fn index(texts: &[&str]) -> Reply {
@@ -151,6 +195,35 @@ mod tests {
         let subject = Digest::sha256(b"subject");
         let error = server.repository().referrers(&subject).await.unwrap_err();
         assert!(error.to_string().contains("a list without end"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_ignores_subjects_gets_the_index() {
+        for ignores in [true, false] {
+            let server = Scripted::new(move |request| match request.method.as_str() {
+                "PUT" if ignores => Reply::new(201),
+                "PUT" => Reply::new(201).header("OCI-Subject", "sha256:0"),
+                _ => Reply::new(404),
+            })
+            .await;
+            let subject = descriptor(b"subject");
+            let document = serde_json::json!({
+                "schemaVersion": 2,
+                "config": descriptor(b"{}"),
+                "layers": [],
+                "subject": subject,
+            });
+            let referrer = RawManifest::new(&MediaType::OCI_MANIFEST, document.to_string().into());
+            let pushed = server.repository().push_manifest(&referrer, None).await;
+            pushed.unwrap();
+            let puts = server
+                .lines()
+                .into_iter()
+                .filter(|line| line.starts_with("PUT"));
+            let tag = format!("PUT /v2/app/manifests/sha256-{}", subject.digest.hex());
+            let written = puts.filter(|line| *line == tag).count();
+            assert_eq!(written, usize::from(ignores));
+        }
     }
 
     #[test]
