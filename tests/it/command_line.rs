@@ -56,6 +56,18 @@ fn what_was_kept_can_be_inspected_and_is_what_copy_makes() {
 }
 
 #[test]
+fn one_command_grants_what_an_event_asks_for() {
+    let data = Data::new();
+    longshore(&data.with(&["invoke", "--local", CREATE]));
+    let event = "events/create-pull-policy.json";
+    let answer = json(&longshore(&data.with(&["invoke", "--local", event])));
+    assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+    let text = answer["Data"]["PolicyText"].as_str().unwrap();
+    let policy: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(policy["Statement"].as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn a_grant_adds_to_the_policy_and_is_revoked_by_the_same_words() {
     let data = Data::new();
     longshore(&data.with(&["invoke", "--local", CREATE]));

@@ -5,6 +5,7 @@
 
 mod table;
 
+use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -22,6 +23,9 @@ use crate::policy::{Grants, Owner};
 
 pub use table::PROPERTIES;
 
+/// Longest `PolicyText`, in bytes as a JSON string: an answer has 4096 in all. A longer policy is
+/// left out, since half of one is none.
+const MAX_POLICY_TEXT: usize = 2400;
 /// What separates the parts of a physical ID. No ARN has it.
 const SEPARATOR: char = '#';
 
@@ -139,10 +143,36 @@ fn owner(request: &Request) -> Owner {
 
 /// Every attribute of the resource, in the order in which a reference shows them.
 fn attributes(repository: &Repository, granted: Granted) -> Attributes {
+    let fits = Value::from(granted.policy.as_str()).to_string().len() <= MAX_POLICY_TEXT;
     vec![
-        ("PolicyText", granted.policy),
+        (
+            "PolicyText",
+            fits.then_some(granted.policy).unwrap_or_default(),
+        ),
         ("RepositoryArn", granted.repository_arn),
         ("RepositoryUri", repository.to_string()),
         ("Sids", granted.sids.join(",")),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_given_whole_or_not_at_all() {
+        let repository =
+            repository_named("arn:aws:ecr:eu-west-1:123456789012:repository/app", None);
+        let repository = repository.unwrap();
+        for (length, expected) in [(1000, 1000), (2398, 2398), (2399, 0), (10_240, 0)] {
+            let granted = Granted {
+                repository_arn: String::new(),
+                policy: "x".repeat(length),
+                sids: Vec::new(),
+                writes: 1,
+            };
+            let (name, text) = attributes(&repository, granted).remove(0);
+            assert_eq!((name, text.len()), ("PolicyText", expected));
+        }
+    }
 }
