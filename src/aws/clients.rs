@@ -153,6 +153,12 @@ impl Clients {
         })
     }
 
+    pub(super) fn lambda(&self, region: &str) -> aws_sdk_lambda::Client {
+        let config = aws_sdk_lambda::config::Builder::from(&self.0.config)
+            .region(Region::new(region.to_owned()));
+        aws_sdk_lambda::Client::from_conf(config.build())
+    }
+
     pub(super) fn ecr_public(&self) -> aws_sdk_ecrpublic::Client {
         let config = aws_sdk_ecrpublic::config::Builder::from(&self.0.config)
             .region(Region::from_static(PUBLIC_REGION));

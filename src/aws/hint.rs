@@ -22,7 +22,7 @@ pub(super) fn of_denial(call: &Call) -> &'static str {
         Service::Ecr => {
             " in the role's policy, and in the repository's where it is another account's"
         }
-        Service::EcrPublic | Service::Sts => " in the role's policy",
+        Service::EcrPublic | Service::Lambda | Service::Sts => " in the role's policy",
     }
 }
 

@@ -13,6 +13,7 @@ mod endpoints;
 mod error;
 mod explain;
 mod failure;
+mod function;
 mod hint;
 mod http;
 mod operation;

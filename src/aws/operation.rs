@@ -15,6 +15,8 @@ pub enum Service {
     SecretsManager,
     /// AWS STS.
     Sts,
+    /// AWS Lambda.
+    Lambda,
 }
 
 impl Service {
@@ -29,6 +31,7 @@ impl Service {
                 format!("the endpoint com.amazonaws.{region}.secretsmanager")
             }
             Self::Sts => format!("the endpoint com.amazonaws.{region}.sts"),
+            Self::Lambda => format!("the endpoint com.amazonaws.{region}.lambda"),
         }
     }
 }
@@ -41,6 +44,7 @@ impl fmt::Display for Service {
             Self::S3 => "S3",
             Self::SecretsManager => "Secrets Manager",
             Self::Sts => "STS",
+            Self::Lambda => "Lambda",
         })
     }
 }
@@ -79,6 +83,8 @@ pub enum Operation {
     GetSecretValue,
     /// Takes on a role.
     AssumeRole,
+    /// Has a function of Lambda invoked.
+    InvokeFunction,
 }
 
 impl Operation {
@@ -99,6 +105,7 @@ impl Operation {
         Self::BatchDeleteImage,
         Self::GetSecretValue,
         Self::AssumeRole,
+        Self::InvokeFunction,
     ];
 
     /// The service that is called.
@@ -117,7 +124,7 @@ impl Operation {
     }
 
     fn facts(self) -> (Service, &'static str, &'static str) {
-        use Service::{Ecr, EcrPublic, S3, SecretsManager, Sts};
+        use Service::{Ecr, EcrPublic, Lambda, S3, SecretsManager, Sts};
         match self {
             Self::GetObject => (S3, "s3:GetObject", "reading"),
             Self::GetObjectVersion => (S3, "s3:GetObjectVersion", "reading"),
@@ -146,6 +153,7 @@ impl Operation {
             Self::BatchDeleteImage => (Ecr, "ecr:BatchDeleteImage", "removing an image from"),
             Self::GetSecretValue => (SecretsManager, "secretsmanager:GetSecretValue", "reading"),
             Self::AssumeRole => (Sts, "sts:AssumeRole", "assuming"),
+            Self::InvokeFunction => (Lambda, "lambda:InvokeFunction", "invoking"),
         }
     }
 }

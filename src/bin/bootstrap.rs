@@ -1,38 +1,78 @@
 //! The Lambda.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use longshore::aws::Clients;
-use longshore::cloudformation::{self, Delivery, Handler, Invocation};
+use longshore::cloudformation::{self, Delivery, Handler, Invocation, Successor};
+use longshore::content::BoxError;
 use longshore::deploy::{self, Deployer, Reach};
-use longshore::registry::Client;
+use longshore::registry::{Client, Config};
 use serde_json::value::RawValue;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     cloudformation::init_logs();
-    let handler = &handler().await?;
+    let handler = &handler().await?.stopped_by(terminated());
     let answer = |event: LambdaEvent<Box<RawValue>>| async move {
         let (event, context) = event.into_parts();
         let answered = handler.handle(&event, &invocation(context)).await;
         answered.map_err(Error::from)
     };
-    lambda_runtime::run(service_fn(answer)).await
+    tokio::select! {
+        ended = lambda_runtime::run(service_fn(answer)) => ended,
+        () = terminated().then(|()| handler.idle()) => Ok(()),
+    }
 }
 
 /// Builds the clients, once and side by side. None of them sends anything yet.
 async fn handler() -> Result<Handler, Error> {
-    let config = deploy::registry_config(|name| std::env::var(name).ok())?;
-    let allow_loopback = config.allow_loopback;
-    let registries = spawn_blocking(|| Client::new(config));
+    let config = deploy::registry_config(|name| std::env::var(name).ok());
+    let allow_loopback = config.as_ref().is_ok_and(|config| config.allow_loopback);
     let delivery = spawn_blocking(move || Delivery::new(allow_loopback));
-    let (aws, registries, delivery) = tokio::join!(Clients::load(), registries, delivery);
-    let deployer = Deployer::new(Reach::new(registries??, aws));
-    Ok(Handler::new(Arc::new(deployer), delivery??))
+    let clients = spawn_blocking(|| clients(config));
+    let (aws, registries, delivery) = tokio::join!(Clients::load(), clients, delivery);
+    let delivery = delivery??;
+    let handler = match registries? {
+        Ok(registries) => {
+            let deployer = Deployer::new(Reach::new(registries, aws.clone()));
+            Handler::new(Arc::new(deployer), delivery)
+        }
+        Err(reason) => Handler::not_set_up(reason, delivery),
+    };
+    Ok(handler.with_successor(Arc::new(ThisFunction(aws))))
+}
+
+fn clients(config: Result<Config, deploy::Error>) -> Result<Client, BoxError> {
+    Ok(Client::new(config?)?)
+}
+
+/// Invokes this very function again.
+struct ThisFunction(Clients);
+
+impl Successor for ThisFunction {
+    fn start<'a>(
+        &'a self,
+        function: &'a str,
+        event: String,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        async { Ok(self.0.invoke_later(function, event).await?) }.boxed()
+    }
+}
+
+/// Ends when the platform is about to end the process.
+async fn terminated() {
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => pending().await,
+    }
 }
 
 fn invocation(context: Context) -> Invocation {

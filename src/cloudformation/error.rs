@@ -1,6 +1,8 @@
 //! Why a request failed, and why the handler itself did.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reader::InvalidProperties;
@@ -121,19 +123,17 @@ pub enum Failure {
         after: Duration,
     },
     /// Work that one invocation could not do, and no other could be begun.
-    #[error(
-        "{what} takes more than one invocation, and the function cannot invoke itself: allow \
-         lambda:InvokeFunction on {function} to its role"
-    )]
+    #[error("{what} takes more than one invocation, and the function cannot invoke itself")]
     Successor {
         /// What should have been done.
         what: String,
-        /// ARN of the function.
-        function: String,
         /// Why it was not invoked.
         #[source]
         source: BoxError,
     },
+    /// The function's own settings cannot be used.
+    #[error("the function is not set up: see to its environment variables")]
+    NotSetUp(#[source] Arc<dyn StdError + Send + Sync>),
     /// The platform ends the function.
     #[error("{what} was stopped: the function is being shut down (it came to {progress})")]
     Stopped {

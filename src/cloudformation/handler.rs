@@ -1,5 +1,6 @@
 //! The handler: from an event to exactly one answer, in time.
 
+use std::error::Error as StdError;
 use std::future::pending;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::sync::RwLock;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{Instrument, Span, error, info, info_span};
@@ -21,6 +23,7 @@ use super::request::{Reply, Request};
 use super::resource::{Done, FAILED_CREATE, bring_about};
 use super::response::{Answer, Outcome};
 use super::text;
+use crate::content::BoxError;
 use crate::copy::{Meter, Report};
 use crate::deploy::Deploy;
 
@@ -39,10 +42,12 @@ pub struct Invocation {
 
 /// Answers requests of CloudFormation.
 pub struct Handler {
-    deploy: Arc<dyn Deploy>,
+    deploy: Result<Arc<dyn Deploy>, Arc<dyn StdError + Send + Sync>>,
     delivery: Delivery,
     successor: Option<Arc<dyn Successor>>,
     stop: Shared<BoxFuture<'static, ()>>,
+    /// Shared by every request under way.
+    under_way: RwLock<()>,
 }
 
 /// What came of one invocation.
@@ -56,11 +61,25 @@ enum Ended {
 impl Handler {
     /// A handler that has `deploy` do the work and `delivery` bring the answers.
     pub fn new(deploy: Arc<dyn Deploy>, delivery: Delivery) -> Self {
+        Self::with(Ok(deploy), delivery)
+    }
+
+    /// A handler of a function whose settings cannot be used, for `reason`. It answers every
+    /// request with that: a function that does not start answers nobody.
+    pub fn not_set_up(reason: BoxError, delivery: Delivery) -> Self {
+        Self::with(Err(reason.into()), delivery)
+    }
+
+    fn with(
+        deploy: Result<Arc<dyn Deploy>, Arc<dyn StdError + Send + Sync>>,
+        delivery: Delivery,
+    ) -> Self {
         Self {
             deploy,
             delivery,
             successor: None,
             stop: pending().boxed().shared(),
+            under_way: RwLock::default(),
         }
     }
 
@@ -78,6 +97,11 @@ impl Handler {
         self
     }
 
+    /// Waits until no request is under way.
+    pub async fn idle(&self) {
+        drop(self.under_way.write().await);
+    }
+
     /// Does what the event asks for and answers it, before the invocation's deadline.
     ///
     /// Returns the answer that CloudFormation got, or what a caller that answers CloudFormation
@@ -88,6 +112,7 @@ impl Handler {
     ///
     /// Dropping the future stops the work; no answer is sent then.
     pub async fn handle(&self, event: &RawValue, invocation: &Invocation) -> Result<Value, Error> {
+        let _under_way = self.under_way.read().await;
         let mut request = Request::read(event)
             .inspect_err(|error| error!(invocation = invocation.id, "{}", text::chain(error)))?;
         if is_left_to_the_caller(&request.service_token(), &invocation.function) {
@@ -140,16 +165,12 @@ impl Handler {
         meter: &Arc<Meter>,
         budget: Budget,
     ) -> Result<Done, Failure> {
+        let deploy = self.deploy.clone().map_err(Failure::NotSetUp)?;
         // A task of its own: if it blocks its thread, this one still sees the deadline.
         let mut task = JoinSet::new();
         task.spawn(
-            bring_about(
-                self.deploy.clone(),
-                request.clone(),
-                meter.clone(),
-                budget.until,
-            )
-            .instrument(Span::current()),
+            bring_about(deploy, request.clone(), meter.clone(), budget.until)
+                .instrument(Span::current()),
         );
         tokio::select! {
             biased;
@@ -211,7 +232,6 @@ impl Handler {
             .map(|()| None)
             .map_err(|source| Failure::Successor {
                 what: what(),
-                function: invocation.function.clone(),
                 source,
             })
     }

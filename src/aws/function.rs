@@ -1,0 +1,73 @@
+//! Functions of AWS Lambda: how this one has itself invoked again.
+
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+
+use super::{Arn, Call, Clients, Error, Operation};
+
+impl Clients {
+    /// Has `function`, an ARN, invoked once with `event`, and does not wait for it.
+    pub async fn invoke_later(&self, function: &str, event: String) -> Result<(), Error> {
+        let arn = function.parse::<Arn>().ok();
+        let region = arn.map_or_else(|| self.region().to_owned(), |arn| arn.region);
+        let call = Call {
+            operation: Operation::InvokeFunction,
+            target: function.to_owned(),
+            resource: function.to_owned(),
+            region,
+        };
+        let invoking = self
+            .lambda(&call.region)
+            .invoke()
+            .function_name(function)
+            .invocation_type(InvocationType::Event)
+            .payload(Blob::new(event))
+            .send();
+        let invoked = invoking.await;
+        invoked.map_err(|error| self.explain(&call, &error))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Response, StatusCode};
+    use serde_json::json;
+
+    use super::super::stand_in::{StandIn, json as answer, json_error};
+
+    const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:images:live";
+
+    #[tokio::test]
+    async fn invokes_without_waiting() {
+        let aws = StandIn::start(|_| answer(StatusCode::ACCEPTED, &json!({}))).await;
+        let clients = aws.clients().await;
+        let event = json!({"RequestType": "Create"});
+        clients
+            .invoke_later(FUNCTION, event.to_string())
+            .await
+            .unwrap();
+        let [seen] = aws.seen().try_into().unwrap();
+        let path = FUNCTION.replace(':', "%3A");
+        assert_eq!(
+            seen.uri,
+            format!("/2015-03-31/functions/{path}/invocations")
+        );
+        assert_eq!(seen.header("x-amz-invocation-type"), "Event");
+        assert_eq!(seen.json(), event);
+    }
+
+    #[tokio::test]
+    async fn a_denial_names_what_to_allow() {
+        let aws = StandIn::start(|_| -> Response<Body> {
+            json_error(403, "AccessDeniedException", "User: x is not authorized")
+        })
+        .await;
+        let clients = aws.clients().await;
+        let denied = clients.invoke_later(FUNCTION, "{}".to_owned()).await;
+        let error = denied.unwrap_err().to_string();
+        let wanted = format!("lambda:InvokeFunction on {FUNCTION}");
+        assert!(error.contains(&wanted), "{error}");
+    }
+}
