@@ -17,12 +17,8 @@ use super::property::{Property, optional, required};
 use super::reader::{InvalidProperties, Reader};
 use super::request::{Properties, Request};
 use super::resource::Done;
-use crate::archive::Compression;
-use crate::copy::{Checkpoint, Meter};
-use crate::deploy::{
-    Access, Attestations, Credentials, Deploy, Image, Location, Referrers, RemovalPolicy,
-    S3Location,
-};
+use crate::copy::Meter;
+use crate::deploy::{Access, Credentials, Deploy, Image, Location, S3Location};
 use crate::oci::{Platform, Reference, Tag};
 
 /// The architecture that is taken of an index where none is named.
@@ -117,24 +113,14 @@ fn read(properties: &Properties) -> Result<Image, InvalidProperties> {
     let source_access = access(&mut reader, "SrcCreds");
     let destination_access = access(&mut reader, "DestCreds");
     let image = source.zip(destination).map(|(source, destination)| Image {
-        source,
-        destination: destination.repository().clone(),
         tags: destination.tag().cloned().into_iter().collect(),
         platforms: platform.filter(|_| !whole_index).map(|one| vec![one]),
         platform_tags,
         platforms_of_index_only: true,
-        attestations: Attestations::Keep,
-        referrers: Referrers::None,
-        compression: Compression::Gzip,
         source_access,
         destination_access,
-        removal: RemovalPolicy::Retain,
-        max_concurrency: None,
         retry,
-        known: None,
-        previous: None,
-        reuse_from: Vec::new(),
-        resume: Checkpoint::default(),
+        ..Image::new(source, destination.repository().clone())
     });
     reader.finish(image)
 }

@@ -55,6 +55,30 @@ pub struct Image {
 }
 
 impl Image {
+    /// All of the image, by its digest only, with nothing else asked for.
+    pub fn new(source: Location, destination: Repository) -> Self {
+        Self {
+            source,
+            destination,
+            tags: Vec::new(),
+            platforms: None,
+            platform_tags: Vec::new(),
+            platforms_of_index_only: false,
+            attestations: Attestations::default(),
+            referrers: Referrers::default(),
+            compression: Compression::default(),
+            source_access: Access::default(),
+            destination_access: Access::default(),
+            removal: RemovalPolicy::default(),
+            max_concurrency: None,
+            retry: None,
+            known: None,
+            previous: None,
+            reuse_from: Vec::new(),
+            resume: Checkpoint::default(),
+        }
+    }
+
     /// The source, by digest where a deployment that was stopped has resolved its tag.
     pub(super) fn pinned_source(&self) -> Location {
         match (&self.source, &self.resume.root) {

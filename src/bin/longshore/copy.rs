@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use longshore::copy::{Checkpoint, Meter, Report};
-use longshore::deploy::{self, Access, Deployed, Image, RemovalPolicy};
+use longshore::copy::{Meter, Report};
+use longshore::deploy::{self, Deployed, Image};
 use longshore::oci::Tag;
 use serde_json::json;
 
@@ -38,13 +38,11 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
     tags.extend(args.tags);
     let mut seen = std::collections::HashSet::new();
     tags.retain(|tag| seen.insert(tag.clone()));
+    let image = Image::new(args.source, args.destination.repository().clone());
     Ok(Image {
-        source: args.source,
-        destination: args.destination.repository().clone(),
         tags,
         platforms: (!args.platforms.is_empty()).then_some(args.platforms),
         platform_tags: args.platform_tags,
-        platforms_of_index_only: false,
         attestations: match args.attestations {
             Attestations::Keep => deploy::Attestations::Keep,
             Attestations::Drop => deploy::Attestations::Drop,
@@ -54,15 +52,9 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
             Referrers::Copy => deploy::Referrers::Copy,
         },
         compression: args.compression,
-        source_access: Access::default(),
-        destination_access: Access::default(),
-        removal: RemovalPolicy::Retain,
         max_concurrency: args.concurrency,
-        retry: None,
-        known: None,
-        previous: None,
         reuse_from: args.reuse_from,
-        resume: Checkpoint::default(),
+        ..image
     })
 }
 

@@ -8,7 +8,6 @@ use super::table::PROPERTIES;
 use crate::archive::Compression;
 use crate::cloudformation::reader::{InvalidProperties, Reader, list_of, scalar};
 use crate::cloudformation::request::Properties;
-use crate::copy::Checkpoint;
 use crate::deploy::{Access, Attestations, Image, Location, Referrers, RemovalPolicy};
 use crate::oci::{Platform, Reference, Repository, Tag};
 use crate::policy::Grants;
@@ -50,12 +49,9 @@ pub(super) fn read(properties: &Properties) -> Result<(Image, Option<Grants>), I
     let repository = destination.as_ref().map(Reference::repository);
     let pull_access = pull_access::read(&mut reader, repository);
     let image = source.zip(destination).map(|(source, destination)| Image {
-        source,
-        destination: destination.repository().clone(),
         tags,
         platforms,
         platform_tags,
-        platforms_of_index_only: false,
         attestations: attestations.unwrap_or_default(),
         referrers: referrers.unwrap_or_default(),
         compression: compression.unwrap_or_default(),
@@ -64,10 +60,8 @@ pub(super) fn read(properties: &Properties) -> Result<(Image, Option<Grants>), I
         removal: removal.unwrap_or_default(),
         max_concurrency,
         retry,
-        known: None,
-        previous: None,
         reuse_from,
-        resume: Checkpoint::default(),
+        ..Image::new(source, destination.repository().clone())
     });
     reader.finish(image.map(|image| (image, pull_access)))
 }

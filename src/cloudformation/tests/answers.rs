@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::support::{Receiver, Scene, Script, uri_of};
-use crate::cloudformation::{ECR_IMAGE_PROPERTIES, Error};
+use crate::cloudformation::{Delivery, ECR_IMAGE_PROPERTIES, Error, Handler};
 
 #[tokio::test]
 async fn the_answer_is_put_as_cloudformation_takes_it() {
@@ -182,6 +182,23 @@ async fn a_framework_that_answers_itself_gets_the_result() {
     let error = scene.send(event).await.unwrap_err();
     assert!(error.to_string().contains("access denied"), "{error}");
     assert!(scene.receiver.puts().is_empty());
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_set_up_says_so() {
+    let scene = Scene::new(Script::Succeed).await;
+    let delivery = Delivery::new(true).unwrap();
+    let scene = Scene {
+        handler: Handler::not_set_up("malformed LONGSHORE_REGISTRY_OVERRIDE".into(), delivery),
+        ..scene
+    };
+    let answer = scene.answer(json!({})).await;
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(
+        reason.contains("environment variables: malformed LONGSHORE"),
+        "{reason}"
+    );
+    scene.handler.idle().await;
 }
 
 #[tokio::test]

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use longshore::archive::Compression;
 use longshore::aws::Clients;
-use longshore::copy::{Checkpoint, Meter, Report};
-use longshore::deploy::{
-    self, Access, Attestations, Deployed, Deployer, Image, Reach, Referrers, RemovalPolicy,
-};
+use longshore::copy::{Meter, Report};
+use longshore::deploy::{self, Deployed, Deployer, Image, Reach, RemovalPolicy};
 use longshore::local::{BucketOptions, Environment, EnvironmentOptions, RequestRecord};
 use longshore::oci::Reference;
 use longshore::registry::Client;
@@ -79,24 +76,10 @@ pub(crate) fn image(source: &str, destination: &str) -> Image {
     let destination: Reference = format!("{HOST}/{destination}")
         .parse()
         .expect("a reference");
+    let source = source.parse().expect("a source");
     Image {
-        source: source.parse().expect("a source"),
-        destination: destination.repository().clone(),
         tags: destination.tag().cloned().into_iter().collect(),
-        platforms: None,
-        platform_tags: Vec::new(),
-        platforms_of_index_only: false,
-        attestations: Attestations::Keep,
-        referrers: Referrers::None,
-        compression: Compression::Gzip,
-        source_access: Access::default(),
-        destination_access: Access::default(),
         removal: RemovalPolicy::Delete,
-        max_concurrency: None,
-        retry: None,
-        known: None,
-        previous: None,
-        reuse_from: Vec::new(),
-        resume: Checkpoint::default(),
+        ..Image::new(source, destination.repository().clone())
     }
 }
