@@ -2,6 +2,7 @@
 
 mod check;
 mod codec;
+mod deflate;
 mod gzip;
 mod pipeline;
 mod zstandard;
@@ -44,9 +45,9 @@ impl Compression {
     /// What compresses, or `None` where nothing does.
     pub(super) fn codec(self) -> Option<Arc<dyn Codec>> {
         match self {
-            Self::Gzip => Some(Arc::new(gzip::Gzip { level: 3 })),
-            Self::GzipFast => Some(Arc::new(gzip::Gzip { level: 1 })),
-            Self::GzipSmall => Some(Arc::new(gzip::Gzip { level: 6 })),
+            Self::Gzip => Some(Arc::new(gzip::Gzip::Good)),
+            Self::GzipFast => Some(Arc::new(gzip::Gzip::Fast)),
+            Self::GzipSmall => Some(Arc::new(gzip::Gzip::Small)),
             Self::Zstd => Some(Arc::new(zstandard::Zstandard)),
             Self::None => None,
         }

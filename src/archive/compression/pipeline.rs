@@ -381,6 +381,39 @@ mod tests {
         }
     }
 
+    /// What a layer's digest is decides whether it is uploaded again: these change only when
+    /// someone means them to.
+    #[test]
+    fn the_same_layer_has_the_same_digest_everywhere() {
+        let byte = |at: u32| at.wrapping_mul(at).to_le_bytes()[1] & 0x3f;
+        let plain: Vec<u8> = (0..2_100_000).map(byte).collect();
+        for (compression, digest) in [
+            (
+                Compression::Gzip,
+                "8d6b41bf3c9dba3240fe3f92fa2d6fef5310c4f78a10c9d6de5ca67bf2726e3b",
+            ),
+            (
+                Compression::GzipFast,
+                "45f6e6f8e6cb959f4995e28d1829cd8fcc9b3d44a05e9d76d0a57fc2213a0b27",
+            ),
+            (
+                Compression::GzipSmall,
+                "6b670a75b273f47a76554898c2af945edaf55b51c13fc98ff134658ed57b0a45",
+            ),
+            (
+                Compression::Zstd,
+                "c7a9c7deb1f5d06e1411eb61fe869db8b21590fa1c7d4af2245b11764eddeea6",
+            ),
+        ] {
+            let (_, descriptor) = compressed(&plain, BLOCK, compression);
+            assert_eq!(
+                descriptor.digest.to_string(),
+                format!("sha256:{digest}"),
+                "{compression:?}"
+            );
+        }
+    }
+
     #[tokio::test]
     async fn a_layer_that_ends_early_is_an_error() {
         let digest = Digest::sha256(b"abcdef");
