@@ -9,6 +9,7 @@ mod assets_hash;
 mod assets_ignore;
 mod command_line;
 mod conformance;
+mod docs;
 mod lambda;
 mod lambda_refused;
 mod local;

@@ -123,14 +123,14 @@ pub const PROPERTIES: &[Property] = &[
     optional(
         "MaxConcurrency",
         "number from 1 to 32",
-        "fits the function's memory",
+        "`4`",
         "Blobs copied at once.",
     ),
     optional(
         "Retry",
         "number from 1 to 20",
-        "a few",
-        "Attempts of each request.",
+        "`6`",
+        "Attempts of each request to a registry.",
     ),
     optional(
         "ServiceToken",
