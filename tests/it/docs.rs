@@ -20,9 +20,9 @@ const BESIDE: [&str; 2] = ["s3:ListBucket", "sts:GetServiceBearerToken"];
 
 #[test]
 fn the_reference_has_every_property_and_no_other() {
-    let page = read("docs/resource-reference.md");
+    let text = page("resource-reference.md");
     for (resource, properties) in RESOURCES {
-        let rows = rows(&page, &format!("### Properties of {resource}"));
+        let rows = rows(&text, &format!("### Properties of {resource}"));
         let documented: Vec<(&str, bool)> = rows
             .iter()
             .map(|row| (name(row), row.contains("| required |")))
@@ -36,7 +36,7 @@ fn the_reference_has_every_property_and_no_other() {
             "{resource}: names, and which are required"
         );
     }
-    let tables = page.matches("### Properties of ").count();
+    let tables = text.matches("### Properties of ").count();
     assert_eq!(tables, RESOURCES.len());
 }
 
@@ -51,8 +51,8 @@ fn the_reference_has_every_attribute_and_no_other() {
         .keys()
         .map(String::as_str)
         .collect();
-    let page = read("docs/resource-reference.md");
-    let rows = rows(&page, "### Attributes of Custom::ECRImage");
+    let text = page("resource-reference.md");
+    let rows = rows(&text, "### Attributes of Custom::ECRImage");
     assert_eq!(rows.into_iter().map(name).collect::<BTreeSet<_>>(), given);
 }
 
@@ -66,8 +66,8 @@ fn the_permissions_are_those_of_the_calls() {
         .chain([PULL_ACTIONS, PUSH_ACTIONS, IMPORT_ACTIONS].concat())
         .chain(BESIDE)
         .collect();
-    let page = read("docs/iam.md");
-    let documented: BTreeSet<&str> = page
+    let text = page("iam.md");
+    let documented: BTreeSet<&str> = text
         .split(|c: char| !c.is_ascii_alphanumeric() && !":-".contains(c))
         .filter(|word| {
             let action = word.split_once(':');
@@ -82,8 +82,8 @@ fn the_permissions_are_those_of_the_calls() {
 #[test]
 fn the_sentences_are_those_of_the_code() {
     let code = code();
-    let failures = read("docs/failures.md");
-    let operations = read("docs/operations.md");
+    let failures = page("failures.md");
+    let operations = page("operations.md");
     let sentences: Vec<&str> = failures
         .lines()
         .filter(|line| line.starts_with("| `"))
@@ -128,8 +128,8 @@ fn links_lead_somewhere() {
 #[test]
 fn the_commands_run() {
     let folder = checkout();
-    let page = read("docs/command-line.md");
-    let blocks = page.split("```").skip(1).step_by(2);
+    let text = page("command-line.md");
+    let blocks = text.split("```").skip(1).step_by(2);
     let commands: Vec<&str> = blocks
         .flat_map(str::lines)
         .filter_map(|line| line.strip_prefix("longshore "))
@@ -171,7 +171,7 @@ fn anchors(page: &str) -> impl Iterator<Item = String> {
 /// All code, with the texts that are broken over lines put together.
 fn code() -> String {
     let sources = files(Path::new("src"), "rs");
-    let code = sources.iter().map(read).collect::<String>();
+    let code = sources.iter().map(|path| read(path)).collect::<String>();
     let joined: String = code.split("\\\n").map(str::trim_start).collect();
     joined.replace("\\\"", "\"")
 }
@@ -202,19 +202,24 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-fn read(path: impl AsRef<Path>) -> String {
+/// A page of the documentation.
+fn page(name: &str) -> String {
+    read(&Path::new("docs").join(name))
+}
+
+fn read(path: &Path) -> String {
     let path = rooted(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn rooted(path: impl AsRef<Path>) -> PathBuf {
+fn rooted(path: &Path) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// A folder that has the samples of the checkout, and may be written to.
 fn checkout() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(rooted("events"), folder.path().join("events")).unwrap();
+    std::os::unix::fs::symlink(rooted(Path::new("events")), folder.path().join("events")).unwrap();
     folder
 }
 
