@@ -103,6 +103,7 @@ impl Element {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -171,6 +172,45 @@ mod tests {
             let mut other = statement.clone();
             other[name] = value;
             assert_ne!(canonical(&statement), canonical(&other), "{other}");
+        }
+    }
+
+    /// A list as AWS may give it back: in another order, some values twice, one value alone.
+    fn respelt(values: &[String], spelling: impl Fn(&str) -> String) -> Value {
+        let mut spelt: Vec<String> = values.iter().map(|value| spelling(value)).collect();
+        if let [one] = spelt.as_slice() {
+            return one.as_str().into();
+        }
+        spelt.reverse();
+        spelt.extend(values.first().cloned());
+        spelt.into()
+    }
+
+    proptest! {
+        #[test]
+        fn a_statement_that_comes_back_is_the_same(
+            accounts in prop::collection::vec("[0-9]{12}", 1..4),
+            actions in prop::collection::vec("ecr:[A-Z][a-z]{1,8}", 1..4),
+            key in "aws:[A-Z][a-z]{1,8}",
+            values in prop::collection::vec("[ -~]{0,8}", 1..4),
+        ) {
+            let written = json!({
+                "Effect": "Allow",
+                "Principal": {"AWS": accounts},
+                "Action": actions,
+                "Condition": {"StringLike": {key.clone(): values}},
+            });
+            let root = |id: &str| format!("arn:aws-cn:iam::{id}:root");
+            let returned = json!({
+                "Condition": {"StringLike": {key.to_uppercase(): respelt(&values, str::to_owned)}},
+                "Action": respelt(&actions, str::to_lowercase),
+                "Principal": {"AWS": respelt(&accounts, root)},
+                "Effect": "Allow",
+            });
+            prop_assert_eq!(canonical(&written), canonical(&returned));
+            let mut other = returned;
+            other["Condition"]["StringLike"][key.to_uppercase()] = json!(["another value"]);
+            prop_assert_ne!(canonical(&written), canonical(&other));
         }
     }
 }

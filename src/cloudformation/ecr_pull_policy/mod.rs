@@ -143,12 +143,12 @@ fn owner(request: &Request) -> Owner {
 
 /// Every attribute of the resource, in the order in which a reference shows them.
 fn attributes(repository: &Repository, granted: Granted) -> Attributes {
-    let fits = Value::from(granted.policy.as_str()).to_string().len() <= MAX_POLICY_TEXT;
+    let mut policy = granted.policy;
+    if Value::from(policy.as_str()).to_string().len() > MAX_POLICY_TEXT {
+        policy.clear();
+    }
     vec![
-        (
-            "PolicyText",
-            fits.then_some(granted.policy).unwrap_or_default(),
-        ),
+        ("PolicyText", policy),
         ("RepositoryArn", granted.repository_arn),
         ("RepositoryUri", repository.to_string()),
         ("Sids", granted.sids.join(",")),
