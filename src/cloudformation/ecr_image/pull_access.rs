@@ -4,11 +4,13 @@
 //! the new one comes with its own, and the Delete of the old one takes only the old ones away.
 
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::cloudformation::error::Failure;
 use crate::cloudformation::grants::{GRANTS, grants};
 use crate::cloudformation::reader::Reader;
 use crate::cloudformation::request::{Action, Properties, Request};
+use crate::cloudformation::text;
 use crate::deploy::{Access, Deploy, PolicyPart, arn_of};
 use crate::oci::Repository;
 use crate::policy::{Grants, Owner};
@@ -52,9 +54,19 @@ impl Part<'_> {
             }
             return Ok(());
         };
+        let is_new = self.request.physical_resource_id != self.image;
         let part = self.part();
-        let granted = deploy.grant(&part, grants, deadline).await;
-        granted.map(|_| ()).map_err(|source| Failure::Grant {
+        let Err(source) = deploy.grant(&part, grants, deadline).await else {
+            return Ok(());
+        };
+        // What may have been written belongs to an image that the stack will never know.
+        if is_new && let Err(error) = deploy.revoke(&part, deadline).await {
+            warn!(
+                error = text::chain(&*error),
+                "what was not granted was not removed"
+            );
+        }
+        Err(Failure::Grant {
             repository: part.repository.to_string(),
             source,
         })

@@ -184,6 +184,18 @@ async fn an_image_that_is_for_nobody_any_more_has_no_statements() {
 }
 
 #[tokio::test]
+async fn an_image_that_the_stack_will_not_know_leaves_no_statements() {
+    let scene = Scene::new(Script::FailToGrant).await;
+    let image = properties(OLD, access("111111111111"));
+    let failed = scene.answer(json!({"ResourceProperties": image})).await;
+    assert_eq!(failed["Status"], "FAILED");
+    assert_eq!(scene.deploy.revoked.lock().unwrap().len(), 1);
+    scene.answer(update(&uri_of(OLD), &image, &image)).await;
+    let revoked = scene.deploy.revoked.lock().unwrap().len();
+    assert_eq!(revoked, 1, "what is there stays");
+}
+
+#[tokio::test]
 async fn an_image_without_pull_access_never_touches_the_policy() {
     let scene = Scene::new(Script::Succeed).await;
     let image = properties(OLD, json!({"RemovalPolicy": "delete"}));

@@ -106,6 +106,8 @@ pub(super) enum Script {
     #[default]
     Succeed,
     Fail,
+    /// Deploys, but cannot grant.
+    FailToGrant,
     Panic,
     Hang,
     /// Stores one layer an invocation, of this many.
@@ -137,7 +139,7 @@ impl Deploy for Scripted {
             let bytes = object.read(0..object.size()).await?;
             bytes.try_collect::<Vec<_>>().await?;
             match script {
-                Script::Succeed => Ok(deployed(image)),
+                Script::Succeed | Script::FailToGrant => Ok(deployed(image)),
                 Script::Fail => {
                     Err("access denied, add ecr:PutImage: see https://host/p?token=hidden".into())
                 }
@@ -178,7 +180,8 @@ impl Deploy for Scripted {
     ) -> BoxFuture<'a, Result<Granted, BoxError>> {
         let granted = (part.clone(), grants.clone());
         self.granted.lock().unwrap().push(granted);
-        let failed = *self.script.lock().unwrap() == Script::Fail;
+        let script = *self.script.lock().unwrap();
+        let failed = matches!(script, Script::Fail | Script::FailToGrant);
         Box::pin(async move {
             if failed {
                 return Err("access denied".into());
