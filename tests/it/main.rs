@@ -12,6 +12,7 @@ mod conformance;
 mod docs;
 mod lambda;
 mod lambda_refused;
+mod lambda_time;
 mod local;
 mod proxy;
 mod pull_policy;

@@ -4,6 +4,7 @@ use longshore::local::ResponseUrl;
 use serde_json::{Value, json};
 
 use super::emulator::Emulator;
+use super::lambda_api::LambdaApi;
 
 /// The repository's ECR host, which the function is told to find elsewhere.
 pub(crate) const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -12,6 +13,7 @@ pub(crate) const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 pub(crate) struct Cloud {
     emulator: Emulator,
     response_url: ResponseUrl,
+    lambda: LambdaApi,
 }
 
 impl Cloud {
@@ -19,7 +21,9 @@ impl Cloud {
     /// says: pairs of a variable of the environment (`AWS_ENDPOINT_URL_…`) and a URL.
     pub(crate) async fn start(registry: &str, endpoints: &[(&str, &str)]) -> Self {
         let registries = format!("*.dkr.ecr.*.amazonaws.com={registry}");
+        let lambda = LambdaApi::start().await;
         let mut environment = vec![
+            ("AWS_ENDPOINT_URL_LAMBDA", lambda.url()),
             ("LONGSHORE_REGISTRY_OVERRIDE", registries.as_str()),
             ("LONGSHORE_ALLOW_LOOPBACK", "1"),
         ];
@@ -27,6 +31,7 @@ impl Cloud {
         Self {
             emulator: Emulator::start(&environment),
             response_url: ResponseUrl::start().await.expect("a free port"),
+            lambda,
         }
     }
 
@@ -54,11 +59,15 @@ impl Cloud {
         .await
     }
 
-    /// Sends an event as it stands, but for where its answer goes.
+    /// Sends an event as it stands, but for where its answer goes, and makes the invocations that
+    /// the function asks for.
     pub(crate) async fn send_event(&self, mut event: Value) -> Answer {
         event["ResponseURL"] = json!(self.response_url.url());
         let before = self.response_url.answers().len();
-        let returned = self.emulator.invoke(&event).await;
+        let mut returned = self.emulator.invoke(&event).await;
+        while let Some(event) = self.lambda.next() {
+            returned = self.emulator.invoke(&event).await;
+        }
         let answers = self.response_url.answers();
         let [answer] = &answers[before..] else {
             panic!("not one answer but {returned}:\n{}", self.log());

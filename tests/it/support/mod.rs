@@ -6,6 +6,7 @@ mod cloud;
 mod contexts;
 mod docker_registry;
 mod emulator;
+mod lambda_api;
 mod longshore_local;
 mod moto;
 mod process;
