@@ -15,15 +15,15 @@ enum Removal {
 }
 
 impl Reach {
-    /// Removes those of the tags that still point to the image.
+    /// Removes those of the tags that still point to the image. The image stays, and so does its
+    /// last tag where that would go with it.
     pub(super) async fn untag(&self, pushed: &PushedImage) -> Result<(), Error> {
         let repository = self.destination(&pushed.repository, &pushed.access).await?;
         let removal = self.removal(pushed).await;
-        for tag in &pushed.tags {
-            if named(&repository, tag, pushed).await?.as_ref() == Some(&pushed.digest) {
-                let removed = removal.delete_tag(&repository, tag).await;
-                removed.map_err(|error| failed(pushed, tag, error))?;
-            }
+        let own = removal.own_tags(&repository, pushed).await?;
+        for tag in own {
+            let removed = removal.delete_tag(&repository, &tag).await;
+            removed.map_err(|error| failed(pushed, &tag, error))?;
         }
         Ok(())
     }
@@ -93,6 +93,31 @@ impl Removal {
             }
         }
         Ok(found)
+    }
+
+    /// The resource's own tags that point to the image and can go without it: ECR removes an
+    /// image with its last tag.
+    async fn own_tags(
+        &self,
+        repository: &RemoteRepository,
+        pushed: &PushedImage,
+    ) -> Result<Vec<Tag>, Error> {
+        let mut own = pushed.tags.clone();
+        if let Self::Ecr(_) = self {
+            let all = self.tags_of(repository, pushed, &pushed.digest).await?;
+            own.retain(|tag| all.contains(tag));
+            if own.len() == all.len() {
+                own.pop();
+            }
+            return Ok(own);
+        }
+        let mut pointing = Vec::new();
+        for tag in own {
+            if named(repository, &tag, pushed).await?.as_ref() == Some(&pushed.digest) {
+                pointing.push(tag);
+            }
+        }
+        Ok(pointing)
     }
 
     async fn delete_tag(&self, repository: &RemoteRepository, tag: &Tag) -> Result<(), BoxError> {

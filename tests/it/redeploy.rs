@@ -144,3 +144,26 @@ async fn removal_leaves_what_a_foreign_tag_names() {
         .await
         .expect("what is gone is removed already");
 }
+
+#[tokio::test]
+async fn an_image_keeps_its_last_tag_rather_than_go_with_it() {
+    let bench = Bench::new().await;
+    let mut image = image(&bench.stage("app.tar", &archive(5).tar()), "app:1");
+    image.tags.push("2".parse().unwrap());
+    let (own, _) = bench.deploy(&image).await;
+    let pushed = PushedImage {
+        repository: own.repository.clone(),
+        digest: own.digest.clone(),
+        tags: own.tags.clone(),
+        access: longshore::deploy::Access::default(),
+    };
+    bench.deployer.untag(&pushed).await.unwrap();
+
+    let by_digest = crate::support::image(&own.uri(), "elsewhere");
+    let meter = std::sync::Arc::default();
+    bench
+        .deployer
+        .run(&by_digest, &meter)
+        .await
+        .expect("the image is still there");
+}
