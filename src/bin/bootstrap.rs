@@ -12,6 +12,7 @@ use longshore::cloudformation::{self, Delivery, Handler, Invocation, Successor};
 use longshore::content::BoxError;
 use longshore::deploy::{self, Deployer, Reach};
 use longshore::registry::{Client, Config};
+use longshore::web;
 use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -34,24 +35,29 @@ async fn main() -> Result<(), Error> {
 
 /// Builds the clients, once and side by side. None of them sends anything yet.
 async fn handler() -> Result<Handler, Error> {
-    let config = deploy::registry_config(|name| std::env::var(name).ok());
+    let variable = |name: &str| std::env::var(name).ok();
+    let config = deploy::registry_config(variable);
+    let web = deploy::web_config(variable);
     let allow_loopback = config.as_ref().is_ok_and(|config| config.allow_loopback);
     let delivery = spawn_blocking(move || Delivery::new(allow_loopback));
-    let clients = spawn_blocking(|| clients(config));
-    let (aws, registries, delivery) = tokio::join!(Clients::load(), clients, delivery);
+    let clients = spawn_blocking(|| clients(config, web));
+    let (aws, clients, delivery) = tokio::join!(Clients::load(), clients, delivery);
     let delivery = delivery??;
-    let handler = match registries? {
-        Ok(registries) => {
-            let deployer = Deployer::new(Reach::new(registries, aws.clone()));
-            Handler::new(Arc::new(deployer), delivery)
+    let handler = match clients? {
+        Ok((registries, web)) => {
+            let reach = Reach::new(registries, aws.clone()).with_web(web);
+            Handler::new(Arc::new(Deployer::new(reach)), delivery)
         }
         Err(reason) => Handler::not_set_up(reason, delivery),
     };
     Ok(handler.with_successor(Arc::new(ThisFunction(aws))))
 }
 
-fn clients(config: Result<Config, deploy::Error>) -> Result<Client, BoxError> {
-    Ok(Client::new(config?)?)
+fn clients(
+    registries: Result<Config, deploy::Error>,
+    web: Result<web::Config, deploy::Error>,
+) -> Result<(Client, web::Config), BoxError> {
+    Ok((Client::new(registries?)?, web?))
 }
 
 /// Invokes this very function again.

@@ -3,7 +3,7 @@
 use super::Location;
 use crate::content::{self, BoxError};
 use crate::oci::{Reference, Repository};
-use crate::{archive, aws, copy, policy, registry};
+use crate::{archive, aws, copy, policy, registry, web};
 
 /// Why an image was not deployed.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum Error {
     /// The object in S3 cannot be read.
     #[error(transparent)]
     Object(Box<aws::Error>),
+    /// The object of a web server cannot be read.
+    #[error(transparent)]
+    Web(Box<web::Error>),
     /// The file cannot be read.
     #[error("cannot read {location}")]
     File {
@@ -123,6 +126,9 @@ pub enum Error {
     /// The registry client cannot be set up.
     #[error("cannot set up the registry client")]
     Setup(#[source] BoxError),
+    /// The list of web servers to read from is malformed.
+    #[error("cannot read the list of hosts in LONGSHORE_HTTPS_SOURCES")]
+    WebSetup(#[source] BoxError),
 }
 
 impl Error {

@@ -5,14 +5,20 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
+use reqwest::Url;
 
+use crate::network::Reach;
 use crate::oci::{InvalidReference, Reference};
+use crate::redact::RedactedUrl;
 
 /// A source as users write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     /// `s3://bucket/key[?versionId=…][#selector]`: an archive in S3.
     S3(S3Location),
+    /// `https://host/path[?query][#selector]`: an archive on a web server. Without TLS on this
+    /// machine only.
+    Https(HttpsLocation),
     /// `[docker://]host/name[:tag][@digest]`: an image in a registry.
     Registry(Reference),
     /// `docker-archive:PATH[#selector]`, `oci-archive:PATH[#selector]`: an archive in a file.
@@ -32,6 +38,25 @@ pub struct S3Location {
     pub version_id: Option<String>,
     /// What stands after `#`: which image of the archive.
     pub selector: Option<String>,
+}
+
+/// An object of a web server and what to select from the archive that it holds. `Debug` shows no
+/// query: it is what opens a presigned URL.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpsLocation {
+    /// Where it is.
+    pub url: Url,
+    /// What stands after `#`: which image of the archive.
+    pub selector: Option<String>,
+}
+
+impl fmt::Debug for HttpsLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpsLocation")
+            .field("url", &RedactedUrl::new(&self.url))
+            .field("selector", &self.selector)
+            .finish()
+    }
 }
 
 /// A file or folder and what to select from it.
@@ -56,6 +81,12 @@ pub enum InvalidLocation {
     /// The part after `?` is not `versionId=…`.
     #[error("unknown parameter {0:?} after the key: expected ?versionId=…")]
     Query(String),
+    /// It begins as a URL and is none. It is not shown: it may be a presigned one.
+    #[error("malformed URL: expected https://host/path[#selector]")]
+    Url,
+    /// The archive would come without TLS.
+    #[error("refusing to read {0} without TLS: expected an https URL")]
+    Insecure(RedactedUrl),
     /// There is no path after `docker-archive:`, `oci-archive:` or `oci:`.
     #[error("{0:?} names no file")]
     NoPath(String),
@@ -79,6 +110,9 @@ impl FromStr for Location {
         }
         if let Some(rest) = text.strip_prefix("s3://") {
             return s3(rest, text).map(Self::S3);
+        }
+        if is_web(text) {
+            return https(text).map(Self::Https);
         }
         for prefix in ["docker-archive:", "oci-archive:"] {
             if let Some(rest) = text.strip_prefix(prefix) {
@@ -138,6 +172,23 @@ fn version(query: &str) -> Result<String, InvalidLocation> {
     }
 }
 
+fn is_web(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+    })
+}
+
+fn https(text: &str) -> Result<HttpsLocation, InvalidLocation> {
+    let (url, selector) = split_selector(text);
+    let url = Url::parse(url).map_err(|_| InvalidLocation::Url)?;
+    let here = url.host_str().map(Reach::of_host) == Some(Reach::Loopback);
+    if url.scheme() != "https" && !here {
+        return Err(InvalidLocation::Insecure(RedactedUrl::new(&url)));
+    }
+    Ok(HttpsLocation { url, selector })
+}
+
 fn file(rest: &str, text: &str) -> Result<FileLocation, InvalidLocation> {
     let (path, selector) = split_selector(rest);
     if path.is_empty() {
@@ -164,6 +215,10 @@ impl fmt::Display for Location {
                 if let Some(version) = &at.version_id {
                     write!(f, "?versionId={version}")?;
                 }
+                &at.selector
+            }
+            Self::Https(at) => {
+                write!(f, "{}", RedactedUrl::new(&at.url))?;
                 &at.selector
             }
             Self::Registry(reference) => return write!(f, "{reference}"),
@@ -228,6 +283,40 @@ mod tests {
             ("s3://b/k?versionId=1#@0", "s3://b/k?versionId=1#@0"),
         ] {
             assert_eq!(text.parse::<Location>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn urls_are_read_whole_and_shown_without_what_opens_them() {
+        let text = "https://user:hunter2@files.example/a%20b.tar?X-Amz-Signature=abc&x=1#app:1";
+        let location: Location = text.parse().unwrap();
+        let Location::Https(at) = &location else {
+            panic!("{location}")
+        };
+        assert_eq!(format!("{}#app:1", at.url), text);
+        assert_eq!(at.selector.as_deref(), Some("app:1"));
+        let shown = location.to_string();
+        assert_eq!(shown, "https://files.example/a%20b.tar?[redacted]#app:1");
+        for shown in [shown, format!("{location:?}")] {
+            assert!(
+                !shown.contains("abc") && !shown.contains("hunter2"),
+                "{shown}"
+            );
+        }
+        assert!("http://127.0.0.1:8000/a.tar".parse::<Location>().is_ok());
+    }
+
+    #[test]
+    fn a_refused_url_does_not_show_what_opens_it() {
+        for text in [
+            "http://files.example/a.tar?sig=hunter2",
+            "HTTPS://files example/a.tar?sig=hunter2",
+            "https://?sig=hunter2",
+        ] {
+            let error = text.parse::<Location>().unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(shown.contains("https"), "{shown}");
         }
     }
 

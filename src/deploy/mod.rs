@@ -25,10 +25,10 @@ pub use error::Error;
 pub use image::{
     Access, Attestations, Credentials, Deployed, Image, Referrers, RemovalPolicy, Role,
 };
-pub use location::{FileLocation, InvalidLocation, Location, S3Location};
+pub use location::{FileLocation, HttpsLocation, InvalidLocation, Location, S3Location};
 pub use open::{Content, Opened};
 pub use permissions::{Granted, PolicyPart};
-pub use reach::{Reach, registry_config};
+pub use reach::{Reach, registry_config, web_config};
 pub use repository_name::{Home, InvalidRepository, arn_of, repository_named};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.

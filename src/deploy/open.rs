@@ -48,6 +48,10 @@ impl Reach {
                 let object = self.object(at, access).await?;
                 Archive::open(metered(object, meter)).await
             }
+            Location::Https(at) => {
+                let object = self.web_object(at).await?;
+                Archive::open(metered(object, meter)).await
+            }
             Location::File(at) => {
                 let object = FileObject::open(&at.path).await;
                 let object = object.map_err(|source| Error::File {
@@ -106,6 +110,7 @@ fn selector(location: &Location) -> Result<Option<Selector>, Error> {
     let text = match location {
         Location::Registry(_) => None,
         Location::S3(at) => at.selector.as_deref(),
+        Location::Https(at) => at.selector.as_deref(),
         Location::File(at) | Location::Directory(at) => at.selector.as_deref(),
     };
     text.map(str::parse)

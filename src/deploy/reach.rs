@@ -3,12 +3,13 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
-use super::{Access, Credentials, Error, S3Location};
+use super::{Access, Credentials, Error, HttpsLocation, S3Location};
 use crate::aws::{
     self, Clients, EcrCredentials, EcrHost, EcrRepository, PublicCredentials, SecretCredentials,
 };
 use crate::oci::Repository;
 use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteRepository};
+use crate::web;
 
 /// Manifests that ECR takes in a second, of an account in a region: its quota is 10, and a stack
 /// is rarely alone.
@@ -20,6 +21,7 @@ pub struct Reach {
     registries: Client,
     aws: Clients,
     others: Arc<dyn CredentialProvider>,
+    web: web::Config,
 }
 
 /// How registries are reached: as the environment, read by `lookup`, asks for
@@ -31,14 +33,28 @@ pub fn registry_config(lookup: impl Fn(&str) -> Option<String>) -> Result<regist
     Ok(config)
 }
 
+/// How web servers are read from: as the environment, read by `lookup`, asks for
+/// ([`web::Config::from_env`]).
+pub fn web_config(lookup: impl Fn(&str) -> Option<String>) -> Result<web::Config, Error> {
+    web::Config::from_env(lookup).map_err(|e| Error::WebSetup(e.into()))
+}
+
 impl Reach {
-    /// Reaches registries by `registries` and AWS by `aws`.
+    /// Reaches registries by `registries` and AWS by `aws`, and no web server.
     pub fn new(registries: Client, aws: Clients) -> Self {
         Self {
             registries,
             aws,
             others: Arc::new(Anonymous),
+            web: web::Config::default(),
         }
+    }
+
+    /// Reads archives from the web servers that `web` allows.
+    #[must_use]
+    pub fn with_web(mut self, web: web::Config) -> Self {
+        self.web = web;
+        self
     }
 
     /// Asks `others` for credentials of registries that are not ECR and have no secret.
@@ -112,14 +128,25 @@ impl Reach {
         opened.map_err(|error| Error::Object(Box::new(error)))
     }
 
-    /// The same, with so many attempts of one request to a registry at the most.
+    /// The object of a web server that holds an archive. Its client is made for it: few
+    /// deployments need one.
+    pub(super) async fn web_object(&self, at: &HttpsLocation) -> Result<web::Object, Error> {
+        let opened = web::Object::open(self.web.clone(), at.url.clone()).await;
+        opened.map_err(|error| Error::Web(Box::new(error)))
+    }
+
+    /// The same, with so many attempts of one request to a registry or web server at the most.
     pub(super) fn with_attempts(&self, attempts: Option<NonZeroUsize>) -> Self {
-        let Some(attempts) = attempts.and_then(|attempts| u32::try_from(attempts.get()).ok())
+        let Some(attempts) = attempts.and_then(|attempts| NonZeroU32::try_from(attempts).ok())
         else {
             return self.clone();
         };
         Self {
-            registries: self.registries.clone().with_attempts(attempts),
+            registries: self.registries.clone().with_attempts(attempts.get()),
+            web: web::Config {
+                attempts,
+                ..self.web.clone()
+            },
             ..self.clone()
         }
     }

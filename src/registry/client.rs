@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::auth::{CredentialProvider, TokenCache};
 use super::config::Config;
-use super::resolve::{Resolver, SharedResolver};
 use super::retry::RetryPolicy;
 use super::state::RegistryState;
 use super::wire::Wire;
 use super::{Error, RemoteRepository};
+use crate::network::{Resolver, SharedResolver};
 use crate::oci::Repository;
 
 /// Speaks to any number of registries. Cheap to clone; clones share connections, tokens and what

@@ -4,7 +4,7 @@ use reqwest::Url;
 
 use super::Error;
 use super::config::Config;
-use super::resolve::Reach;
+use crate::network::Reach;
 use crate::oci::Repository;
 use crate::redact::RedactedUrl;
 

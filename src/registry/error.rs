@@ -7,8 +7,8 @@ use reqwest::{Method, StatusCode};
 
 use super::answer::{ErrorCode, ErrorDetail};
 use super::quota::Quota;
-use super::resolve::LocalAddress;
 use crate::content::{self, Retryable};
+use crate::network::LocalAddress;
 use crate::oci::Digest;
 use crate::redact::RedactedUrl;
 

@@ -33,7 +33,6 @@ mod pages;
 mod quota;
 mod referrers;
 mod repository;
-mod resolve;
 mod retry;
 mod state;
 mod tags;

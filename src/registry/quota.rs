@@ -6,8 +6,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderName, RETRY_AFTER};
 
-use super::retry::parse_retry_after;
 use super::wire::Response;
+use crate::network::parse_retry_after;
 
 /// Requests allowed in a window, as Docker Hub writes it: `100;w=21600`.
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");

@@ -10,8 +10,8 @@ use reqwest::{Method, StatusCode, Url};
 use super::Error;
 use super::answer::parse_errors;
 use super::config::Patience;
-use super::retry::parse_retry_after;
 use crate::content::{self, ByteStream};
+use crate::network::parse_retry_after;
 use crate::redact::RedactedUrl;
 
 /// The most that is read of a failure's body.

@@ -21,3 +21,4 @@ mod redeploy;
 mod registry_behaviours;
 mod registry_client;
 mod support;
+mod web_source;

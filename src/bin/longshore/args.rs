@@ -33,7 +33,8 @@ pub(crate) enum Command {
 }
 
 /// How a source is written.
-const SOURCE: &str = "s3://BUCKET/KEY[?versionId=ID][#SELECTOR], [docker://]HOST/NAME[:TAG][@DIGEST], \
+const SOURCE: &str = "s3://BUCKET/KEY[?versionId=ID][#SELECTOR], https://HOST/PATH[#SELECTOR], \
+[docker://]HOST/NAME[:TAG][@DIGEST], \
 docker-archive:PATH[#SELECTOR], oci-archive:PATH[#SELECTOR] or oci:DIRECTORY[#SELECTOR]. \
 A selector is repo:tag, @sha256:… or @0";
 

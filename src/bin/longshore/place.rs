@@ -9,6 +9,7 @@ use longshore::aws::Clients;
 use longshore::deploy::{self, Deployer, Reach};
 use longshore::local::{BucketOptions, Environment, EnvironmentOptions};
 use longshore::registry::Client;
+use longshore::web::{self, Hosts};
 
 use crate::args::{KeptArgs, PlaceArgs};
 use crate::credentials::DockerConfig;
@@ -23,19 +24,23 @@ impl Place {
     /// Makes the clients, and starts the stand-ins if they are wanted.
     pub(crate) async fn start(args: &PlaceArgs) -> anyhow::Result<Self> {
         if !args.local {
-            let config = deploy::registry_config(|name| std::env::var(name).ok())?;
-            let reach = Reach::new(Client::new(config)?, Clients::load().await);
-            let reach = reach.with_credentials(Arc::new(DockerConfig));
+            let variable = |name: &str| std::env::var(name).ok();
+            let config = deploy::registry_config(variable)?;
+            let reach = Reach::new(Client::new(config)?, Clients::load().await)
+                .with_credentials(Arc::new(DockerConfig))
+                .with_web(every_host(variable)?);
             return Ok(Self { reach, local: None });
         }
         let options = stand_ins(&args.kept)?;
         let local = Environment::start(options).await;
         let local = local.context("cannot start the embedded registry and bucket")?;
         let variables = local.variables();
-        let config = deploy::registry_config(|name| variables.get(name).cloned())?;
+        let variable = |name: &str| variables.get(name).cloned();
+        let config = deploy::registry_config(variable)?;
         let aws = Clients::local(&local.aws.base_url(), &local.bucket.base_url()).await;
+        let reach = Reach::new(Client::new(config)?, aws).with_web(every_host(variable)?);
         Ok(Self {
-            reach: Reach::new(Client::new(config)?, aws),
+            reach,
             local: Some(local),
         })
     }
@@ -56,6 +61,14 @@ impl Place {
             local.stop().await;
         }
     }
+}
+
+/// Archives are read from any web server: the person who runs the command names it.
+fn every_host(variable: impl Fn(&str) -> Option<String>) -> Result<web::Config, deploy::Error> {
+    Ok(web::Config {
+        hosts: Hosts::All,
+        ..deploy::web_config(variable)?
+    })
 }
 
 /// What the stand-ins keep and serve.

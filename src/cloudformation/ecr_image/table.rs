@@ -7,8 +7,9 @@ pub const PROPERTIES: &[Property] = &[
     required(
         "Source",
         "string",
-        "`s3://bucket/key` (an archive; optional `?versionId=…`, optional `#selector`) or an image \
-         reference.",
+        "`s3://bucket/key` (an archive; optional `?versionId=…`, optional `#selector`), \
+         `https://host/path` (the same on a web server that the provider's `HttpsSourceHosts` \
+         allows; presigned URLs as they are) or an image reference.",
     ),
     required(
         "Destination",

@@ -28,13 +28,19 @@ impl Bench {
 
     pub(crate) async fn with(mut options: EnvironmentOptions) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        options.bucket = BucketOptions::folder(BUCKET, folder.path());
+        let bucket = BucketOptions::folder(BUCKET, folder.path());
+        options.bucket.folders.extend(bucket.folders);
         let environment = Environment::start(options).await.expect("stand-ins");
         let variables = environment.variables();
         let config = deploy::registry_config(|name| variables.get(name).cloned());
         let registries = Client::new(config.expect("a configuration")).expect("a client");
+        let web = deploy::web_config(|name| match name {
+            "LONGSHORE_HTTPS_SOURCES" => Some("127.0.0.1:*".to_owned()),
+            name => variables.get(name).cloned(),
+        });
         let (api, s3) = (environment.aws.base_url(), environment.bucket.base_url());
-        let reach = Reach::new(registries, Clients::local(&api, &s3).await);
+        let reach = Reach::new(registries, Clients::local(&api, &s3).await)
+            .with_web(web.expect("a list of hosts"));
         Self {
             environment,
             deployer: Deployer::new(reach),
@@ -46,6 +52,11 @@ impl Bench {
     pub(crate) fn stage(&self, key: &str, bytes: &[u8]) -> String {
         std::fs::write(self.folder.path().join(key), bytes).expect("an object");
         format!("s3://{BUCKET}/{key}")
+    }
+
+    /// Where the bucket serves an object to everyone, if it does.
+    pub(crate) fn url(&self, key: &str) -> String {
+        format!("{}/{BUCKET}/{key}", self.environment.bucket.base_url())
     }
 
     /// Deploys an image, after which only its requests are counted.

@@ -7,7 +7,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Where an IP address or host name leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(crate) enum Reach {
     /// This machine.
     Loopback,
     /// This machine's link, where clouds serve credentials of machines.
@@ -17,7 +17,7 @@ pub(super) enum Reach {
 }
 
 impl Reach {
-    pub(super) fn of_ip(ip: IpAddr) -> Self {
+    pub(crate) fn of_ip(ip: IpAddr) -> Self {
         let ip = ip.to_canonical();
         let link_local = match ip {
             IpAddr::V4(v4) => v4.is_link_local(),
@@ -33,7 +33,7 @@ impl Reach {
     }
 
     /// What a URL's host says by itself. Names are looked up by [`Resolver`].
-    pub(super) fn of_host(host: &str) -> Self {
+    pub(crate) fn of_host(host: &str) -> Self {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(ip) = bare.parse() {
             return Self::of_ip(ip);
@@ -51,20 +51,20 @@ impl Reach {
     }
 }
 
-/// Looks names up and drops addresses that no registry has, so that a name cannot lead where its
+/// Looks names up and drops addresses that must not be connected to, so that a name cannot lead where its
 /// address could not.
 #[derive(Debug)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     /// Whether names may lead to this machine.
-    pub(super) allow_loopback: bool,
+    pub(crate) allow_loopback: bool,
     /// Names that may lead anywhere: the user's own configuration has them.
-    pub(super) trusted: BTreeSet<String>,
+    pub(crate) trusted: BTreeSet<String>,
 }
 
 /// A name that leads only to addresses that may not be connected to.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} leads to a loopback or link-local address")]
-pub(super) struct LocalAddress {
+pub(crate) struct LocalAddress {
     name: String,
 }
 
@@ -95,7 +95,7 @@ impl Resolver {
 }
 
 /// A [`Resolver`] as the HTTP client takes it.
-pub(super) struct SharedResolver(pub(super) std::sync::Arc<Resolver>);
+pub(crate) struct SharedResolver(pub(crate) std::sync::Arc<Resolver>);
 
 impl Resolve for SharedResolver {
     fn resolve(&self, name: Name) -> Resolving {

@@ -1,0 +1,11 @@
+//! What all clients of the web have in common: hosts, the addresses behind them, and headers.
+
+mod content_range;
+mod host_pattern;
+mod resolve;
+mod retry_after;
+
+pub(crate) use content_range::ContentRange;
+pub use host_pattern::{HostPattern, InvalidHostPattern};
+pub(crate) use resolve::{LocalAddress, Reach, Resolver, SharedResolver};
+pub(crate) use retry_after::parse_retry_after;
