@@ -24,8 +24,9 @@ async fn a_host_that_the_function_does_not_list_is_refused() {
     bench.stage("app.tar", &Archive::of(&[b"one"]).tar());
     let url = bench.url("app.tar") + "?X-Amz-Signature=hunter2";
     let image = image(&url.replace("127.0.0.1", "localhost"), "app:1");
-    let refused = bench.deployer.run(&image, &Arc::new(Meter::default()));
-    let error = refused.await.unwrap_err().to_string();
+    let meter = Arc::new(Meter::default());
+    let refused = bench.deployer.run(&image, &meter).await;
+    let error = refused.unwrap_err().to_string();
     assert!(error.contains("LONGSHORE_HTTPS_SOURCES"), "{error}");
     assert!(error.contains("localhost"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
