@@ -50,12 +50,86 @@ pub enum Error {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The Dockerfile is not in the directory.
+    #[error("the Dockerfile {path:?} is not in the directory: put it there, as builders want it")]
+    Outside {
+        /// Its path, as given.
+        path: String,
+    },
+    /// Nothing can be written.
+    #[error("cannot write {path}", path = .path.display())]
+    Write {
+        /// What or where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no place to keep archives.
+    #[error("no folder is known to keep archives in: set LONGSHORE_CACHE or HOME")]
+    NoCache,
+    /// Nothing is installed that builds images, or nothing that can.
+    #[error(
+        "no builder is there{found}: install Docker, Podman, Buildah, Finch or nerdctl, or name \
+         one with CDK_DOCKER",
+        found = if .unusable.is_empty() { String::new() } else { format!(" that works ({unusable} is installed, but does not answer: is its daemon running?)") }
+    )]
+    NoBuilder {
+        /// Those that are installed.
+        unusable: String,
+    },
+    /// The builder that `CDK_DOCKER` names cannot be run.
+    #[error("cannot run the builder {program}: install it, or name another with CDK_DOCKER")]
+    BuilderMissing {
+        /// The builder.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Docker without `buildx` builds for one platform only.
+    #[error("this Docker builds for one platform at a time: install its buildx plugin")]
+    NoBuildx,
+    /// A program cannot be run.
+    #[error("cannot run {program}")]
+    Program {
+        /// The program.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program has failed.
+    #[error("{program} failed with {status}; its last lines:\n{lines}", lines = .last_lines.join("\n"))]
+    ProgramFailed {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// What it wrote last.
+        last_lines: Vec<String>,
+    },
+    /// A program has not ended.
+    #[error("{program} has not ended within {} minutes and was stopped", .after.as_secs() / 60)]
+    ProgramSlow {
+        /// The program.
+        program: String,
+        /// How long was waited.
+        after: std::time::Duration,
+    },
+    /// The program is being stopped.
+    #[error("stopped before it was done")]
+    Stopped,
     /// A pattern cannot be read.
     #[error("cannot tell which files to leave out")]
     Pattern(#[from] InvalidPattern),
 }
 
 impl Error {
+    pub(super) fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     pub(super) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read {
             path: path.to_owned(),

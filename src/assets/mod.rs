@@ -4,10 +4,12 @@
 //! bucket. Its hash names it: the same content and options give the same hash, here as in CDK, so
 //! that whoever comes second finds the work done.
 
+mod build;
 mod error;
 pub mod fingerprint;
 pub mod ignore;
 mod image;
 
+pub use build::{Builder, Built, Cache, Report, build};
 pub use error::Error;
 pub use image::{ImageAsset, Input, UnknownInput};

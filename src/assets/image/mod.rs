@@ -6,7 +6,7 @@ mod invalidation;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::Error;
 use super::fingerprint::walk::{Kind, walk};
@@ -37,6 +37,15 @@ pub struct ImageAsset {
     pub platforms: Vec<String>,
     /// The builder's `--output`.
     pub outputs: Vec<String>,
+    /// Where layers are taken from, such as `type=registry,ref=…`.
+    pub cache_from: Vec<String>,
+    /// Where layers are kept.
+    pub cache_to: Option<String>,
+    /// Build all anew: nothing of an earlier build is used.
+    pub no_cache: bool,
+    /// The directory is CDK's copy of the asset: nothing is left out but what `.dockerignore`
+    /// says, and links stay.
+    pub is_staged: bool,
     /// Patterns of files that are not part of the asset, beside those of `.dockerignore`.
     pub exclude: Vec<String>,
     /// How they are read.
@@ -80,13 +89,20 @@ impl ImageAsset {
         fingerprint(&directory, &options)
     }
 
-    fn checked_directory(&self) -> Result<PathBuf, Error> {
+    /// The directory's absolute path, if what is needed of it is there.
+    pub(super) fn checked_directory(&self) -> Result<PathBuf, Error> {
         let directory = std::path::absolute(&self.directory)
             .map_err(|error| Error::read(&self.directory, error))?;
         if !directory.is_dir() {
             return Err(Error::NoDirectory { path: directory });
         }
-        let dockerfile = directory.join(self.dockerfile().trim_start_matches('/'));
+        let is_inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
+        if !Path::new(self.dockerfile()).components().all(is_inside) {
+            return Err(Error::Outside {
+                path: self.dockerfile().to_owned(),
+            });
+        }
+        let dockerfile = directory.join(self.dockerfile());
         if !dockerfile.exists() {
             return Err(Error::NoDockerfile { path: dockerfile });
         }

@@ -1,0 +1,184 @@
+//! What each builder is told.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::builder::{Builder, Kind};
+use super::context::Context;
+use crate::assets::{Error, ImageAsset};
+
+/// What is run in turn to build an image and to write it to an archive.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Succeeds where the image is there already: then `build` is left out.
+    pub(super) look: Option<Vec<OsString>>,
+    /// Run first, and may fail.
+    pub(super) prepare: Option<Vec<OsString>>,
+    pub(super) build: Vec<OsString>,
+    /// Not there where `build` writes the archive.
+    pub(super) save: Option<Vec<OsString>>,
+}
+
+/// Plans to build an image under `name`, which is also what CDK calls it, and to write it to
+/// `archive`.
+pub(super) fn plan(
+    builder: &Builder,
+    asset: &ImageAsset,
+    context: &Context,
+    name: &str,
+    archive: &Path,
+) -> Result<Plan, Error> {
+    let options = options(builder, asset, context);
+    let build = |arguments: Vec<OsString>| {
+        let context = [context.directory().into()];
+        arguments
+            .into_iter()
+            .chain(options)
+            .chain(context)
+            .collect()
+    };
+    if asset.platforms.len() > 1 {
+        return index(builder, name, archive, build);
+    }
+    let (look, build, save) = match builder.kind {
+        Kind::Buildx => (
+            words(&["image", "inspect", name]),
+            build(words(&["buildx", "build", "--load", "--tag", name])),
+            save(archive, name),
+        ),
+        Kind::Docker | Kind::Nerdctl => (
+            words(&["image", "inspect", name]),
+            build(words(&["build", "--tag", name])),
+            save(archive, name),
+        ),
+        Kind::Podman => (
+            words(&["image", "exists", name]),
+            build(words(&["build", "--tag", name])),
+            words(&["save", "--quiet", "--format", "docker-archive"])
+                .into_iter()
+                .chain(save(archive, name).into_iter().skip(1))
+                .collect(),
+        ),
+        Kind::Buildah => (
+            words(&["inspect", "--type", "image", name]),
+            build(words(&["build", "--layers", "--tag", name])),
+            vec![
+                "push".into(),
+                "--quiet".into(),
+                name.into(),
+                transport("docker-archive:", archive),
+            ],
+        ),
+    };
+    Ok(Plan {
+        look: (!asset.no_cache).then_some(look),
+        prepare: None,
+        build,
+        save: Some(save),
+    })
+}
+
+/// Several platforms make one index, which only an OCI archive holds.
+fn index(
+    builder: &Builder,
+    name: &str,
+    archive: &Path,
+    build: impl FnOnce(Vec<OsString>) -> Vec<OsString>,
+) -> Result<Plan, Error> {
+    let output = || {
+        let mut output = OsString::from("type=oci,dest=");
+        output.push(archive);
+        ["--output".into(), output]
+    };
+    let (command, lists) = match builder.kind {
+        Kind::Buildx => (words(&["buildx", "build"]), false),
+        Kind::Nerdctl => (words(&["build"]), false),
+        Kind::Podman | Kind::Buildah => (words(&["build", "--manifest", name]), true),
+        Kind::Docker => return Err(Error::NoBuildx),
+    };
+    if lists {
+        let mut save = words(&["manifest", "push", "--all", name]);
+        save.push(transport("oci-archive:", archive));
+        return Ok(Plan {
+            look: None,
+            prepare: Some(words(&["manifest", "rm", name])),
+            build: build(command),
+            save: Some(save),
+        });
+    }
+    Ok(Plan {
+        look: None,
+        prepare: None,
+        build: build(command.into_iter().chain(output()).collect()),
+        save: None,
+    })
+}
+
+fn words(words: &[&str]) -> Vec<OsString> {
+    words.iter().map(Into::into).collect()
+}
+
+fn save(archive: &Path, name: &str) -> Vec<OsString> {
+    vec![
+        "save".into(),
+        "--output".into(),
+        archive.into(),
+        name.into(),
+    ]
+}
+
+fn transport(transport: &str, archive: &Path) -> OsString {
+    let mut destination = OsString::from(transport);
+    destination.push(archive);
+    destination
+}
+
+/// The options that all builders share.
+fn options(builder: &Builder, asset: &ImageAsset, context: &Context) -> Vec<OsString> {
+    let mut options = Options::default();
+    for (name, value) in &asset.build_args {
+        options.add("--build-arg", format!("{name}={value}"));
+    }
+    for (name, value) in &asset.build_contexts {
+        options.add("--build-context", format!("{name}={value}"));
+    }
+    for (name, value) in &asset.build_secrets {
+        options.add("--secret", format!("id={name},{value}"));
+    }
+    options.add_given("--ssh", asset.build_ssh.as_ref());
+    options.add_given("--target", asset.target.as_ref());
+    options.add_given("--network", asset.network.as_ref());
+    if !asset.platforms.is_empty() {
+        options.add("--platform", asset.platforms.join(","));
+    }
+    for output in &asset.outputs {
+        options.add("--output", output);
+    }
+    for cache in &asset.cache_from {
+        options.add("--cache-from", cache);
+    }
+    options.add_given("--cache-to", asset.cache_to.as_ref());
+    if asset.no_cache {
+        options.0.push("--no-cache".into());
+    }
+    options.add("--file", context.dockerfile());
+    if matches!(builder.kind, Kind::Podman | Kind::Buildah) {
+        options.add("--ignorefile", context.nothing_ignored());
+    }
+    options.0
+}
+
+#[derive(Default)]
+struct Options(Vec<OsString>);
+
+impl Options {
+    fn add(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.extend([name.into(), value.into()]);
+    }
+
+    fn add_given(&mut self, name: &str, value: Option<&String>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.add(name, value);
+        }
+    }
+}

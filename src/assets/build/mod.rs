@@ -1,0 +1,122 @@
+//! Building images with the builder that is there.
+//!
+//! The result is an archive: of `docker save`'s kind for one platform, an OCI archive of an index
+//! for several. It is kept under the asset's hash, and what has been built is not built again.
+
+mod builder;
+mod cache;
+mod command;
+mod context;
+mod process;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Error, ImageAsset};
+pub use builder::Builder;
+pub use cache::Cache;
+use context::Context;
+pub(super) use process::Program;
+pub use process::Report;
+
+/// A build that takes longer is given up.
+const WITHIN: Duration = Duration::from_hours(4);
+
+/// An image that has been built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The asset's hash, in lowercase hex.
+    pub hash: String,
+    /// The archive.
+    pub archive: PathBuf,
+    /// Whether it was there already.
+    pub reused: bool,
+}
+
+/// Builds an image, unless an archive with its hash is in the cache. The builder is only looked
+/// for where it is needed. `report` takes what it says.
+pub async fn build(asset: &ImageAsset, cache: &Cache, report: Report<'_>) -> Result<Built, Error> {
+    let hashed = asset.clone();
+    let hash = blocking(move || hashed.hash()).await?;
+    build_as(&hash, asset, cache, report).await
+}
+
+/// Builds an image whose hash is known.
+pub(super) async fn build_as(
+    hash: &str,
+    asset: &ImageAsset,
+    cache: &Cache,
+    report: Report<'_>,
+) -> Result<Built, Error> {
+    let built = |archive, reused| Built {
+        hash: hash.to_owned(),
+        archive,
+        reused,
+    };
+    if !asset.no_cache
+        && let Some(archive) = cache.find(hash)
+    {
+        return Ok(built(archive, true));
+    }
+    let builder = Builder::find().await?;
+    let (staged, place) = (asset.clone(), cache.workplace());
+    let context = blocking(move || Context::stage(&staged, &place)).await?;
+    let place = cache.workplace();
+    let output = tempfile::tempdir_in(&place).map_err(|error| Error::write(&place, error))?;
+    let archive = output.path().join("image.tar");
+    let name = format!("cdkasset-{}", hash.to_lowercase());
+    let plan = command::plan(&builder, asset, &context, &name, &archive)?;
+    let run = |arguments: Vec<OsString>, report| Run {
+        builder: &builder,
+        asset,
+        arguments,
+        report,
+    };
+    let silent: Report<'_> = &|_| {};
+    let is_there = match plan.look {
+        Some(look) => run(look, silent).run().await.is_ok(),
+        None => false,
+    };
+    if !is_there {
+        if let Some(prepare) = plan.prepare {
+            let _ = run(prepare, silent).run().await;
+        }
+        run(plan.build, report).run().await?;
+    }
+    if let Some(save) = plan.save {
+        run(save, report).run().await?;
+    }
+    Ok(built(cache.keep(&archive, hash)?, false))
+}
+
+struct Run<'a> {
+    builder: &'a Builder,
+    asset: &'a ImageAsset,
+    arguments: Vec<OsString>,
+    report: Report<'a>,
+}
+
+impl Run<'_> {
+    /// Runs the builder in the asset's directory, to which paths of secrets are relative.
+    async fn run(&self) -> Result<(), Error> {
+        let program = Program {
+            name: &self.builder.program,
+            arguments: &self.arguments,
+            directory: &self.asset.directory,
+            within: WITHIN,
+        };
+        program.run(self.report).await.map(drop)
+    }
+}
+
+/// Does what waits for files off the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
+        Err(_) => Err(Error::Stopped),
+    }
+}
