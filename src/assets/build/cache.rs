@@ -101,7 +101,7 @@ mod tests {
         };
         assert_eq!(cache.find("first"), None);
         let first = build("first");
-        let long_ago = SystemTime::now() - Duration::from_secs(3600);
+        let long_ago = SystemTime::now() - Duration::from_hours(1);
         let forget = |archive: &Path| {
             let file = fs::File::options().append(true).open(archive).unwrap();
             file.set_modified(long_ago).unwrap();

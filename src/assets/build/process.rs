@@ -163,7 +163,7 @@ mod tests {
         (result, reported.into_inner().unwrap())
     }
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn lines_are_passed_on_and_the_last_of_them_returned() {

@@ -10,6 +10,9 @@ use longshore::deploy::Location;
 use longshore::oci::{Platform, Reference, Tag};
 use longshore::policy::{AccountId, Action, Organization, Principal};
 
+use crate::build::BuildArgs;
+use crate::hash::HashArgs;
+
 /// Move container images into Amazon ECR, or any registry.
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, max_term_width = 100)]
@@ -26,6 +29,10 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Let others pull from an ECR repository, by its policy.
     Grant(GrantArgs),
+    /// Build an image from a Dockerfile, unless it has been built before.
+    Build(BuildArgs),
+    /// Print the hash that CDK gives the asset that an image is built from.
+    Hash(HashArgs),
     /// Run the Lambda's handler on a CloudFormation event and print its answer.
     Invoke(InvokeArgs),
     /// Serve the embedded registry and bucket until interrupted.

@@ -1,9 +1,12 @@
 //! The command line.
 
 mod args;
+mod asset;
+mod build;
 mod copy;
 mod credentials;
 mod grant;
+mod hash;
 mod inspect;
 mod invoke;
 mod local;
@@ -34,6 +37,8 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Copy(args) => copy::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Grant(args) => grant::run(args).await,
+        Command::Build(args) => build::run(args).await,
+        Command::Hash(args) => hash::run(args),
         Command::Invoke(args) => invoke::run(args).await,
         Command::Local(args) => local::run(args).await,
     }
