@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::index::{File, Index};
-use crate::content::{ByteStream, RangeRead, Windows, collect, stream_ranges};
+use crate::content::{ByteStream, RangeRead, Windows, collect_exactly, stream_ranges};
 
 /// Largest document (manifest, config, list of images) that is read.
 pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
@@ -36,7 +36,9 @@ impl Store {
             });
         }
         let stream = self.object.read(file.range()).await.map_err(Error::Read)?;
-        collect(stream, file.size).await.map_err(Error::Read)
+        collect_exactly(stream, file.size)
+            .await
+            .map_err(Error::Read)
     }
 
     /// The content of a JSON document, parsed.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::index::Reader;
 use super::walk::Length;
-use crate::content::{self, RangeRead, collect};
+use crate::content::{self, RangeRead, collect_exactly};
 
 /// Bytes read ahead at the beginning.
 const FIRST: u64 = 64 << 10;
@@ -57,16 +57,10 @@ impl<'a> Window<'a> {
         };
         let until = start.saturating_add(self.ahead.max(length));
         let window = start..until.min(self.object.size());
-        let limit = window.end - window.start;
+        let length = window.end - window.start;
         self.bytes = Bytes::new();
-        self.bytes = collect(self.object.read(window).await?, limit).await?;
+        self.bytes = collect_exactly(self.object.read(window).await?, length).await?;
         self.start = start;
-        if (self.bytes.len() as u64) < limit {
-            return Err(content::Error::Size {
-                expected: limit,
-                actual: self.bytes.len() as u64,
-            });
-        }
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
 pub use error::{BackendError, BoxError, Error, Retryable};
 pub use file::{FileError, FileObject};
-pub use limit::collect;
+pub use limit::{collect, collect_exactly};
 pub use memory::{MemoryObject, MemoryOpener};
 pub use ranges::{Windows, stream_ranges};
 pub use resume::{Reopen, resuming};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{ByteStream, RangeRead, collect};
+use super::{ByteStream, RangeRead, collect_exactly};
 
 /// How a long range is read: in parts, some of them at once.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,10 @@ pub fn stream_ranges(
     stream::iter(parts(range, windows.part))
         .map(move |part| {
             let object = Arc::clone(&object);
-            async move { collect(object.read(part.clone()).await?, part.end - part.start).await }
+            async move {
+                let length = part.end - part.start;
+                collect_exactly(object.read(part).await?, length).await
+            }
         })
         .buffered(windows.ahead)
         .try_filter(|piece| std::future::ready(!piece.is_empty()))
@@ -50,7 +53,7 @@ fn parts(range: Range<u64>, part: u64) -> impl Iterator<Item = Range<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::MemoryObject;
+    use crate::content::{MemoryObject, collect};
     use proptest::prelude::*;
 
     proptest! {

@@ -83,7 +83,8 @@ pub(crate) fn compress(
     let entry = expected.entry.clone();
     let pieces = blocks(file, expected.size)
         .map(move |block| encode(Arc::clone(&codec), entry.clone(), block))
-        .buffered(threads());
+        // One more than can be under way: it is at hand when a processor is free.
+        .buffered(threads() + 1);
     let join = Some(join);
     Ok(in_order(
         pieces.boxed(),
