@@ -5,6 +5,7 @@
 
 mod architecture;
 mod archive_formats;
+mod assets_build;
 mod assets_hash;
 mod assets_ignore;
 mod command_line;

@@ -54,14 +54,15 @@ pub(super) fn plan(
         Kind::Podman => (
             words(&["image", "exists", name]),
             build(words(&["build", "--tag", name])),
-            words(&["save", "--quiet", "--format", "docker-archive"])
-                .into_iter()
-                .chain(save(archive, name).into_iter().skip(1))
-                .collect(),
+            [
+                save(archive, name),
+                words(&["--quiet", "--format", "docker-archive"]),
+            ]
+            .concat(),
         ),
         Kind::Buildah => (
             words(&["inspect", "--type", "image", name]),
-            build(words(&["build", "--layers", "--tag", name])),
+            build(words(&["build", "--tag", name])),
             vec![
                 "push".into(),
                 "--quiet".into(),
@@ -164,6 +165,9 @@ fn options(builder: &Builder, asset: &ImageAsset, context: &Context) -> Vec<OsSt
     options.add("--file", context.dockerfile());
     if matches!(builder.kind, Kind::Podman | Kind::Buildah) {
         options.add("--ignorefile", context.nothing_ignored());
+        // Older ones take layers of another platform from their cache.
+        let layers = asset.platforms.is_empty();
+        options.0.push(format!("--layers={layers}").into());
     }
     options.0
 }

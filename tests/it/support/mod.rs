@@ -20,5 +20,5 @@ pub(crate) use contexts::Contexts;
 pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
 pub(crate) use longshore_local::LongshoreLocal;
 pub(crate) use moto::Moto;
-pub(crate) use process::{output_of, tool};
+pub(crate) use process::{output, output_of, tool};
 pub(crate) use token_server::TokenServer;
