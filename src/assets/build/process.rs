@@ -174,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_shows_the_last_lines() {
-        let (result, _) = shell("seq 1 30; printf 'a\\033[1mb\\rc' >&2; exit 3", MINUTE).await;
+        let (result, _) = shell("seq 1 30 >&2; printf 'a\\033[1mb\\rc' >&2; exit 3", MINUTE).await;
         let error = result.unwrap_err().to_string();
         assert!(error.contains("sh failed"), "{error}");
         assert!(error.contains("exit status: 3"), "{error}");
