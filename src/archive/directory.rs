@@ -8,9 +8,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Error;
-use super::blocking::blocking;
 use super::index::Index;
-use crate::content::{self, ByteStream, FileError, FileObject, RangeRead};
+use crate::content::{self, ByteStream, FileError, FileObject, RangeRead, Task};
 
 /// How deep directories are searched: `blobs/sha256/<hex>`.
 const MAX_DEPTH: usize = 4;
@@ -26,7 +25,7 @@ pub(super) struct Directory {
 impl Directory {
     /// Finds the files of a directory.
     pub(super) async fn scan(path: PathBuf) -> Result<(Self, Index), Error> {
-        blocking(move || {
+        Task::blocking(move || {
             let mut directory = Self {
                 name: path.display().to_string(),
                 size: 0,

@@ -20,7 +20,6 @@
 //! All that is kept of an archive is bounded: names, documents, extensions, the number of files,
 //! the depth of links and of nested indexes.
 
-mod blocking;
 mod choice;
 mod compression;
 mod directory;

@@ -18,13 +18,13 @@ use super::Error;
 use super::compression::Format;
 use super::index::Reader;
 use super::walk::Length;
-use crate::content::{self, ByteStream, RangeRead, Windows, stream_ranges};
+use crate::content::{self, Buffer, ByteStream, RangeRead, Windows, stream_ranges};
 
 /// Longest archive that is decompressed: what no Lambda gets through in its time, and where a
 /// few bytes that decompress to endless zeros are given up.
 const MAX_LENGTH: u64 = 1 << 40;
 /// Bytes decompressed at once.
-const PIECE: usize = 512 << 10;
+const PIECE: usize = Buffer::BLOCK;
 /// Pieces decompressed ahead of whoever reads them.
 const AHEAD: usize = 2;
 /// Base-2 logarithm of the longest distance back that a zstd frame may demand to be kept:
@@ -75,16 +75,31 @@ fn decompress(format: Format, input: Input, sender: &Sender) -> io::Result<()> {
 
 fn send_all(mut decoder: impl Read, sender: &Sender) -> io::Result<()> {
     loop {
-        let mut piece = Vec::with_capacity(PIECE);
-        let read = decoder.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+        let mut piece = Buffer::take();
+        let filled = fill(&mut decoder, &mut piece);
+        let ended = piece.is_empty();
         // What was decompressed before an error is right.
-        if !piece.is_empty() && sender.blocking_send(Ok(piece.into())).is_err() {
+        if !ended && sender.blocking_send(Ok(piece.freeze())).is_err() {
             return Ok(());
         }
-        if read? == 0 {
+        filled?;
+        if ended {
             return Ok(());
         }
     }
+}
+
+fn fill(decoder: &mut impl Read, piece: &mut Buffer) -> io::Result<()> {
+    while piece.len() < PIECE {
+        let room = PIECE - piece.len();
+        match decoder.read(&mut piece.room()[..room]) {
+            Ok(0) => break,
+            Ok(read) => piece.advance(read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn failure(format: Format, error: io::Error) -> content::Error {

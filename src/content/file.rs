@@ -5,16 +5,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::{ByteStream, Error, RangeRead, Result, Retryable};
+use super::{Buffer, ByteStream, Error, RangeRead, Result, Retryable};
 
 /// Bytes read at once.
-const PIECE: usize = 512 << 10;
+const PIECE: usize = Buffer::BLOCK;
 
 /// A file, pinned by its length and time of change.
 #[derive(Clone, Debug)]
@@ -102,9 +102,12 @@ impl FileObject {
 
     async fn piece(&self, file: &mut File, left: u64) -> Result<Bytes> {
         let length = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
-        let mut piece = BytesMut::zeroed(length);
-        match file.read_exact(&mut piece).await {
-            Ok(_) => Ok(piece.freeze()),
+        let mut piece = Buffer::take();
+        match file.read_exact(&mut piece.room()[..length]).await {
+            Ok(_) => {
+                piece.advance(length);
+                Ok(piece.freeze())
+            }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.changed()),
             Err(source) => Err(self.error(source)),
         }

@@ -14,12 +14,14 @@
 //! completely stays pushed; what was not leaves no trace but an upload session that the registry
 //! forgets by itself.
 
+mod buffer;
 mod error;
 mod file;
 mod limit;
 mod memory;
 mod ranges;
 mod resume;
+mod task;
 mod unbuilt;
 mod verify;
 
@@ -32,12 +34,14 @@ use futures_util::stream::BoxStream;
 
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
+pub use buffer::Buffer;
 pub use error::{BackendError, BoxError, Error, Retryable};
 pub use file::{FileError, FileObject};
 pub use limit::{collect, collect_exactly};
 pub use memory::{MemoryObject, MemoryOpener};
 pub use ranges::{Windows, stream_ranges};
 pub use resume::{Reopen, resuming};
+pub(crate) use task::Task;
 pub use unbuilt::{UnbuiltImage, UnbuiltLayer};
 pub use verify::verified;
 

@@ -57,7 +57,7 @@ impl Default for Parts {
             threshold: 256 << 20,
             windows: Windows {
                 part: 4 << 20,
-                ahead: 3,
+                ahead: 8,
             },
         }
     }

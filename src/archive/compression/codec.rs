@@ -4,20 +4,21 @@ use std::io;
 
 use bytes::Bytes;
 
+use crate::content::Buffer;
 use crate::oci::MediaType;
 
 /// Length of the blocks into which a layer is cut. Part of what makes the output the same on
 /// every machine.
-pub(crate) const BLOCK: usize = 1 << 20;
+pub(crate) const BLOCK: usize = Buffer::BLOCK;
 
 /// A way to compress a layer, block by block.
 pub(crate) trait Codec: Send + Sync {
     /// The media type of a layer that this compressed.
     fn media_type(&self) -> MediaType;
 
-    /// The part of the work on a block that needs no other block: done on any thread, for several
-    /// blocks at once.
-    fn encode(&self, block: &[u8], last: bool) -> io::Result<Vec<u8>>;
+    /// The part of the work on a block that needs no other block, if there is one: done on any
+    /// thread, for several blocks at once.
+    fn encode(&self, block: &[u8], last: bool) -> io::Result<Option<Buffer>>;
 
     /// Starts a compressed layer, of `size` bytes uncompressed.
     fn join(&self, size: u64) -> io::Result<Box<dyn Join>>;
@@ -27,5 +28,5 @@ pub(crate) trait Codec: Send + Sync {
 pub(crate) trait Join: Send {
     /// Takes the next block and what [`Codec::encode`] made of it; gives the bytes that follow in
     /// the compressed layer.
-    fn next(&mut self, block: &[u8], encoded: Vec<u8>, last: bool) -> io::Result<Bytes>;
+    fn next(&mut self, block: &[u8], encoded: Option<Buffer>, last: bool) -> io::Result<Bytes>;
 }

@@ -5,41 +5,64 @@
 //! first member of a gzip file; of this there is only one.
 
 use std::io;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use flate2::{Compress, Compression, Crc, FlushCompress};
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::codec::{Codec, Join};
 use super::deflate::unfinish;
+use super::spare::Spare;
+use crate::content::Buffer;
 use crate::oci::MediaType;
 
 /// Member header without name and time, and of no particular operating system
 /// ([RFC 1952, 2.3](https://www.rfc-editor.org/rfc/rfc1952#section-2.3)).
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// gzip, with more or less effort.
-#[derive(Clone, Copy)]
-pub(super) enum Gzip {
-    /// zlib's level 1, faster than any level of libdeflate.
-    Fast,
-    /// libdeflate's level 1.
-    Good,
-    /// libdeflate's level 6.
-    Small,
+/// gzip by a compressor that is used again for block after block.
+struct Gzip<C>(Spare<C>);
+
+/// zlib's level 1, faster than any level of libdeflate.
+pub(super) fn fast() -> Arc<dyn Codec> {
+    static CODEC: LazyLock<Arc<Gzip<Compress>>> =
+        LazyLock::new(|| Gzip::new(|| Compress::new(Compression::fast(), false)));
+    CODEC.clone()
 }
 
-impl Codec for Gzip {
+/// libdeflate's level 1.
+pub(super) fn good() -> Arc<dyn Codec> {
+    static CODEC: LazyLock<Arc<Gzip<Compressor>>> = LazyLock::new(|| Gzip::new(|| libdeflate(1)));
+    CODEC.clone()
+}
+
+/// libdeflate's level 6.
+pub(super) fn small() -> Arc<dyn Codec> {
+    static CODEC: LazyLock<Arc<Gzip<Compressor>>> = LazyLock::new(|| Gzip::new(|| libdeflate(6)));
+    CODEC.clone()
+}
+
+fn libdeflate(level: i32) -> Compressor {
+    Compressor::new(CompressionLvl::new(level).unwrap_or_default())
+}
+
+impl<C: Deflate> Gzip<C> {
+    fn new(compressor: fn() -> C) -> Arc<Self> {
+        Arc::new(Self(Spare::new(compressor)))
+    }
+}
+
+impl<C: Deflate> Codec for Gzip<C> {
     fn media_type(&self) -> MediaType {
         MediaType::DOCKER_LAYER_GZIP
     }
 
-    fn encode(&self, block: &[u8], last: bool) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Fast => zlib(block, last),
-            Self::Good => libdeflate(block, last, 1),
-            Self::Small => libdeflate(block, last, 6),
-        }
+    fn encode(&self, block: &[u8], last: bool) -> io::Result<Option<Buffer>> {
+        let mut out = Buffer::take();
+        self.0
+            .lend(|compressor| compressor.deflate(block, last, &mut out))?;
+        Ok(Some(out))
     }
 
     fn join(&self, _size: u64) -> io::Result<Box<dyn Join>> {
@@ -50,36 +73,48 @@ impl Codec for Gzip {
     }
 }
 
-fn zlib(block: &[u8], last: bool) -> io::Result<Vec<u8>> {
-    let mut compress = Compress::new(Compression::fast(), false);
-    // Room for the worst case: one call does it all, and no flush is ever repeated.
-    let mut out = Vec::with_capacity(block.len() + block.len() / 8 + 64);
-    let flush = if last {
-        FlushCompress::Finish
-    } else {
-        FlushCompress::Sync
-    };
-    compress.compress_vec(block, &mut out, flush)?;
-    if compress.total_in() < block.len() as u64 || out.len() == out.capacity() {
-        return Err(io::Error::other("zlib stopped before the end of the block"));
-    }
-    out.shrink_to_fit();
-    Ok(out)
+/// A compressor of single blocks.
+trait Deflate: Send + 'static {
+    /// Compresses a block to a run of deflate blocks, which `last` says ends the stream.
+    fn deflate(&mut self, block: &[u8], last: bool, out: &mut Buffer) -> io::Result<()>;
 }
 
-fn libdeflate(block: &[u8], last: bool, level: i32) -> io::Result<Vec<u8>> {
-    let level = CompressionLvl::new(level).unwrap_or_default();
-    let mut compressor = Compressor::new(level);
-    let mut out = vec![0; compressor.deflate_compress_bound(block.len())];
-    let length = compressor
-        .deflate_compress(block, &mut out)
-        .map_err(io::Error::other)?;
-    out.truncate(length);
-    if !last {
-        unfinish(&mut out).map_err(io::Error::other)?;
+impl Deflate for Compress {
+    fn deflate(&mut self, block: &[u8], last: bool, out: &mut Buffer) -> io::Result<()> {
+        self.reset();
+        let flush = if last {
+            FlushCompress::Finish
+        } else {
+            FlushCompress::Sync
+        };
+        // Room for the worst case: one call does it all, and no flush is ever repeated.
+        let room = out.room();
+        let length = room.len() as u64;
+        let status = self.compress(block, room, flush)?;
+        let done = status == if last { Status::StreamEnd } else { Status::Ok };
+        if !done || self.total_in() < block.len() as u64 || self.total_out() == length {
+            return Err(io::Error::other("zlib stopped before the end of the block"));
+        }
+        out.advance(usize::try_from(self.total_out()).unwrap_or(usize::MAX));
+        Ok(())
     }
-    out.shrink_to_fit();
-    Ok(out)
+}
+
+impl Deflate for Compressor {
+    fn deflate(&mut self, block: &[u8], last: bool, out: &mut Buffer) -> io::Result<()> {
+        let room = out.room();
+        let length = self
+            .deflate_compress(block, room)
+            .map_err(io::Error::other)?;
+        let between = if last {
+            &[]
+        } else {
+            unfinish(&mut room[..length]).map_err(io::Error::other)?
+        };
+        out.advance(length);
+        out.extend(between);
+        Ok(())
+    }
 }
 
 struct Member {
@@ -89,15 +124,19 @@ struct Member {
 }
 
 impl Join for Member {
-    fn next(&mut self, block: &[u8], mut encoded: Vec<u8>, last: bool) -> io::Result<Bytes> {
+    fn next(&mut self, block: &[u8], encoded: Option<Buffer>, last: bool) -> io::Result<Bytes> {
+        let mut encoded = encoded.unwrap_or_else(Buffer::take);
         self.crc.update(block);
         if last {
-            encoded.extend(self.crc.sum().to_le_bytes());
-            encoded.extend(self.crc.amount().to_le_bytes());
+            encoded.extend(&self.crc.sum().to_le_bytes());
+            encoded.extend(&self.crc.amount().to_le_bytes());
         }
         let Some(header) = self.header.take() else {
-            return Ok(encoded.into());
+            return Ok(encoded.freeze());
         };
-        Ok([&header, encoded.as_slice()].concat().into())
+        let mut first = Buffer::take();
+        first.extend(&header);
+        first.extend(encoded.as_ref());
+        Ok(first.freeze())
     }
 }

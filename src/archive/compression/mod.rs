@@ -5,6 +5,7 @@ mod codec;
 mod deflate;
 mod gzip;
 mod pipeline;
+mod spare;
 mod zstandard;
 
 use std::str::FromStr;
@@ -45,9 +46,9 @@ impl Compression {
     /// What compresses, or `None` where nothing does.
     pub(super) fn codec(self) -> Option<Arc<dyn Codec>> {
         match self {
-            Self::Gzip => Some(Arc::new(gzip::Gzip::Good)),
-            Self::GzipFast => Some(Arc::new(gzip::Gzip::Fast)),
-            Self::GzipSmall => Some(Arc::new(gzip::Gzip::Small)),
+            Self::Gzip => Some(gzip::good()),
+            Self::GzipFast => Some(gzip::fast()),
+            Self::GzipSmall => Some(gzip::small()),
             Self::Zstd => Some(Arc::new(zstandard::Zstandard)),
             Self::None => None,
         }

@@ -8,7 +8,7 @@ use std::num::NonZero;
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Semaphore;
@@ -16,8 +16,7 @@ use tokio::sync::Semaphore;
 use super::check::Check;
 use super::codec::{BLOCK, Codec, Join};
 use crate::archive::Error;
-use crate::archive::blocking::blocking;
-use crate::content::{self, ByteStream};
+use crate::content::{self, Buffer, ByteStream, Task};
 use crate::oci::{Algorithm, Descriptor, Digest, Digester, MediaType};
 
 /// As many blocks are encoded at once, over all layers, as there are processors.
@@ -104,8 +103,8 @@ async fn encode(
     let (plain, last) = block?;
     // The semaphore is never closed.
     let permit = WORKERS.acquire().await.ok();
-    let piece = blocking(move || {
-        let encoded = Some(codec.encode(&plain, last)?);
+    let piece = Task::blocking(move || {
+        let encoded = codec.encode(&plain, last)?;
         Ok(Piece {
             plain,
             encoded,
@@ -161,10 +160,10 @@ impl Blocks {
         if self.rest.len() >= length {
             return Ok(self.rest.split_to(length));
         }
-        let mut block = BytesMut::with_capacity(length);
+        let mut block = Buffer::take();
         loop {
             let more = self.rest.len().min(length - block.len());
-            block.extend_from_slice(&self.rest.split_to(more));
+            block.extend(&self.rest.split_to(more));
             if block.len() == length {
                 return Ok(block.freeze());
             }
@@ -188,7 +187,7 @@ impl Blocks {
 struct Piece {
     plain: Bytes,
     /// What the codec made of it, where there is one.
-    encoded: Option<Vec<u8>>,
+    encoded: Option<Buffer>,
     last: bool,
 }
 
@@ -233,7 +232,7 @@ fn in_order(pieces: BoxStream<'static, content::Result<Piece>>, work: InOrder) -
         let (Some(mut work), Some(piece)) = (work, pieces.try_next().await?) else {
             return Ok(None);
         };
-        let (out, work) = blocking(move || {
+        let (out, work) = Task::blocking(move || {
             if piece.last {
                 work.last(piece).map(|out| (out, None))
             } else {
@@ -255,15 +254,14 @@ impl InOrder {
             source,
         };
         check.update(&piece.plain).map_err(corrupt)?;
-        let out = match (&mut self.join, piece.encoded) {
-            (Some(join), Some(encoded)) => {
-                join.next(&piece.plain, encoded, piece.last)
-                    .map_err(|source| Error::Compress {
-                        entry: entry.clone(),
-                        source,
-                    })?
-            }
-            _ => piece.plain,
+        let out = match &mut self.join {
+            Some(join) => join
+                .next(&piece.plain, piece.encoded, piece.last)
+                .map_err(|source| Error::Compress {
+                    entry: entry.clone(),
+                    source,
+                })?,
+            None => piece.plain,
         };
         if let Some(output) = &mut self.output {
             output.update(&out);

@@ -20,16 +20,19 @@ pub(super) struct Malformed;
 
 type Result<T> = std::result::Result<T, Malformed>;
 
-/// Makes a complete stream one that another may follow, ending with a whole byte.
-pub(super) fn unfinish(stream: &mut Vec<u8>) -> Result<()> {
+/// Makes a complete stream one that another may follow, behind the bytes that this gives.
+pub(super) fn unfinish(stream: &mut [u8]) -> Result<&'static [u8]> {
+    /// An empty stored block: three zero bits, zeros up to the next byte, then its length and the
+    /// complement of that.
+    const STORED: [u8; 5] = [0, 0, 0, 0xff, 0xff];
     let last = last_block(stream)?;
     stream[last.mark / 8] &= !(1 << (last.mark % 8));
-    // What follows is an empty stored block: three zero bits, zeros up to the next byte, then its
-    // length and the complement of that.
-    let header = last.end + 3;
-    stream.resize(header.div_ceil(8), 0);
-    stream.extend([0, 0, 0xff, 0xff]);
-    Ok(())
+    let header = (last.end + 3).div_ceil(8);
+    match header.checked_sub(stream.len()) {
+        Some(0) => Ok(&STORED[1..]),
+        Some(1) => Ok(&STORED),
+        _ => Err(Malformed),
+    }
 }
 
 /// Where the last block of a stream is, in bits.

@@ -1,0 +1,45 @@
+//! Work beside that of whoever waits for it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
+
+/// Work that goes on whether or not it is polled, and is given up when this is dropped. A panic
+/// in it goes on in whoever waits.
+pub(crate) struct Task<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts `work` on the async threads.
+    pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    /// Starts `work`, which takes long for an async thread, on one that may be blocked. What has
+    /// begun comes to its end.
+    pub(crate) fn blocking(work: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self(tokio::task::spawn_blocking(work))
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match ready!(self.0.poll_unpin(context)) {
+            Ok(done) => Poll::Ready(done),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is shutting down, and nothing that waits will ever go on.
+                Err(_) => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
