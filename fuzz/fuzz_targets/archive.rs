@@ -1,9 +1,5 @@
-//! Any bytes as an archive: found out or refused, in bounded time and memory.
-//!
-//! ```text
-//! cp tests/fixtures/*.tar* fuzz/corpus/archive/
-//! cargo +nightly fuzz run archive -- -max_total_time=60 -rss_limit_mb=512
-//! ```
+//! Any bytes as an archive: found out or refused, in bounded time and memory. `scripts/fuzz` runs
+//! it.
 
 #![no_main]
 
