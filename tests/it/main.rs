@@ -21,5 +21,6 @@ mod real_parts;
 mod redeploy;
 mod registry_behaviours;
 mod registry_client;
+mod schema;
 mod support;
 mod web_source;

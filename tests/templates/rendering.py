@@ -29,7 +29,7 @@ def load(path):
 
 def render(path, given=None):
     """The template with these parameters (the others have their defaults) as `Rendered`."""
-    template = load(path)
+    template = repeated(load(path))
     declared = template.get("Parameters", {})
     parameters = {name: of.get("Default") for name, of in declared.items()} | (given or {})
     missing = [name for name, value in parameters.items() if value is None]
@@ -38,18 +38,49 @@ def render(path, given=None):
     assert not unknown, f"{path.name}: no parameters {unknown}"
     for name, value in parameters.items():
         check_parameter(name, declared[name], str(value))
-    if "Transform" in template:
+    if template.get("Transform") == "AWS::Serverless-2016-10-31":
         template = transform(template, parameters)
     return Rendered(template, declared, parameters)
 
 
+def repeated(value):
+    """What the transform AWS::LanguageExtensions makes of `Fn::ForEach`."""
+    if isinstance(value, list):
+        return [repeated(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    made = {}
+    for key, one in value.items():
+        if not key.startswith("Fn::ForEach::"):
+            made[key] = repeated(one)
+            continue
+        name, items, body = one
+        for item in items:
+            made |= repeated(with_item(body, name, item))
+    return made
+
+
+def with_item(value, name, item):
+    if isinstance(value, list):
+        return [with_item(one, name, item) for one in value]
+    if isinstance(value, dict):
+        if value == {"Ref": name}:
+            return item
+        return {with_item(k, name, item): with_item(v, name, item) for k, v in value.items()}
+    return value.replace(f"${{{name}}}", item) if isinstance(value, str) else value
+
+
 def check_parameter(name, declared, value):
-    values = value.split(",") if declared["Type"] == "CommaDelimitedList" else [value]
+    values = value.split(",") if is_list(declared) else [value]
     for value in values:
         pattern = declared.get("AllowedPattern")
         assert pattern is None or re.fullmatch(pattern, value), f"{name}: {value!r}"
         allowed = [str(one) for one in declared.get("AllowedValues", [value])]
         assert value in allowed, f"{name}: {value!r}"
+
+
+def is_list(declared):
+    return declared["Type"] == "CommaDelimitedList" or declared["Type"].startswith("List<")
 
 
 def transform(template, parameters):
@@ -70,12 +101,13 @@ class Rendered:
         self.declared = declared
         self.parameters = parameters
         self.definitions = template.get("Conditions", {})
+        self.mappings = template.get("Mappings", {})
         self.conditions = {name: self.holds({"Condition": name}) for name in self.definitions}
         self.refused = list(self.broken_rules(template.get("Rules", {})))
         parts = {
             name: part
             for name, part in template.items()
-            if name not in ("Conditions", "Parameters", "Rules", "Metadata", "Transform")
+            if name not in ("Conditions", "Mappings", "Parameters", "Rules", "Metadata", "Transform")
         }
         for name in ("Resources", "Outputs"):
             present = parts.get(name, {}).items()
@@ -130,7 +162,7 @@ class Rendered:
         if len(value) == 1:
             [(function, argument)] = value.items()
             if function == "Ref":
-                return self.reference(argument)
+                return self.reference(self.resolved(argument))
             if function == "Fn::If":
                 condition, then, otherwise = argument
                 return self.resolved(then if self.conditions[condition] else otherwise)
@@ -138,6 +170,9 @@ class Rendered:
                 return self.joined(*self.resolved(argument))
             if function == "Fn::Sub":
                 return self.substituted(argument)
+            if function == "Fn::FindInMap":
+                mapping, first, second = self.resolved(argument)
+                return self.mappings[mapping][first][second]
         resolved = {key: self.resolved(one) for key, one in value.items()}
         return {key: one for key, one in resolved.items() if one is not NO_VALUE}
 
@@ -147,7 +182,7 @@ class Rendered:
         if name not in self.parameters:
             return {"Ref": name}
         value = self.parameters[name]
-        if self.declared[name]["Type"] == "CommaDelimitedList":
+        if is_list(self.declared[name]):
             return value.split(",")
         return value
 
@@ -159,8 +194,9 @@ class Rendered:
 
     def substituted(self, argument):
         if isinstance(argument, list):
-            text, variables = argument
-            return {"Fn::Sub": [self.with_parameters(text), self.resolved(variables)]}
+            argument, variables = argument
+            for name, value in self.resolved(variables).items():
+                argument = argument.replace(f"${{{name}}}", value)
         text = self.with_parameters(argument)
         return {"Fn::Sub": text} if "${" in text else text
 

@@ -1,15 +1,14 @@
 """What the provider's template makes of its parameters."""
 
 import json
-import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 import unittest
 
 from rendering import ROOT, TEMPLATES, as_list, granted, load, render, shown, statements
+from samples import sample_parameters
 
 PROVIDER = TEMPLATES / "template.yaml"
 ECR = "arn:aws:ecr:eu-west-1:123456789012:repository"
@@ -343,7 +342,9 @@ class TheTemplate(unittest.TestCase):
                     pathlib.Path(folder, name).write_text(text)
             rendered = sorted(map(str, pathlib.Path(folder).iterdir()))
             linter = pathlib.Path(sys.executable).with_name("cfn-lint")
-            run = subprocess.run([linter, "--", *rendered], capture_output=True, text=True)
+            rules = ["--append-rules", ROOT / "docs/schema"]
+            command = [linter, *rules, "--", *rendered]
+            run = subprocess.run(command, capture_output=True, text=True)
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
 
@@ -352,22 +353,6 @@ def parameter_sets(path):
         return every_set()
     return [("sample", sample_parameters(path))]
 
-
-def sample_parameters(path):
-    """Values for an example's parameters that have none."""
-    return {
-        name: SAMPLES[name]
-        for name, declared in load(path).get("Parameters", {}).items()
-        if "Default" not in declared
-    }
-
-
-SAMPLES = {
-    "Account": "210987654321",
-    "Bucket": "staging",
-    "Key": "app-1.0.tar",
-    "Organization": "o-a1b2c3d4e5",
-}
 
 if __name__ == "__main__":
     unittest.main()
