@@ -77,8 +77,8 @@ impl LoadServiceConfig for StandIns {
     }
 }
 
-/// Whether S3 is a stand-in without a DNS name for every bucket: at an address, or at a name
-/// without a domain.
+/// Whether S3 is a stand-in without a DNS name for every bucket: one without TLS, at an address, or
+/// at a name without a domain.
 pub(super) fn needs_path_style(config: &SdkConfig) -> bool {
     let key = ServiceConfigKey::builder()
         .service_id("S3")
@@ -98,7 +98,7 @@ fn has_no_subdomains(endpoint: &str) -> bool {
     };
     let host = url.host_str().unwrap_or_default();
     let is_address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
-    is_address || !host.contains('.')
+    url.scheme() == "http" || is_address || !host.contains('.')
 }
 
 #[cfg(test)]
@@ -108,10 +108,11 @@ mod tests {
     #[test]
     fn buckets_have_no_names_of_their_own_at_addresses() {
         for endpoint in [
-            "http://127.0.0.1:5000",
-            "http://[::1]:1",
-            "http://localhost",
-            "http://moto:5000/",
+            "https://127.0.0.1:5000",
+            "https://[::1]:1",
+            "https://localhost",
+            "https://moto:5000/",
+            "http://host.docker.internal:5001",
         ] {
             assert!(has_no_subdomains(endpoint), "{endpoint}");
         }

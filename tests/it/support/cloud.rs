@@ -124,6 +124,11 @@ impl Answer {
         self
     }
 
+    /// The whole of it.
+    pub(crate) fn body(&self) -> &Value {
+        &self.0
+    }
+
     /// Why it failed, as it must have.
     pub(crate) fn failure(&self) -> &str {
         assert_eq!(self.0["Status"], "FAILED", "{}", self.0);
