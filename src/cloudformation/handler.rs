@@ -17,6 +17,7 @@ use super::budget::Budget;
 use super::continuation::{MAX_INVOCATIONS, Successor};
 use super::delivery::Delivery;
 use super::error::{Error, Failure, Limit};
+use super::metrics::close;
 use super::reason;
 use super::reply::is_left_to_the_caller;
 use super::request::{Reply, Request};
@@ -24,7 +25,7 @@ use super::resource::{Done, FAILED_CREATE, bring_about};
 use super::response::{Answer, Outcome};
 use super::text;
 use crate::content::BoxError;
-use crate::copy::{Meter, Report};
+use crate::copy::Meter;
 use crate::deploy::Deploy;
 
 /// One invocation of the function, as far as the handler needs to know it.
@@ -48,14 +49,6 @@ pub struct Handler {
     stop: Shared<BoxFuture<'static, ()>>,
     /// Shared by every request under way.
     under_way: RwLock<()>,
-}
-
-/// What came of one invocation.
-enum Ended {
-    /// There is an answer.
-    Answer(Answer),
-    /// Another invocation goes on with the work, and answers.
-    HandedOn,
 }
 
 impl Handler {
@@ -146,15 +139,16 @@ impl Handler {
             }
             done => done.map(Some),
         };
-        let ended = match done {
-            Ok(None) => Ended::HandedOn,
-            Ok(Some(done)) => Ended::Answer(succeeded(&request, done)),
-            Err(failure) => Ended::Answer(failed(&request, invocation, &failure)),
+        // None, if another invocation goes on with the work and answers.
+        let answer = match done {
+            Ok(done) => done.map(|done| succeeded(&request, done)),
+            Err(failure) => Some(failed(&request, invocation, &failure)),
         };
-        close(&ended, &meter.report(), started);
-        match ended {
-            Ended::HandedOn => Ok(Value::Null),
-            Ended::Answer(answer) => self.reply(&request, &answer, invocation).await,
+        let report = meter.report();
+        close(&request, answer.as_ref(), &report, started, invocation);
+        match answer {
+            None => Ok(Value::Null),
+            Some(answer) => self.reply(&request, &answer, invocation).await,
         }
     }
 
@@ -312,27 +306,5 @@ fn open(request: &Request) {
         reply = ?request.reply,
         invocation_number = request.continuation.invocation,
         "request"
-    );
-}
-
-/// The one closing line of an invocation.
-fn close(ended: &Ended, report: &Report, started: Instant) {
-    let (outcome, physical_resource_id) = match ended {
-        Ended::HandedOn => ("handed on", None),
-        Ended::Answer(answer) => (answer.status(), Some(&answer.physical_resource_id)),
-    };
-    info!(
-        outcome,
-        physical_resource_id,
-        seconds = started.elapsed().as_secs_f64(),
-        bytes_read = report.bytes_read,
-        bytes_uploaded = report.bytes_uploaded,
-        bytes_reused = report.bytes_reused,
-        bytes_mounted = report.bytes_mounted,
-        blobs_uploaded = report.blobs_uploaded,
-        blobs_reused = report.blobs_reused,
-        blobs_mounted = report.blobs_mounted,
-        phases = reason::phases(report),
-        "done"
     );
 }

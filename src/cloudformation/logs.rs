@@ -1,24 +1,30 @@
 //! Logs as JSON lines: one object a line, each with the request that it belongs to.
 
 use std::io::{self, Write};
+use std::time::SystemTime;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Subscriber, error};
+use tracing::{Event, Subscriber, error};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::fmt::format::{Format, Json, Writer};
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::Registry;
+use tracing_subscriber::registry::{LookupSpan, Registry};
 
-use super::text;
+use super::{metrics, text};
 
 /// The level that the Lambda's configuration asks for.
 const LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
+/// Whether CloudWatch is told which fields of the closing line are metrics.
+const METRICS: &str = "LONGSHORE_METRICS";
 
 /// Sends logs, and what a panic says, to standard output for the rest of the process.
 pub fn init() {
-    let level = level(std::env::var(LEVEL).ok().as_deref());
-    let subscriber = subscriber(level, io::stdout);
+    let variable = |name| std::env::var(name).ok();
+    let level = level(variable(LEVEL).as_deref());
+    let metrics = matches!(variable(METRICS).as_deref(), Some("1" | "true"));
+    let subscriber = subscriber(level, metrics, io::stdout);
     if tracing::subscriber::set_global_default(subscriber).is_err() {
         return;
     }
@@ -38,21 +44,58 @@ fn level(wanted: Option<&str>) -> LevelFilter {
 
 /// Writes logs to `writer`: this crate's from `level` on, and warnings of others, whose debug logs
 /// may hold requests as they are. Of web addresses only what is no key is written, whoever logs
-/// them.
-pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
+/// them. With `metrics`, the closing line is written at every level, and CloudWatch takes metrics
+/// from it.
+pub fn subscriber<W>(level: LevelFilter, metrics: bool, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    let closing = if metrics {
+        level.max(LevelFilter::INFO)
+    } else {
+        level
+    };
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), level);
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target(metrics::TARGET, closing);
     let lines = fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_target(false)
+        .map_event_format(|json| Lines { json, metrics })
         .with_writer(Scrubbed(writer));
     Registry::default().with(lines.with_filter(targets))
+}
+
+/// Writes events as JSON, and before the fields of the closing line which of them are metrics.
+struct Lines {
+    json: Format<Json>,
+    metrics: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        if !self.metrics || event.metadata().target() != metrics::TARGET {
+            return self.json.format_event(context, writer, event);
+        }
+        let mut line = String::new();
+        self.json
+            .format_event(context, Writer::new(&mut line), event)?;
+        let directive = metrics::directive(SystemTime::now());
+        let fields = line.strip_prefix('{').unwrap_or(&line);
+        write!(writer, "{{\"_aws\":{directive},{fields}")
+    }
 }
 
 /// Makes writers that take the queries out of what they write.

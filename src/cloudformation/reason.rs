@@ -56,18 +56,13 @@ pub(super) fn came_to(report: &Report) -> String {
         report.blobs_reused,
         report.blobs_mounted
     );
-    match phases(report).as_str() {
-        "" => moved,
-        phases => format!("{moved} ({phases})"),
-    }
-}
-
-/// The phases and their seconds on one line.
-pub(super) fn phases(report: &Report) -> String {
     let phases: Vec<_> = report
         .phases
         .iter()
         .map(|(phase, seconds)| format!("{} {seconds:.3} s", format!("{phase:?}").to_lowercase()))
         .collect();
-    phases.join(", ")
+    if phases.is_empty() {
+        return moved;
+    }
+    format!("{moved} ({})", phases.join(", "))
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Checkpoint;
-use crate::content::{self, ByteStream, Destination, Opener, RangeRead, Source};
+use crate::content::{self, ByteStream, Destination, Opener, RangeRead, Source, Tally};
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
 /// Counts what a run does. Shared by everything that works for the run.
@@ -20,6 +20,7 @@ use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 pub struct Meter {
     read: AtomicU64,
     uploaded: AtomicU64,
+    tally: Arc<Tally>,
     state: Mutex<State>,
 }
 
@@ -53,8 +54,20 @@ pub struct Report {
     pub manifests_reused: u64,
     /// Tags that were written.
     pub tags_written: u64,
+    /// Requests that were made again.
+    pub retries: u64,
+    /// Answers that asked for fewer requests.
+    pub throttles: u64,
     /// Seconds a phase, in order.
     pub phases: Vec<(Phase, f64)>,
+}
+
+impl Report {
+    /// The seconds that a phase took, of which there may be none.
+    pub fn seconds(&self, phase: Phase) -> f64 {
+        let of_phase = self.phases.iter().filter(|(known, _)| *known == phase);
+        of_phase.map(|(_, seconds)| seconds).sum()
+    }
 }
 
 /// A part of a run.
@@ -96,8 +109,15 @@ impl Meter {
         Report {
             bytes_read: self.read.load(Ordering::Relaxed),
             bytes_uploaded: self.uploaded.load(Ordering::Relaxed),
+            retries: self.tally.retries(),
+            throttles: self.tally.throttles(),
             ..self.state().report.clone()
         }
+    }
+
+    /// Where requests are counted that have to be made again.
+    pub fn tally(&self) -> &Arc<Tally> {
+        &self.tally
     }
 
     /// What a run that takes this one up need not find out again.

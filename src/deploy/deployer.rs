@@ -47,6 +47,7 @@ impl Deployer {
     pub async fn run(&self, image: &Image, meter: &Arc<Meter>) -> Result<Deployed, Error> {
         let access = &image.destination_access;
         let reach = self.reach.with_attempts(image.retry);
+        let reach = reach.with_tally(meter.tally());
         let destination = reach.destination(&image.destination, access).await?;
         let source = image.pinned_source();
         let opening = reach.open(&source, &image.source_access, image.compression, meter);

@@ -7,6 +7,7 @@ use super::{Access, Credentials, Error, HttpsLocation, S3Location};
 use crate::aws::{
     self, Clients, EcrCredentials, EcrHost, EcrRepository, PublicCredentials, SecretCredentials,
 };
+use crate::content::Tally;
 use crate::oci::Repository;
 use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteRepository};
 use crate::web;
@@ -145,6 +146,18 @@ impl Reach {
             registries: self.registries.clone().with_attempts(attempts.get()),
             web: web::Config {
                 attempts,
+                ..self.web.clone()
+            },
+            ..self.clone()
+        }
+    }
+
+    /// The same, which counts in `tally` what it has to ask a registry or web server again.
+    pub(super) fn with_tally(&self, tally: &Arc<Tally>) -> Self {
+        Self {
+            registries: self.registries.clone().with_tally(Arc::clone(tally)),
+            web: web::Config {
+                tally: Arc::clone(tally),
                 ..self.web.clone()
             },
             ..self.clone()

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::auth::{CredentialProvider, TokenCache};
 use super::config::Config;
-use super::retry::RetryPolicy;
+use super::retry::{Retries, RetryPolicy};
 use super::state::RegistryState;
 use super::wire::Wire;
 use super::{Error, RemoteRepository};
+use crate::content::Tally;
 use crate::network::{Resolver, SharedResolver};
 use crate::oci::Repository;
 
@@ -18,6 +19,7 @@ use crate::oci::Repository;
 pub struct Client {
     inner: Arc<Inner>,
     retry: RetryPolicy,
+    tally: Arc<Tally>,
 }
 
 struct Inner {
@@ -48,6 +50,7 @@ impl Client {
             .map_err(Error::Setup)?;
         Ok(Self {
             retry: config.retry,
+            tally: Arc::default(),
             inner: Arc::new(Inner {
                 wire: Wire::new(http, config.patience),
                 config,
@@ -62,6 +65,18 @@ impl Client {
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.retry.attempts = attempts;
         self
+    }
+
+    /// The same client, which counts in `tally` what it has to ask again.
+    #[must_use]
+    pub fn with_tally(mut self, tally: Arc<Tally>) -> Self {
+        self.tally = tally;
+        self
+    }
+
+    /// The attempts of a request, none of them made yet.
+    pub(super) fn retries(&self) -> Retries<'_> {
+        self.retry.start(&self.tally)
     }
 
     pub(super) fn retry(&self) -> &RetryPolicy {

@@ -214,6 +214,11 @@ impl Error {
         }
     }
 
+    /// Whether the answer asks for fewer requests.
+    pub(super) fn is_throttle(&self) -> bool {
+        self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Response { retry_after, .. } => *retry_after,

@@ -87,7 +87,7 @@ pub(super) async fn put(
         .header(CONTENT_TYPE, manifest.media_type().as_str())
         .body(manifest.bytes().clone());
     let response = transport
-        .retry()
+        .retries()
         .run(|| async {
             transport.state().manifest_push_turn().await;
             transport.once(&call).await

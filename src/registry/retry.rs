@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Error;
+use crate::content::Tally;
 
 /// How often, and for how long, a failed request is made again. Waits grow exponentially and are
 /// drawn at random between nothing and their bound; a `Retry-After` is waited for.
@@ -33,27 +34,11 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Makes a request until it succeeds, fails for good, or the budget is spent.
-    pub(super) async fn run<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Error>
-    where
-        F: Future<Output = Result<T, Error>>,
-    {
-        let mut retries = self.start();
-        loop {
-            let began = Instant::now();
-            match attempt().await {
-                Ok(done) => return Ok(done),
-                Err(error) => {
-                    retries.spent += began.elapsed();
-                    retries.pause(error).await?;
-                }
-            }
-        }
-    }
-
-    pub(super) fn start(&self) -> Retries<'_> {
+    /// The attempts of a request, none of them made yet, which are counted in `tally`.
+    pub(super) fn start<'a>(&'a self, tally: &'a Tally) -> Retries<'a> {
         Retries {
             policy: self,
+            tally,
             started: Instant::now(),
             spent: Duration::ZERO,
             failures: 0,
@@ -65,6 +50,7 @@ impl RetryPolicy {
 /// The attempts of one request so far.
 pub(super) struct Retries<'a> {
     policy: &'a RetryPolicy,
+    tally: &'a Tally,
     started: Instant,
     /// What is used up of the budget.
     spent: Duration,
@@ -73,8 +59,28 @@ pub(super) struct Retries<'a> {
 }
 
 impl Retries<'_> {
+    /// Makes a request until it succeeds, fails for good, or the budget is spent.
+    pub(super) async fn run<T, F>(mut self, attempt: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        loop {
+            let began = Instant::now();
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(error) => {
+                    self.spent += began.elapsed();
+                    self.pause(error).await?;
+                }
+            }
+        }
+    }
+
     /// Waits until the request may be made again, or says that it may not.
     pub(super) async fn pause(&mut self, error: Error) -> Result<(), Error> {
+        if error.is_throttle() {
+            self.tally.throttled();
+        }
         if !error.is_retryable() {
             return Err(error);
         }
@@ -94,6 +100,7 @@ impl Retries<'_> {
             wait_ms = wait.as_millis(),
             "trying again"
         );
+        self.tally.retried();
         self.spent += wait;
         tokio::time::sleep(wait).await;
         Ok(())
@@ -149,12 +156,16 @@ mod tests {
     async fn attempts_at(retry_after: Option<Duration>) -> (u32, Duration, Error) {
         let made = Cell::new(0);
         let started = Instant::now();
-        let result: Result<(), _> = RetryPolicy::default()
+        let (policy, tally) = (RetryPolicy::default(), Tally::default());
+        let result: Result<(), _> = policy
+            .start(&tally)
             .run(|| async {
                 made.set(made.get() + 1);
                 Err(busy(retry_after))
             })
             .await;
+        assert_eq!(tally.retries(), u64::from(made.get() - 1));
+        assert_eq!(tally.throttles(), u64::from(made.get()));
         (made.get(), started.elapsed(), result.unwrap_err())
     }
 
@@ -187,7 +198,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn slow_attempts_use_the_budget_up() {
         let made = Cell::new(0);
-        let result: Result<(), _> = RetryPolicy::default()
+        let (policy, tally) = (RetryPolicy::default(), Tally::default());
+        let result: Result<(), _> = policy
+            .start(&tally)
             .run(|| async {
                 made.set(made.get() + 1);
                 tokio::time::sleep(Duration::from_secs(50)).await;
@@ -201,7 +214,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_flowed_for_long_may_still_be_tried_again() {
         let policy = RetryPolicy::default();
-        let mut retries = policy.start();
+        let tally = Tally::default();
+        let mut retries = policy.start(&tally);
         tokio::time::sleep(10 * policy.budget).await;
         assert!(retries.pause(busy(None)).await.is_ok());
     }

@@ -15,7 +15,7 @@ use super::client::Client;
 use super::config::Parts;
 use super::endpoint::Endpoint;
 use super::quota::Quota;
-use super::retry::RetryPolicy;
+use super::retry::{Retries, RetryPolicy};
 use super::state::RegistryState;
 use super::wire::{Response, Wire};
 use crate::oci::Repository;
@@ -117,8 +117,13 @@ impl Transport {
         &self.state
     }
 
-    pub(super) fn retry(&self) -> &RetryPolicy {
+    fn retry(&self) -> &RetryPolicy {
         self.client.retry()
+    }
+
+    /// The attempts of a request, none of them made yet.
+    pub(super) fn retries(&self) -> Retries<'_> {
+        self.client.retries()
     }
 
     pub(super) fn parts(&self) -> &Parts {
@@ -146,7 +151,7 @@ impl Transport {
 
     /// Makes a request until it succeeds or fails for good.
     pub(super) async fn send(&self, call: &Call<'_>) -> Result<Response, Error> {
-        self.retry().run(|| Box::pin(self.once(call))).await
+        self.retries().run(|| Box::pin(self.once(call))).await
     }
 
     /// As [`Transport::send`], with the whole body, of at most `limit` bytes, and the answer's
@@ -157,7 +162,7 @@ impl Transport {
         limit: u64,
         read: impl Fn(&Response) -> T,
     ) -> Result<(T, Bytes), Error> {
-        self.retry()
+        self.retries()
             .run(|| async {
                 let response = Box::pin(self.once(call)).await?;
                 let head = read(&response);

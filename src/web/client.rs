@@ -66,6 +66,9 @@ impl Client {
                 Err(error) => error,
             };
             attempts += 1;
+            if error.is_throttle() {
+                self.config.tally.throttled();
+            }
             if !error.is_retryable() {
                 return Err(error);
             }
@@ -82,6 +85,7 @@ impl Client {
                 wait_ms = wait.as_millis(),
                 "trying again"
             );
+            self.config.tally.retried();
             tokio::time::sleep(wait).await;
         }
     }

@@ -1,8 +1,10 @@
 //! What web servers are read from, and how.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::content::Tally;
 use crate::network::{HostPattern, InvalidHostPattern};
 
 /// How objects are read. [`Config::default`] reads from no host.
@@ -17,6 +19,8 @@ pub struct Config {
     pub attempts: NonZeroU32,
     /// How long requests may stand still.
     pub patience: Patience,
+    /// Counts requests that are made again.
+    pub tally: Arc<Tally>,
 }
 
 /// Hosts that may be read from.
@@ -54,6 +58,7 @@ impl Default for Config {
                 first_wait: Duration::from_millis(400),
                 longest_wait: Duration::from_secs(20),
             },
+            tally: Arc::default(),
         }
     }
 }

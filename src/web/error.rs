@@ -150,6 +150,11 @@ impl Error {
         }
     }
 
+    /// Whether the answer asks for fewer requests.
+    pub(super) fn is_throttle(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
+    }
+
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,

@@ -101,6 +101,7 @@ fn config() -> Config {
             first_wait: Duration::from_millis(1),
             ..config.patience
         },
+        ..config
     }
 }
 

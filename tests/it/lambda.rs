@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use longshore::cloudformation::METRICS;
 use serde_json::{Value, json};
 
 use crate::support::{Archive, Cloud, DockerRegistry, ECR, Moto, skopeo};
@@ -141,7 +142,9 @@ async fn each_request_is_logged_under_its_id_and_closed_by_what_it_took() {
         closed["bytes_uploaded"].as_u64().unwrap() < size,
         "{closed}"
     );
-    assert!(closed["phases"].as_str().unwrap().contains("blobs"));
+    assert!(closed["seconds_blobs"].as_f64().unwrap() > 0.0, "{closed}");
+    let metrics = &closed["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+    assert_eq!(metrics.as_array().unwrap().len(), METRICS.len(), "{closed}");
 }
 
 #[tokio::test]

@@ -66,6 +66,12 @@ impl World {
     }
 }
 
+/// The sum of a field of the closing lines.
+fn sum(lines: &[Value], field: &str) -> u64 {
+    let values = lines.iter().filter_map(|line| line[field].as_u64());
+    values.sum()
+}
+
 #[tokio::test]
 #[ignore = "needs real parts: run scripts/test"]
 async fn an_image_that_takes_five_invocations_arrives_whole_with_one_answer() {
@@ -90,6 +96,20 @@ async fn an_image_that_takes_five_invocations_arrives_whole_with_one_answer() {
         .collect();
     let handed_on = ["handed on"; 4];
     assert_eq!(ends, [&handed_on[..], &["SUCCESS"]].concat());
+    assert_eq!(sum(&lines, "continuations"), 4);
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn what_a_registry_made_it_wait_for_is_told_in_the_closing_line() {
+    let world = World::new().await;
+    let faults = world.registry.faults();
+    faults.add(Fault::answer(429).on("PUT", "/manifests/").times(2));
+    faults.add(Fault::answer(503).on("POST", "/blobs/uploads/"));
+    world.cloud.create(&world.image(1)).await.succeeded();
+    let lines = world.cloud.log_lines();
+    assert_eq!(sum(&lines, "retries"), 3);
+    assert_eq!(sum(&lines, "throttles"), 2);
 }
 
 #[tokio::test]

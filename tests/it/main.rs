@@ -16,6 +16,7 @@ mod lambda;
 mod lambda_refused;
 mod lambda_time;
 mod local;
+mod operations;
 mod proxy;
 mod pull_policy;
 mod real_parts;

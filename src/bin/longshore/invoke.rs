@@ -36,7 +36,7 @@ pub(crate) async fn run(args: InvokeArgs) -> anyhow::Result<ExitCode> {
     event["ResponseURL"] = receiver.url().into();
     let event = to_raw_value(&event).context("cannot write the event")?;
 
-    let logs = log_subscriber(LevelFilter::WARN, std::io::stderr);
+    let logs = log_subscriber(LevelFilter::WARN, false, std::io::stderr);
     let _ = tracing::subscriber::set_global_default(logs);
     let place = Place::start(&args.place).await?;
     let watched = Arc::new(Watched::new(place.deployer()));

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::Copy(args) => copy::run(args).await,
+        Command::Copy(args) => Box::pin(copy::run(args)).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Build(args) => build::run(args).await,

@@ -3,7 +3,9 @@
 mod answers;
 mod cdk_ecr_deployment;
 mod lifecycle;
+mod lines;
 mod long_work;
+mod metrics;
 mod permissions;
 mod secrets;
 mod support;

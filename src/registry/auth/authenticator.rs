@@ -213,8 +213,7 @@ impl Authenticator {
         self.endpoint.permit(&issuer.realm)?;
         let body = self
             .client
-            .config()
-            .retry
+            .retries()
             .run(|| async {
                 let answer = self
                     .client

@@ -38,7 +38,7 @@ pub(super) async fn push(
     let mut upload = Upload {
         transport,
         blob,
-        retries: transport.retry().start(),
+        retries: transport.retries(),
         renewals: 0,
         furthest: 0,
     };

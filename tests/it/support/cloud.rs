@@ -26,6 +26,7 @@ impl Cloud {
             ("AWS_ENDPOINT_URL_LAMBDA", lambda.url()),
             ("LONGSHORE_REGISTRY_OVERRIDE", registries.as_str()),
             ("LONGSHORE_ALLOW_LOOPBACK", "1"),
+            ("LONGSHORE_METRICS", "1"),
         ];
         environment.extend(endpoints);
         Self {

@@ -32,9 +32,9 @@ impl LongshoreLocal {
         });
         let mut variables = printed(&server);
         // Here it plays the registries of ECR Public as well.
-        let registries = variables.get_mut(LAST).expect("a registry");
-        let registry = format!("http://{}", server.address());
-        registries.push_str(&format!(",public.ecr.aws={registry}"));
+        let registries = &variables[LAST];
+        let registries = format!("{registries},public.ecr.aws=http://{}", server.address());
+        variables.insert(LAST.to_owned(), registries);
         Self { server, variables }
     }
 
