@@ -11,6 +11,7 @@ mod assets_ignore;
 mod command_line;
 mod conformance;
 mod docs;
+mod docs_commands;
 mod events;
 mod lambda;
 mod lambda_refused;

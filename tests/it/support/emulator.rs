@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::moto::REGION;
 use super::process::{Server, free_address, tool};
 
-/// A Lambda function that runs this crate's `bootstrap`, one event at a time.
+/// A Lambda function that runs this crate's `bootstrap`, one event at a time: that of a release, if
+/// `LONGSHORE_BOOTSTRAP` names one.
 pub(crate) struct Emulator {
     server: Server,
 }
@@ -24,7 +25,7 @@ impl Emulator {
                 .arg(address.to_string())
                 .arg("--runtime-api-address")
                 .arg(free_address().to_string())
-                .arg(env!("CARGO_BIN_EXE_bootstrap"))
+                .arg(bootstrap())
                 .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "60")
                 .env("AWS_REGION", REGION)
                 .env("AWS_ACCESS_KEY_ID", "TEST")
@@ -51,6 +52,11 @@ impl Emulator {
     pub(crate) fn log(&self) -> String {
         self.server.log()
     }
+}
+
+fn bootstrap() -> PathBuf {
+    let of_release = std::env::var_os("LONGSHORE_BOOTSTRAP");
+    of_release.map_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into(), PathBuf::from)
 }
 
 fn program() -> PathBuf {
