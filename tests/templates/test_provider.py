@@ -33,8 +33,21 @@ LEAST = {
     ("logs:PutLogEvents", "LogGroup.Arn"),
     ("sqs:SendMessage", "DeadLetters.Arn"),
 }
-PULL = ["BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"]
-PUSH = PULL + ["CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart"]
+PULL = ["BatchGetImage", "GetDownloadUrlForLayer"]
+PUSH = PULL + [
+    "BatchCheckLayerAvailability",
+    "CompleteLayerUpload",
+    "InitiateLayerUpload",
+    "PutImage",
+    "UploadLayerPart",
+]
+CREATE = [
+    "CreateRepository",
+    "DescribeRepositories",
+    "GetLifecyclePolicy",
+    "PutLifecyclePolicy",
+    "TagResource",
+]
 POLICY = ["DeleteRepositoryPolicy", "GetRepositoryPolicy", "SetRepositoryPolicy"]
 NETWORK = [
     "AssignPrivateIpAddresses",
@@ -92,6 +105,15 @@ ALLOWED = {
         on("ecr", PUSH + ["BatchDeleteImage", "DescribeImages"], f"{ECR}/app"),
     ),
     "removal of nothing": ({"RemovesImages": "true"}, set()),
+    "creation": (
+        {"RepositoryArns": f"{ECR}/app", "CreatesRepositories": "true"},
+        on("ecr", PUSH + CREATE, f"{ECR}/app"),
+    ),
+    "creation of nothing": ({"CreatesRepositories": "true"}, set()),
+    "encrypted repositories": (
+        {"RepositoryKeyArns": f"{KEY}/4"},
+        on("kms", ["CreateGrant", "DescribeKey", "RetireGrant"], f"{KEY}/4"),
+    ),
     "policies": (
         {"PolicyRepositoryArns": f"{ECR}/app"},
         on("ecr", POLICY, f"{ECR}/app"),
@@ -197,9 +219,10 @@ class Permissions(unittest.TestCase):
         for parameters, service in [
             ({"SourceKeyArns": f"{KEY}/1"}, "s3"),
             ({"SecretKeyArns": f"{KEY}/1"}, "secretsmanager"),
+            ({"RepositoryKeyArns": f"{KEY}/1"}, "ecr"),
         ]:
             for _, statement in statements(render(PROVIDER, parameters)):
-                if statement["Action"] == "kms:Decrypt":
+                if "kms:" in str(statement["Action"]):
                     via = statement["Condition"]["StringLike"]["kms:ViaService"]
                     self.assertEqual(via, {"Fn::Sub": f"{service}.*.${{AWS::URLSuffix}}"})
 
