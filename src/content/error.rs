@@ -11,6 +11,16 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Retryable: std::error::Error + Send + Sync + 'static {
     /// Whether trying again can help.
     fn is_retryable(&self) -> bool;
+
+    /// Whether what was asked for is not there.
+    fn is_not_found(&self) -> bool {
+        false
+    }
+
+    /// Whether the place does not do such a thing at all.
+    fn is_unsupported(&self) -> bool {
+        false
+    }
 }
 
 /// What goes wrong while content is read, checked or pushed.
@@ -55,6 +65,8 @@ impl Error {
     pub fn backend(error: impl Retryable) -> Self {
         Self::Backend(BackendError {
             retryable: error.is_retryable(),
+            not_found: error.is_not_found(),
+            unsupported: error.is_unsupported(),
             inner: Box::new(error),
         })
     }
@@ -67,6 +79,16 @@ impl Error {
             Self::Stalled { .. } => true,
             Self::Digest { .. } | Self::TooLarge { .. } => false,
         }
+    }
+
+    /// Whether what was asked for is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Backend(error) if error.not_found)
+    }
+
+    /// Whether the place does not do such a thing at all.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Backend(error) if error.unsupported)
     }
 
     /// The error of the place itself, if it is an `E`.
@@ -83,6 +105,8 @@ impl Error {
 pub struct BackendError {
     inner: BoxError,
     retryable: bool,
+    not_found: bool,
+    unsupported: bool,
 }
 
 impl fmt::Display for BackendError {

@@ -30,6 +30,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
@@ -95,6 +96,15 @@ pub trait Source: Send + Sync {
 
     /// The exact bytes of a manifest, checked against the descriptor's digest.
     fn manifest<'a>(&'a self, descriptor: &'a Descriptor) -> BoxFuture<'a, Result<RawManifest>>;
+
+    /// What an index lists, or `None` where that is a blob: build caches are lists of blobs, and
+    /// where a media type is not known only the place can tell what has it.
+    fn listed<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, Result<Option<RawManifest>>> {
+        async move { self.manifest(descriptor).await.map(Some) }.boxed()
+    }
 
     /// A blob that streams this content, checked against the descriptor's digest and size.
     fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener>;

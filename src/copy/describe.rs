@@ -6,10 +6,10 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::Result;
-use super::plan::{fetch, parse};
+use super::plan::{fetch_listed, parse};
 use super::select::{image_platform, is_attestation};
 use crate::content::Source;
-use crate::oci::{Descriptor, Digest, ImageManifest, Manifest, Platform, RawManifest};
+use crate::oci::{Descriptor, Digest, Manifest, Platform, RawManifest};
 
 /// Manifests asked for at once.
 const CONCURRENCY: usize = 8;
@@ -31,30 +31,28 @@ pub struct Description {
 pub async fn describe(place: &dyn Source, root: &RawManifest) -> Result<Description> {
     let mut description = Description::default();
     let mut blobs = HashMap::new();
-    let mut level = match parse(place, root)? {
-        Manifest::Image(image) => {
-            description.config = Some(image.config.digest.clone());
-            description
-                .platforms
-                .push(image_platform(place, &image).await?);
-            count(&mut blobs, &image);
-            Vec::new()
-        }
-        Manifest::Index(index) => index.manifests,
-    };
+    let parsed = parse(place, root)?;
+    if let Manifest::Image(image) = &parsed {
+        description.config = Some(image.config.digest.clone());
+        description
+            .platforms
+            .push(image_platform(place, image).await?);
+    }
+    count(&mut blobs, parsed.blobs());
+    let mut level = parsed.entries().to_vec();
     for _ in 0..MAX_DEPTH {
         let entries = stream::iter(std::mem::take(&mut level)).map(|entry| read(place, entry));
         let entries: Vec<_> = entries.buffered(CONCURRENCY).try_collect().await?;
         for (entry, manifest) in entries {
-            let image = match manifest {
-                Manifest::Index(nested) => {
-                    level.extend(nested.manifests);
-                    continue;
-                }
-                Manifest::Image(image) => image,
+            let Some(manifest) = manifest else {
+                count(&mut blobs, [&entry]);
+                continue;
             };
-            count(&mut blobs, &image);
-            if !is_attestation(&entry) {
+            count(&mut blobs, manifest.blobs());
+            level.extend_from_slice(manifest.entries());
+            if let Manifest::Image(image) = manifest
+                && !is_attestation(&entry)
+            {
                 let platform = match entry.platform {
                     Some(platform) => platform,
                     None => image_platform(place, &image).await?,
@@ -70,16 +68,20 @@ pub async fn describe(place: &dyn Source, root: &RawManifest) -> Result<Descript
     Ok(description)
 }
 
-fn read(place: &dyn Source, entry: Descriptor) -> BoxFuture<'_, Result<(Descriptor, Manifest)>> {
+/// What an index lists, with the manifest if it is one.
+type Listed = (Descriptor, Option<Manifest>);
+
+fn read(place: &dyn Source, entry: Descriptor) -> BoxFuture<'_, Result<Listed>> {
     async move {
-        let manifest = fetch(place, &entry).await?;
-        Ok((entry, parse(place, &manifest)?))
+        let manifest = fetch_listed(place, &entry).await?;
+        let parsed = manifest.map(|manifest| parse(place, &manifest));
+        Ok((entry, parsed.transpose()?))
     }
     .boxed()
 }
 
-fn count(blobs: &mut HashMap<Digest, u64>, image: &ImageManifest) {
-    for blob in std::iter::once(&image.config).chain(&image.layers) {
+fn count<'a>(blobs: &mut HashMap<Digest, u64>, named: impl IntoIterator<Item = &'a Descriptor>) {
+    for blob in named {
         blobs.insert(blob.digest.clone(), blob.size);
     }
 }

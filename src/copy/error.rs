@@ -79,8 +79,8 @@ pub enum Cause {
         /// What there is.
         available: Vec<String>,
     },
-    /// The index has more manifests, or deeper ones, than Longshore copies.
-    #[error("the index has more than {limit} {what}")]
+    /// The image has more manifests, or deeper ones, than Longshore copies.
+    #[error("the image has more than {limit} {what}")]
     TooMany {
         /// The bound.
         limit: usize,
@@ -115,6 +115,17 @@ impl Error {
             Cause::Content(error) => error.downcast_ref(),
             _ => None,
         }
+    }
+
+    /// Whether what was being done is not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(&*self.cause, Cause::Content(error) if error.is_not_found())
+    }
+
+    /// Whether the destination refused to take something because it never takes such.
+    pub(super) fn is_refused_push(&self) -> bool {
+        let unsupported = matches!(&*self.cause, Cause::Content(error) if error.is_unsupported());
+        self.operation == Operation::Push && self.side == Side::Destination && unsupported
     }
 
     /// Whether the same copy may succeed when it is made again.

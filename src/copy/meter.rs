@@ -58,6 +58,8 @@ pub struct Report {
     pub retries: u64,
     /// Answers that asked for fewer requests.
     pub throttles: u64,
+    /// Manifests about the image that the destination does not take.
+    pub referrers_refused: u64,
     /// Seconds a phase, in order.
     pub phases: Vec<(Phase, f64)>,
 }
@@ -289,6 +291,19 @@ impl Source for MeteredSource {
             let manifest = self.inner.manifest(descriptor).await?;
             let bytes = manifest.bytes().len() as u64;
             self.meter.read.fetch_add(bytes, Ordering::Relaxed);
+            Ok(manifest)
+        }
+        .boxed()
+    }
+
+    fn listed<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, content::Result<Option<RawManifest>>> {
+        async move {
+            let manifest = self.inner.listed(descriptor).await?;
+            let bytes = manifest.as_ref().map_or(0, |found| found.bytes().len());
+            self.meter.read.fetch_add(bytes as u64, Ordering::Relaxed);
             Ok(manifest)
         }
         .boxed()

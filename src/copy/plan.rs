@@ -49,58 +49,71 @@ impl Plan {
             }
             let mut children = Vec::new();
             for manifest in &level {
-                match parse(source, manifest)? {
-                    Manifest::Image(image) => {
-                        let named = std::iter::once(image.config).chain(image.layers);
-                        let stored = named.filter(|blob| !is_elsewhere(blob));
-                        plan.blobs
-                            .extend(stored.filter(|blob| seen.blobs.insert(blob.digest.clone())));
-                    }
-                    Manifest::Index(index) => {
-                        let new = index.manifests.into_iter();
-                        children.extend(
-                            new.filter(|child| seen.manifests.insert(child.digest.clone())),
-                        );
-                    }
-                }
+                let manifest = parse(source, manifest)?;
+                plan.add_blobs(manifest.blobs(), &mut seen);
+                let entries = manifest.entries().iter();
+                let new = entries.filter(|entry| seen.entries.insert(entry.digest.clone()));
+                children.extend(new.cloned());
             }
-            if seen.manifests.len() > MAX_MANIFESTS {
+            if seen.entries.len() > MAX_MANIFESTS {
                 return Err(too_many(source, root, MAX_MANIFESTS, "manifests"));
             }
             plan.levels.push(level);
-            level = plan.missing(source, destination, children).await?;
+            let found: Vec<Entry> = stream::iter(children)
+                .map(|child| look_up(source, destination, child))
+                .buffered(CONCURRENCY)
+                .try_collect()
+                .await?;
+            level = plan.sort_out(found, &mut seen);
         }
         Ok(plan)
     }
 
-    /// Fetches those of `children` that the destination lacks.
-    async fn missing(
-        &mut self,
-        source: &dyn Source,
-        destination: &dyn Destination,
-        children: Vec<Descriptor>,
-    ) -> Result<Vec<RawManifest>> {
-        let found: Vec<Option<RawManifest>> = stream::iter(children)
-            .map(|child| fetch_missing(source, destination, child))
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        self.present += found.iter().filter(|child| child.is_none()).count() as u64;
-        Ok(found.into_iter().flatten().collect())
+    /// The manifests of `found`; what else there is of it is noted.
+    fn sort_out(&mut self, found: Vec<Entry>, seen: &mut Seen) -> Vec<RawManifest> {
+        let mut manifests = Vec::new();
+        for entry in found {
+            match entry {
+                Entry::Present => self.present += 1,
+                Entry::Manifest(manifest) => manifests.push(manifest),
+                Entry::Blob(blob) => self.add_blobs([&blob], seen),
+            }
+        }
+        manifests
+    }
+
+    /// Adds those of `blobs` that registries store and that were not seen before.
+    fn add_blobs<'a>(&mut self, blobs: impl IntoIterator<Item = &'a Descriptor>, seen: &mut Seen) {
+        let stored = blobs.into_iter().filter(|blob| !is_elsewhere(blob));
+        let new = stored.filter(|blob| seen.blobs.insert(blob.digest.clone()));
+        self.blobs.extend(new.cloned());
     }
 }
 
-/// Fetches a manifest unless the destination has it.
-fn fetch_missing<'a>(
+/// What an index lists.
+enum Entry {
+    /// A manifest that the destination has.
+    Present,
+    /// A manifest that it lacks.
+    Manifest(RawManifest),
+    /// A blob.
+    Blob(Descriptor),
+}
+
+/// Fetches what an index lists, unless it is a manifest that the destination has.
+fn look_up<'a>(
     source: &'a dyn Source,
     destination: &'a dyn Destination,
-    child: Descriptor,
-) -> BoxFuture<'a, Result<Option<RawManifest>>> {
+    entry: Descriptor,
+) -> BoxFuture<'a, Result<Entry>> {
     async move {
-        if is_present(destination, &child.digest).await? {
-            return Ok(None);
+        if is_present(destination, &entry.digest).await? {
+            return Ok(Entry::Present);
         }
-        fetch(source, &child).await.map(Some)
+        Ok(match fetch_listed(source, &entry).await? {
+            Some(manifest) => Entry::Manifest(manifest),
+            None => Entry::Blob(entry),
+        })
     }
     .boxed()
 }
@@ -108,7 +121,7 @@ fn fetch_missing<'a>(
 #[derive(Default)]
 struct Seen {
     blobs: HashSet<Digest>,
-    manifests: HashSet<Digest>,
+    entries: HashSet<Digest>,
 }
 
 /// Whether registries store the blob, or its publisher does.
@@ -124,6 +137,18 @@ pub(super) async fn fetch(source: &dyn Source, descriptor: &Descriptor) -> Resul
         source.name(),
         subject,
     ))
+}
+
+/// What an index lists, if it is a manifest and no blob.
+pub(super) async fn fetch_listed(
+    source: &dyn Source,
+    entry: &Descriptor,
+) -> Result<Option<RawManifest>> {
+    let subject = manifest_of(entry);
+    source
+        .listed(entry)
+        .await
+        .map_err(at(Operation::Fetch, Side::Source, source.name(), subject))
 }
 
 pub(super) fn parse(source: &dyn Source, manifest: &RawManifest) -> Result<Manifest> {

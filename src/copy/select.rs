@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::error::{Cause, at, manifest_of};
-use super::plan::{fetch, parse};
+use super::plan::{fetch, fetch_listed, parse};
 use super::{Error, MAX_CONFIG, Operation, Result, Side};
 use crate::content::{Source, collect};
 use crate::oci::{
@@ -37,8 +37,14 @@ pub async fn select(
     wanted: &Selection,
 ) -> Result<RawManifest> {
     let index = match (parse(source, root)?, &wanted.platforms) {
-        (Manifest::Image(_), None) => return Ok(root.clone()),
-        (Manifest::Image(_), _) if wanted.of_index_only => return Ok(root.clone()),
+        (Manifest::Image(_) | Manifest::Other(_), None) => return Ok(root.clone()),
+        (Manifest::Image(_) | Manifest::Other(_), _) if wanted.of_index_only => {
+            return Ok(root.clone());
+        }
+        (Manifest::Other(_), Some(platforms)) => {
+            let missing = platforms.first().cloned().unwrap_or_default();
+            return Err(no_platform(source, root, &missing, &[]));
+        }
         (Manifest::Image(image), Some(platforms)) => {
             let platform = image_platform(source, &image).await?;
             return match platforms.iter().find(|wanted| !wanted.matches(&platform)) {
@@ -46,12 +52,13 @@ pub async fn select(
                 Some(missing) => Err(no_platform(source, root, missing, &[platform])),
             };
         }
+        (Manifest::Index(_), None) if !wanted.drop_attestations => return Ok(root.clone()),
         (Manifest::Index(index), _) => index,
     };
     let entries = leaves(source, index, MAX_DEPTH).await?;
     let has_attestations = entries.iter().any(is_attestation);
     let kept = match &wanted.platforms {
-        None if wanted.drop_attestations && has_attestations => entries,
+        None if has_attestations => entries,
         None => return Ok(root.clone()),
         Some(platforms) => {
             let kept = matching(source, root, &entries, platforms).await?;
@@ -140,10 +147,13 @@ async fn entry_platform(source: &dyn Source, entry: &Descriptor) -> Result<Platf
     if let Some(platform) = &entry.platform {
         return Ok(platform.clone());
     }
-    let manifest = fetch(source, entry).await?;
-    match parse(source, &manifest)? {
-        Manifest::Image(image) => image_platform(source, &image).await,
-        Manifest::Index(_) => Ok(Platform::default()),
+    let manifest = fetch_listed(source, entry).await?;
+    match manifest
+        .map(|manifest| parse(source, &manifest))
+        .transpose()?
+    {
+        Some(Manifest::Image(image)) => image_platform(source, &image).await,
+        _ => Ok(Platform::default()),
     }
 }
 

@@ -131,6 +131,13 @@ impl Source for MemoryRepository {
         .boxed()
     }
 
+    fn listed<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, Result<Option<RawManifest>>> {
+        Destination::manifest(self, ManifestKey::Digest(&descriptor.digest))
+    }
+
     fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener> {
         let bytes = self.state.lock().unwrap().blobs[&descriptor.digest].clone();
         Arc::new(MemoryOpener::new(descriptor.media_type.clone(), bytes))
@@ -224,17 +231,17 @@ impl MemoryRepository {
         let named = |member: &str| {
             let list = document[member].as_array().cloned().unwrap_or_default();
             list.into_iter()
-                .map(|entry| serde_json::from_value::<Descriptor>(entry).unwrap())
+                .filter_map(|entry| serde_json::from_value::<Descriptor>(entry).ok())
         };
-        if let Some(missing) =
-            named("layers").find(|layer| !state.blobs.contains_key(&layer.digest))
-        {
+        let has_blob = |blob: &Descriptor| state.blobs.contains_key(&blob.digest);
+        let mut blobs = named("layers").chain(named("blobs"));
+        if let Some(missing) = blobs.find(|blob| !has_blob(blob)) {
             return Err(refused(format!("layer {} is missing", missing.digest)));
         }
-        if let Some(child) =
-            named("manifests").find(|child| !state.manifests.contains_key(&child.digest))
-        {
-            return Err(refused(format!("child {} is missing", child.digest)));
+        let has_entry = |entry: &Descriptor| state.manifests.contains_key(&entry.digest);
+        let mut entries = named("manifests");
+        if let Some(missing) = entries.find(|entry| !has_entry(entry) && !has_blob(entry)) {
+            return Err(refused(format!("child {} is missing", missing.digest)));
         }
         if let Some(tag) = tag {
             if self.immutable && state.tags.contains_key(tag) {

@@ -9,7 +9,7 @@ use super::testing::{MemoryRepository, index_of};
 use super::{
     Checkpoint, Description, KnownLayers, Meter, Options, Report, Run, Selection, describe, select,
 };
-use crate::content::{ManifestKey, MemoryOpener, UnbuiltImage, UnbuiltLayer};
+use crate::content::{ManifestKey, MemoryOpener, Source, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Digest, ImageManifest, Manifest, MediaType, Platform, RawManifest, Tag};
 
 fn run(destination: &Arc<MemoryRepository>) -> (Run, Arc<Meter>) {
@@ -202,7 +202,7 @@ async fn some_platforms_are_a_new_index_with_their_attestations() {
     let root = attested(&source);
     let entries = |manifest: &RawManifest| match manifest.parse().unwrap() {
         Manifest::Index(index) => index.manifests,
-        Manifest::Image(_) => panic!("an index was expected"),
+        other => panic!("an index was expected, not {other:?}"),
     };
     let old = entries(&root);
 
@@ -264,7 +264,7 @@ async fn describes_an_image_and_an_index() {
             image.config.clone(),
             image.config.size + "shared layeramd64 layer".len() as u64,
         ),
-        Manifest::Index(_) => panic!("an image was expected"),
+        other => panic!("an image was expected, not {other:?}"),
     };
     let (config, size) = sizes(&image);
     let expected = Description {
@@ -298,6 +298,81 @@ async fn schema_1_says_what_to_do() {
         .unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("schema 1"), "{cause}");
+}
+
+#[tokio::test]
+async fn a_manifest_of_an_unknown_media_type_takes_along_what_it_names() {
+    let source = MemoryRepository::default();
+    let layer = source.add_blob("application/vnd.example.data".into(), "data");
+    let config = source.add_blob("application/vnd.example.config".into(), "{}");
+    let image = source.add_image("linux/amd64", "layer");
+    let document = json!({
+        "mediaType": "application/vnd.example.bundle+json",
+        "config": config,
+        "blobs": [layer],
+        "layers": ["not a descriptor"],
+        "manifests": [image.descriptor()],
+    });
+    let bundle = source.add_manifest(&"application/vnd.example.bundle+json".into(), &document);
+    let root = index_of(&[("unknown/unknown", &bundle)]);
+    let root = source.add_manifest(&MediaType::OCI_INDEX, &root);
+    let destination = Arc::new(MemoryRepository::default());
+    let selected = select(&source, &root, &Selection::default()).await.unwrap();
+    let report = copied(&source, &selected, &destination).await;
+    for manifest in [&root, &bundle, &image] {
+        assert!(destination.has_manifest(manifest.digest()));
+    }
+    assert_eq!((report.manifests_pushed, report.blobs_uploaded), (3, 5));
+    let described = describe(&source, &root).await.unwrap();
+    assert_eq!(described, describe(&*destination, &root).await.unwrap());
+    assert!(described.size > layer.size + config.size);
+}
+
+#[tokio::test]
+async fn a_manifest_that_names_nothing_is_copied_as_it_stands() {
+    let source = MemoryRepository::default();
+    let document = json!({"anything": {"digest": 1}, "config": 7, "layers": {}});
+    let root = source.add_manifest(&"application/vnd.example+json".into(), &document);
+    let destination = Arc::new(MemoryRepository::default());
+    copied(&source, &root, &destination).await;
+    let copy = Source::manifest(&*destination, &root.descriptor()).await;
+    assert_eq!(copy.unwrap(), root);
+
+    let error = select(&source, &root, &platforms(&["linux/amd64"])).await;
+    let cause = std::error::Error::source(&error.unwrap_err())
+        .unwrap()
+        .to_string();
+    assert_eq!(cause, "no image for linux/amd64; there is none");
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_no_manifest() {
+    let source = MemoryRepository::default();
+    let page = RawManifest::new(&"text/html".into(), "<html>Sign in</html>".into());
+    let error = select(&source, &page, &Selection::default())
+        .await
+        .unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(
+        cause.contains(r#"of media type "text/html" is malformed"#),
+        "{cause}"
+    );
+}
+
+#[tokio::test]
+async fn a_build_cache_is_an_index_of_blobs() {
+    let source = MemoryRepository::default();
+    let layer = source.add_blob(MediaType::OCI_LAYER_GZIP, "layer");
+    let config = source.add_blob("application/vnd.buildkit.cacheconfig.v0".into(), "{}");
+    let document = json!({"schemaVersion": 2, "manifests": [layer, config, layer]});
+    let root = source.add_manifest(&MediaType::OCI_INDEX, &document);
+    let destination = Arc::new(MemoryRepository::default());
+    let report = copied(&source, &root, &destination).await;
+    assert_eq!((report.manifests_pushed, report.blobs_uploaded), (1, 2));
+    let described = describe(&source, &root).await.unwrap();
+    assert_eq!(described.size, layer.size + config.size);
+    let run = run(&destination).0;
+    run.copy_referrers(&source, &root).await.unwrap();
 }
 
 #[tokio::test]

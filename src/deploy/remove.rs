@@ -153,12 +153,9 @@ async fn children(
 ) -> Result<Vec<Digest>, Error> {
     let found = Destination::manifest(repository, ManifestKey::Digest(&pushed.digest)).await;
     let found = found.map_err(|error| failed(pushed, &pushed.digest, error))?;
-    let index = found.and_then(|manifest| match manifest.parse() {
-        Ok(Manifest::Index(index)) => Some(index),
-        _ => None,
-    });
-    let entries = index.into_iter().flat_map(|index| index.manifests);
-    Ok(entries.map(|entry| entry.digest).collect())
+    let parsed = found.and_then(|manifest| manifest.parse().ok());
+    let entries = parsed.iter().flat_map(Manifest::entries);
+    Ok(entries.map(|entry| entry.digest.clone()).collect())
 }
 
 /// The digest that a tag names.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::descriptor::null_as_default;
-use super::{Descriptor, Digest, MediaType, Platform};
+use super::{Descriptor, Digest, MediaType, OtherManifest, Platform};
 
 /// A manifest's exact bytes, with their media type and digest. Copying one never rewrites it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct RawManifest {
 
 impl RawManifest {
     /// Wraps bytes that a source called `media_type`. Where the source said nothing of use
-    /// (no type, `application/json`, octets), the type is read from the document itself.
+    /// (see [`MediaType::is_generic`]), the type is read from the document itself.
     pub fn new(media_type: &MediaType, bytes: Bytes) -> Self {
         let digest = Digest::sha256(&bytes);
         Self::with_digest(media_type, digest, bytes)
@@ -25,11 +25,8 @@ impl RawManifest {
     /// As [`RawManifest::new`], under a digest that the caller has verified
     /// (one of another algorithm than SHA-256).
     pub fn with_digest(media_type: &MediaType, digest: Digest, bytes: Bytes) -> Self {
-        let media_type = if media_type.is_manifest() || media_type.is_schema1() {
-            media_type.clone()
-        } else {
-            sniff_media_type(&bytes).unwrap_or_else(|| media_type.clone())
-        };
+        let by_members = media_type.is_generic().then(|| sniff_media_type(&bytes));
+        let media_type = by_members.flatten().unwrap_or_else(|| media_type.clone());
         Self {
             media_type,
             digest,
@@ -71,12 +68,17 @@ impl RawManifest {
         } else if self.media_type.is_image_manifest() {
             serde_json::from_slice(&self.bytes).map(Manifest::Image)
         } else {
-            return Err(InvalidManifest::MediaType(self.media_type.clone()));
+            self.parse_other().map(Manifest::Other)
         };
         parsed.map_err(|source| InvalidManifest::Json {
             digest: self.digest.clone(),
+            media_type: self.media_type.clone(),
             source,
         })
+    }
+
+    fn parse_other(&self) -> serde_json::Result<OtherManifest> {
+        OtherManifest::of(&serde_json::from_slice(&self.bytes)?)
     }
 }
 
@@ -91,6 +93,8 @@ pub enum Manifest {
     Image(ImageManifest),
     /// A list of manifests.
     Index(ImageIndex),
+    /// One of a media type that is not known.
+    Other(OtherManifest),
 }
 
 impl Manifest {
@@ -100,6 +104,26 @@ impl Manifest {
         match self {
             Self::Image(image) => image.subject.as_ref(),
             Self::Index(index) => index.subject.as_ref(),
+            Self::Other(other) => other.subject.as_ref(),
+        }
+    }
+
+    /// The blobs that this manifest names, in order.
+    pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
+        let (config, others) = match self {
+            Self::Image(image) => (Some(&image.config), image.layers.as_slice()),
+            Self::Index(_) => (None, [].as_slice()),
+            Self::Other(other) => (None, other.blobs.as_slice()),
+        };
+        config.into_iter().chain(others)
+    }
+
+    /// What this manifest lists: manifests, and in some indexes blobs.
+    pub fn entries(&self) -> &[Descriptor] {
+        match self {
+            Self::Image(_) => &[],
+            Self::Index(index) => &index.manifests,
+            Self::Other(other) => &other.manifests,
         }
     }
 }
@@ -175,14 +199,13 @@ pub enum InvalidManifest {
          push it again with a current builder, or convert it with `skopeo copy --format v2s2`"
     )]
     Schema1,
-    /// A media type that names no manifest.
-    #[error("media type {0} is no image manifest or index")]
-    MediaType(MediaType),
-    /// The JSON is malformed or lacks a required member.
-    #[error("manifest {digest} is malformed")]
+    /// No JSON, or lacks a required member.
+    #[error("manifest {digest} of media type \"{media_type}\" is malformed")]
     Json {
         /// Which manifest.
         digest: Digest,
+        /// What it is said to be.
+        media_type: MediaType,
         /// What the parser says.
         source: serde_json::Error,
     },

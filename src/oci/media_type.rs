@@ -67,9 +67,22 @@ impl MediaType {
         *self == Self::OCI_MANIFEST || *self == Self::DOCKER_MANIFEST
     }
 
-    /// Whether this names a manifest of any kind that Longshore copies.
+    /// Whether this names a manifest of a kind that Longshore knows.
     pub fn is_manifest(&self) -> bool {
         self.is_index() || self.is_image_manifest()
+    }
+
+    /// Whether this says nothing of what a document is: the types of web servers that were not
+    /// told about manifests.
+    pub fn is_generic(&self) -> bool {
+        matches!(
+            self.as_str(),
+            "" | "application/json"
+                | "application/octet-stream"
+                | "binary/octet-stream"
+                | "text/json"
+                | "text/plain"
+        )
     }
 
     /// Whether this names a Docker schema 1 manifest.

@@ -7,6 +7,7 @@ mod descriptor;
 mod digest;
 mod manifest;
 mod media_type;
+mod other_manifest;
 mod platform;
 mod reference;
 
@@ -16,5 +17,6 @@ pub use manifest::{
     ImageConfig, ImageIndex, ImageManifest, InvalidManifest, Manifest, RawManifest, RootFs,
 };
 pub use media_type::MediaType;
+pub use other_manifest::OtherManifest;
 pub use platform::{InvalidPlatform, Platform};
 pub use reference::{InvalidReference, Reference, Repository, Tag};

@@ -167,6 +167,14 @@ impl Error {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
+    /// Whether the registry does not do such a thing at all.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(
+            self.status(),
+            Some(StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
+        )
+    }
+
     /// Whether the registry does not let these credentials do this. Some registries also say so
     /// of what does not exist, and some answer 404 where they mean this.
     pub fn is_denied(&self) -> bool {
@@ -230,6 +238,14 @@ impl Error {
 impl Retryable for Error {
     fn is_retryable(&self) -> bool {
         self.is_retryable()
+    }
+
+    fn is_not_found(&self) -> bool {
+        self.is_not_found()
+    }
+
+    fn is_unsupported(&self) -> bool {
+        self.is_unsupported()
     }
 }
 

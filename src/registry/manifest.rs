@@ -19,13 +19,13 @@ const MAX_MANIFEST: u64 = 4 << 20;
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// The subject of the pushed manifest, by which the registry will list it.
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
-/// Every kind of manifest that Longshore copies.
-const ACCEPTED: [MediaType; 4] = [
-    MediaType::OCI_INDEX,
-    MediaType::DOCKER_MANIFEST_LIST,
-    MediaType::OCI_MANIFEST,
-    MediaType::DOCKER_MANIFEST,
-];
+/// Every kind of manifest that is known, which some registries convert to another where it is not
+/// named, and every other kind: as containerd asks for manifests.
+const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, \
+     application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.docker.distribution.manifest.v2+json, \
+     */*";
 
 /// Reads a manifest. Its digest is that of `key`, or else the one that the registry names.
 pub(super) async fn pull(
@@ -122,8 +122,7 @@ fn call<'a>(
     key: ManifestKey<'_>,
     access: Access<'a>,
 ) -> Call<'a> {
-    let accepted = ACCEPTED.each_ref().map(MediaType::as_str).join(", ");
-    Call::new(method, url(transport, key), access).header(ACCEPT, &accepted)
+    Call::new(method, url(transport, key), access).header(ACCEPT, ACCEPTED)
 }
 
 /// What an answer's headers say about the manifest in its body.

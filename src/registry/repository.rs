@@ -87,6 +87,22 @@ impl Source for RemoteRepository {
         async move { Ok(manifest::pull(&self.transport, key, Access::Pull).await?) }.boxed()
     }
 
+    fn listed<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, content::Result<Option<RawManifest>>> {
+        let known = descriptor.media_type.is_manifest() || descriptor.media_type.is_schema1();
+        let key = ManifestKey::Digest(&descriptor.digest);
+        let pulled = manifest::pull(&self.transport, key, Access::Pull);
+        async move {
+            if known {
+                return Ok(Some(pulled.await?));
+            }
+            Ok(if_found(pulled.await)?)
+        }
+        .boxed()
+    }
+
     fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener> {
         let transport = Arc::clone(&self.transport);
         Arc::new(RemoteBlob::new(transport, descriptor.clone(), &self.name))

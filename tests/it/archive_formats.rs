@@ -61,26 +61,21 @@ async fn read_stored(root: &RawManifest, source: &dyn Source) -> RawManifest {
     let mut found = None;
     let mut left = vec![root.clone()];
     while let Some(manifest) = left.pop() {
-        match manifest.parse().unwrap() {
-            Manifest::Index(index) => {
-                for child in &index.manifests {
-                    let manifest = source.manifest(child).await.unwrap();
-                    assert_eq!(*manifest.digest(), child.digest);
-                    let amd64 = |child: &Descriptor| {
-                        let platform = child.platform.as_ref();
-                        platform.is_some_and(|platform| platform.architecture == "amd64")
-                    };
-                    if amd64(child) {
-                        found = Some(manifest.clone());
-                    }
-                    left.push(manifest);
-                }
+        let manifest = manifest.parse().unwrap();
+        for blob in manifest.blobs() {
+            read(source.blob(blob)).await;
+        }
+        for child in manifest.entries() {
+            let manifest = source.manifest(child).await.unwrap();
+            assert_eq!(*manifest.digest(), child.digest);
+            let amd64 = |child: &Descriptor| {
+                let platform = child.platform.as_ref();
+                platform.is_some_and(|platform| platform.architecture == "amd64")
+            };
+            if amd64(child) {
+                found = Some(manifest.clone());
             }
-            Manifest::Image(image) => {
-                for blob in image.layers.iter().chain([&image.config]) {
-                    read(source.blob(blob)).await;
-                }
-            }
+            left.push(manifest);
         }
     }
     found.unwrap_or_else(|| root.clone())

@@ -24,6 +24,7 @@ mod real_parts;
 mod redeploy;
 mod registry_behaviours;
 mod registry_client;
+mod registry_copies;
 mod schema;
 mod support;
 mod web_source;

@@ -118,6 +118,23 @@ impl Layout {
         Ok(raw.media_type().is_manifest().then_some(raw))
     }
 
+    /// What an index lists, or `None` where that is a blob. Nothing but its members tells a
+    /// manifest of an unknown media type from a blob here.
+    async fn entry(&self, descriptor: &Descriptor) -> Result<Option<RawManifest>, Error> {
+        let media_type = &descriptor.media_type;
+        if media_type.is_manifest() || media_type.is_schema1() {
+            return self.raw(descriptor).await.map(Some);
+        }
+        let file = self.store.index.file(&blob(&descriptor.digest), INDEX);
+        let file = file.map_err(|error| explain_missing(error, descriptor))?;
+        if file.format != Format::Json || file.size > MAX_DOCUMENT {
+            return Ok(None);
+        }
+        let raw = self.raw(descriptor).await?;
+        let by_members = RawManifest::new(&MediaType::default(), raw.bytes().clone());
+        Ok((!by_members.media_type().is_generic()).then_some(raw))
+    }
+
     async fn raw(&self, descriptor: &Descriptor) -> Result<RawManifest, Error> {
         let entry = blob(&descriptor.digest);
         let bytes = self.store.document(&entry, "the image").await;
@@ -161,6 +178,7 @@ impl Layout {
                         self.survey_child(child, depth + 1, survey).await?;
                     }
                 }
+                Manifest::Other(_) => survey.images.push(root.clone()),
             }
             Ok(())
         }
@@ -176,8 +194,9 @@ impl Layout {
         if !survey.seen.insert(child.digest.clone()) {
             return Ok(());
         }
-        let raw = match self.raw(child).await {
-            Ok(raw) => raw,
+        let raw = match self.entry(child).await {
+            Ok(Some(raw)) => raw,
+            Ok(None) => return Ok(()),
             Err(error @ Error::Missing { .. }) => {
                 survey.problem(error);
                 return Ok(());
@@ -249,6 +268,13 @@ impl Source for Layout {
         descriptor: &'a Descriptor,
     ) -> BoxFuture<'a, content::Result<RawManifest>> {
         async move { Ok(self.raw(descriptor).await?) }.boxed()
+    }
+
+    fn listed<'a>(
+        &'a self,
+        descriptor: &'a Descriptor,
+    ) -> BoxFuture<'a, content::Result<Option<RawManifest>>> {
+        async move { Ok(self.entry(descriptor).await?) }.boxed()
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener> {

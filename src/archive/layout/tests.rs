@@ -131,6 +131,25 @@ async fn names_choose_among_images() {
 }
 
 #[tokio::test]
+async fn what_an_index_lists_is_a_manifest_or_a_blob() {
+    let mut builder = Builder::new();
+    let layer = builder.blob(&MediaType::OCI_LAYER_GZIP, LAYER);
+    let cache = "application/vnd.buildkit.cacheconfig.v0".into();
+    let cache = builder.blob(&cache, r#"{"layers":[],"records":[]}"#);
+    let bundle = "application/vnd.example.bundle+json".into();
+    let document = json!({"mediaType": bundle, "blobs": [layer]});
+    let bundle = builder.blob(&bundle, document.to_string());
+    let index = json!({"schemaVersion": 2, "manifests": [layer, cache, bundle]});
+    let index = builder.blob(&MediaType::OCI_INDEX, index.to_string());
+    let (root, source) = stored(builder.listed(&index).finish(), None).await;
+    assert_eq!(root.descriptor(), index);
+    for (descriptor, is_manifest) in [(&layer, false), (&cache, false), (&bundle, true)] {
+        let listed = source.listed(descriptor).await.unwrap();
+        assert_eq!(listed.is_some(), is_manifest, "{descriptor:?}");
+    }
+}
+
+#[tokio::test]
 async fn signatures_beside_an_image_are_not_images() {
     let mut builder = Builder::new();
     let image = builder.image(LAYER);

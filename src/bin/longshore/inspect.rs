@@ -66,24 +66,26 @@ async fn stored(args: &InspectArgs, root: &RawManifest, source: &dyn Source) -> 
     field("media type", root.media_type());
     field("size", HumanBytes(description.size));
     field("platforms", platforms.join(", "));
-    match root.parse()? {
+    let parsed = root.parse()?;
+    let (kind, blobs) = match &parsed {
         Manifest::Image(image) => {
             field("config", &image.config.digest);
-            for layer in &image.layers {
-                let size = HumanBytes(layer.size);
-                field(
-                    "layer",
-                    format_args!("{} {size} {}", layer.digest, layer.media_type),
-                );
-            }
+            ("layer", image.layers.as_slice())
         }
-        Manifest::Index(index) => {
-            for entry in &index.manifests {
-                let platform = entry.platform.as_ref().map(ToString::to_string);
-                let what = platform.unwrap_or_else(|| entry.media_type.to_string());
-                field("manifest", format_args!("{} {what}", entry.digest));
-            }
-        }
+        Manifest::Index(_) => ("layer", [].as_slice()),
+        Manifest::Other(other) => ("blob", other.blobs.as_slice()),
+    };
+    for blob in blobs {
+        let size = HumanBytes(blob.size);
+        field(
+            kind,
+            format_args!("{} {size} {}", blob.digest, blob.media_type),
+        );
+    }
+    for entry in parsed.entries() {
+        let platform = entry.platform.as_ref().map(ToString::to_string);
+        let what = platform.unwrap_or_else(|| entry.media_type.to_string());
+        field("manifest", format_args!("{} {what}", entry.digest));
     }
     Ok(())
 }

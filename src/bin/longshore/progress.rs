@@ -131,6 +131,10 @@ pub(crate) fn moved(report: &Report) -> String {
     }
     parts.push(count(report.manifests_pushed, "manifest"));
     parts.push(count(report.tags_written, "tag"));
+    if report.referrers_refused > 0 {
+        let refused = count(report.referrers_refused, "referrer");
+        parts.push(format!("{refused} refused by the destination"));
+    }
     parts.join(", ")
 }
 

@@ -210,12 +210,13 @@ impl ApiService {
     /// An index of the repository that names a manifest.
     async fn index_of(&self, name: &str, digest: &Digest) -> io::Result<Option<Digest>> {
         let manifests = self.registry.store.manifests(name).await?;
-        let index = manifests.iter().find(|manifest| match manifest.parse() {
-            Ok(Manifest::Index(index)) => {
-                index.manifests.iter().any(|child| child.digest == *digest)
-            }
-            _ => false,
-        });
+        let names = |manifest: Manifest| {
+            let mut entries = manifest.entries().iter();
+            entries.any(|entry| entry.digest == *digest)
+        };
+        let index = manifests
+            .iter()
+            .find(|manifest| manifest.parse().is_ok_and(names));
         Ok(index.map(|index| index.digest().clone()))
     }
 }

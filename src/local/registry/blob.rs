@@ -227,13 +227,10 @@ impl RegistryService {
             return Ok(true);
         }
         let manifests = self.store.manifests(from).await?;
-        Ok(manifests.iter().any(|manifest| match manifest.parse() {
-            Ok(Manifest::Image(image)) => {
-                let mut blobs = image.layers.iter().chain([&image.config]);
-                blobs.any(|blob| blob.digest == *digest)
-            }
-            _ => false,
-        }))
+        let names = |manifest: Manifest| manifest.blobs().any(|blob| blob.digest == *digest);
+        Ok(manifests
+            .iter()
+            .any(|manifest| manifest.parse().is_ok_and(names)))
     }
 }
 

@@ -125,7 +125,7 @@ fn referrer(manifest: &RawManifest, subject: &Digest) -> Option<Value> {
     let own = document.get("artifactType").cloned();
     let artifact_type = own.or_else(|| match parsed {
         Manifest::Image(image) => Some(image.config.media_type.as_str().into()),
-        Manifest::Index(_) => None,
+        Manifest::Index(_) | Manifest::Other(_) => None,
     });
     if let Some(artifact_type) = artifact_type {
         descriptor["artifactType"] = artifact_type;

@@ -48,7 +48,12 @@ impl RegistryService {
         let manifest = self.read_manifest(name, &key, request).await?;
         let parsed = manifest
             .parse()
-            .map_err(|error| self.wording.manifest_invalid(&error))?;
+            .map_err(|error| self.wording.manifest_invalid(error))?;
+        if matches!(parsed, Manifest::Other(_)) && !self.options.unknown_media_types {
+            let media_type = manifest.media_type();
+            let problem = format!("manifests of media type {media_type} are not taken");
+            return Err(self.wording.manifest_invalid(problem));
+        }
         if parsed.subject().is_some() && self.options.refuse_subjects {
             return Err(Refusal::not_allowed());
         }
@@ -103,28 +108,31 @@ impl RegistryService {
 
     async fn check_references(&self, name: &str, manifest: &Manifest) -> Result<(), Refusal> {
         let mut missing = Vec::new();
-        match manifest {
-            Manifest::Image(image) => {
-                for blob in image.layers.iter().chain([&image.config]) {
-                    if is_kept(blob) && !self.store.has_blob(name, &blob.digest).await? {
-                        missing.push(blob.digest.clone());
-                    }
-                }
-                refuse_missing(&missing, |missing| {
-                    self.wording.blobs_missing(name, missing)
-                })
-            }
-            Manifest::Index(index) => {
-                for child in &index.manifests {
-                    if self.store.manifest(name, &child.digest).await?.is_none() {
-                        missing.push(child.digest.clone());
-                    }
-                }
-                refuse_missing(&missing, |missing| {
-                    self.wording.manifests_missing(name, missing)
-                })
+        for blob in manifest.blobs() {
+            if is_kept(blob) && !self.store.has_blob(name, &blob.digest).await? {
+                missing.push(blob.digest.clone());
             }
         }
+        refuse_missing(&missing, |missing| {
+            self.wording.blobs_missing(name, missing)
+        })?;
+        for entry in manifest.entries() {
+            if !self.has_entry(name, entry).await? {
+                missing.push(entry.digest.clone());
+            }
+        }
+        refuse_missing(&missing, |missing| {
+            self.wording.manifests_missing(name, missing)
+        })
+    }
+
+    /// Whether what an index lists is there: a manifest, or a blob as in build caches.
+    async fn has_entry(&self, name: &str, entry: &Descriptor) -> io::Result<bool> {
+        if self.store.manifest(name, &entry.digest).await?.is_some() {
+            return Ok(true);
+        }
+        let may_be_blob = self.options.unknown_media_types && !entry.media_type.is_manifest();
+        Ok(may_be_blob && self.store.has_blob(name, &entry.digest).await?)
     }
 
     pub(super) async fn delete_manifest(&self, name: &str, key: &Key) -> Result<Response, Refusal> {

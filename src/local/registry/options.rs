@@ -50,6 +50,8 @@ pub struct RegistryOptions {
     pub referrers: Referrers,
     /// Whether a manifest with a `subject` is refused, as ECR is seen to do with some: 405.
     pub refuse_subjects: bool,
+    /// Whether manifests of unknown media types are taken, and indexes that list blobs.
+    pub unknown_media_types: bool,
     /// Whether a manifest is refused where blobs or manifests that it names are missing.
     pub check_references: bool,
     /// Whether the answer to a pushed manifest has a `Location`.
@@ -87,6 +89,7 @@ impl Default for RegistryOptions {
             locations: Locations::Relative,
             referrers: Referrers::Api,
             refuse_subjects: false,
+            unknown_media_types: true,
             check_references: true,
             manifest_location: true,
             manifests_per_second: None,
@@ -118,6 +121,7 @@ impl RegistryOptions {
             refuse_empty_blobs: true,
             locations: Locations::Absolute,
             referrers: Referrers::NotAllowed,
+            unknown_media_types: false,
             manifest_location: false,
             manifests_per_second: Some(10),
             redirect_blobs: true,

@@ -1,5 +1,6 @@
 //! Why a request is refused, in the specification's words or in ECR's.
 
+use std::fmt::Display;
 use std::io;
 
 use hyper::StatusCode;
@@ -7,7 +8,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use crate::local::http::{BodyLost, Dropped, Response, typed};
-use crate::oci::{Digest, InvalidManifest};
+use crate::oci::Digest;
 
 /// A request that cannot be served.
 #[derive(Debug)]
@@ -158,9 +159,9 @@ impl Wording {
     }
 
     /// ECR's words are the same whatever it does not like in a manifest.
-    pub(super) fn manifest_invalid(&self, error: &InvalidManifest) -> Refusal {
+    pub(super) fn manifest_invalid(&self, problem: impl Display) -> Refusal {
         match &self.0 {
-            None => Refusal::bad_request("MANIFEST_INVALID", error.to_string()),
+            None => Refusal::bad_request("MANIFEST_INVALID", problem.to_string()),
             Some(_) => Refusal::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "UNSUPPORTED",

@@ -138,6 +138,27 @@ async fn a_manifest_with_a_subject_may_be_refused() {
 }
 
 #[tokio::test]
+async fn manifests_of_unknown_media_types_may_be_refused() {
+    for (unknown_media_types, opaque, cache) in [(true, 201, 201), (false, 400, 404)] {
+        let (_registry, api) = registry(RegistryOptions {
+            unknown_media_types,
+            ..options()
+        })
+        .await;
+        let media_type = "application/vnd.example+json";
+        let answer = api.put_manifest("app", "1", media_type, b"{}").await;
+        assert_eq!(answer.status.as_u16(), opaque, "{unknown_media_types}");
+        let blob = api.push_blob("app", b"cached").await;
+        let entry = layer(&blob, "application/vnd.oci.image.layer.v1.tar+gzip");
+        let index = json!({"schemaVersion": 2, "manifests": [entry]}).to_string();
+        let answer = api
+            .put_manifest("app", "cache", OCI_INDEX, index.as_bytes())
+            .await;
+        assert_eq!(answer.status.as_u16(), cache, "{unknown_media_types}");
+    }
+}
+
+#[tokio::test]
 async fn missing_content_is_named_as_ecr_names_it() {
     let (_registry, api) = registry(like_ecr()).await;
     let absent = Digest::sha256(b"absent");

@@ -1,0 +1,125 @@
+//! Manifests of media types that are not known, understood by the members that manifests share.
+
+use serde_json::{Map, Value};
+
+use super::Descriptor;
+
+/// The members that hold descriptors of blobs: those of image manifests, and those of the
+/// artifact manifests that were before them.
+const BLOBS: [&str; 3] = ["config", "layers", "blobs"];
+
+/// A manifest of an unknown media type: what it names, as far as its members are those of the
+/// manifests that are known. One that names nothing so is copied as it stands.
+#[derive(Clone, Debug, Default)]
+pub struct OtherManifest {
+    /// What `config`, `layers` and `blobs` name.
+    pub blobs: Vec<Descriptor>,
+    /// What `manifests` names.
+    pub manifests: Vec<Descriptor>,
+    /// The manifest that this one is about.
+    pub subject: Option<Descriptor>,
+}
+
+impl OtherManifest {
+    /// Reads a manifest's document. Fails where something that has a digest and a size is no
+    /// descriptor all the same, since what it names would be missing in a copy.
+    pub(super) fn of(document: &Map<String, Value>) -> serde_json::Result<Self> {
+        let mut blobs = Vec::new();
+        for member in BLOBS {
+            blobs.extend(descriptors(document.get(member))?);
+        }
+        Ok(Self {
+            blobs,
+            manifests: descriptors(document.get("manifests"))?,
+            subject: descriptors(document.get("subject"))?.pop(),
+        })
+    }
+}
+
+/// The descriptors in a member: one, or a list of them.
+fn descriptors(member: Option<&Value>) -> serde_json::Result<Vec<Descriptor>> {
+    let entries = match member {
+        Some(Value::Array(entries)) => entries.as_slice(),
+        Some(entry) => std::slice::from_ref(entry),
+        None => &[],
+    };
+    let named = entries
+        .iter()
+        .filter(|entry| entry["digest"].is_string() && entry["size"].is_number());
+    named
+        .map(|entry| serde_json::from_value(entry.clone()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use crate::oci::{Digest, Manifest, MediaType, RawManifest};
+
+    fn parse(document: &serde_json::Value) -> Manifest {
+        let media_type = "application/vnd.example+json".into();
+        let raw = RawManifest::new(&media_type, document.to_string().into());
+        assert_eq!(*raw.media_type(), media_type, "never another one's");
+        raw.parse().unwrap()
+    }
+
+    #[test]
+    fn names_what_known_members_name() {
+        let named = |text: &str| json!({"mediaType": "a/b", "digest": Digest::sha256(text.as_bytes()), "size": 1});
+        let manifest = parse(&json!({
+            "mediaType": MediaType::OCI_MANIFEST,
+            "config": named("config"),
+            "layers": [named("layer"), {"digest": "sha256:abc"}, 7],
+            "blobs": [named("blob")],
+            "manifests": [named("manifest")],
+            "subject": named("subject"),
+            "others": [named("other")],
+        }));
+        let digests = |texts: &[&str]| -> Vec<_> {
+            texts
+                .iter()
+                .map(|text| Digest::sha256(text.as_bytes()))
+                .collect()
+        };
+        let blobs: Vec<_> = manifest.blobs().map(|blob| blob.digest.clone()).collect();
+        assert_eq!(blobs, digests(&["config", "layer", "blob"]));
+        let entries = manifest.entries().iter();
+        let entries: Vec<_> = entries.map(|entry| entry.digest.clone()).collect();
+        assert_eq!(entries, digests(&["manifest"]));
+        let subject = manifest.subject().map(|subject| subject.digest.clone());
+        assert_eq!(subject, digests(&["subject"]).pop());
+    }
+
+    #[test]
+    fn what_cannot_be_checked_is_refused() {
+        let document = json!({"blobs": [{"digest": "md5:abc", "size": 1}]}).to_string();
+        let raw = RawManifest::new(&"application/vnd.example+json".into(), document.into());
+        assert!(raw.parse().is_err());
+    }
+
+    #[test]
+    fn a_type_that_says_nothing_is_read_from_the_document() {
+        for (document, expected) in [
+            (json!({"mediaType": "a/b"}), "a/b"),
+            (json!({"config": {}}), MediaType::OCI_MANIFEST.as_str()),
+            (json!({"manifests": []}), MediaType::OCI_INDEX.as_str()),
+            (json!({}), "application/json"),
+        ] {
+            let raw = RawManifest::new(&"application/json".into(), document.to_string().into());
+            assert_eq!(raw.media_type().as_str(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_manifest_or_none(bytes in any::<Vec<u8>>(), text in "[\\[\\]{}:,\"a-z0-9]{0,60}") {
+            for bytes in [Bytes::from(bytes), Bytes::from(text)] {
+                let raw = RawManifest::new(&"application/vnd.example+json".into(), bytes);
+                let _ = raw.parse();
+            }
+        }
+    }
+}
