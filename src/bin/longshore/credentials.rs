@@ -22,6 +22,11 @@ pub(crate) enum Error {
         "docker's credential helper {helper:?} failed for {registry}; try `docker login {registry}`"
     )]
     Helper { helper: String, registry: String },
+    #[error(
+        "docker's credential helper for {registry} cannot be run; see credsStore and credHelpers \
+         in docker's config.json"
+    )]
+    NoHelper { registry: String },
     #[error("malformed credentials for {registry} in docker's config.json; log in again")]
     Malformed { registry: String },
     #[error("docker's config.json cannot be read; check it with `docker login {registry}`")]
@@ -74,6 +79,7 @@ fn read(registry: &str) -> Result<Option<Credentials>, Error> {
             helper,
             registry: owned(),
         }),
+        Err(Failure::HelperCommunicationError) => Err(Error::NoHelper { registry: owned() }),
         Err(Failure::ConfigReadError) if !config_exists() => Ok(None),
         Err(Failure::ConfigReadError) => Err(Error::Unreadable { registry: owned() }),
         Err(_) => Err(Error::Malformed { registry: owned() }),

@@ -1,5 +1,6 @@
 //! The registry that Docker wrote, as Debian packages it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -74,6 +75,11 @@ impl DockerRegistry {
     /// Every request so far, one line each.
     pub(crate) fn log(&self) -> String {
         self.server.log()
+    }
+
+    /// Its host and port.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// How `skopeo` names a repository or tag here.

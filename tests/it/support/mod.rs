@@ -10,6 +10,7 @@ mod images;
 mod lambda_api;
 mod longshore_local;
 mod moto;
+pub(crate) mod oras;
 mod process;
 pub(crate) mod skopeo;
 mod token_server;

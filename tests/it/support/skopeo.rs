@@ -29,6 +29,29 @@ pub(crate) fn copy_archive(archive: &Path, registry: &DockerRegistry, image: &st
     );
 }
 
+/// Copies all of an image, as `skopeo` names both ends, with the password of the registries here.
+pub(crate) fn copy_all(source: &str, destination: &str) {
+    let credentials = format!("AWS:{PASSWORD}");
+    let mut command = skopeo();
+    command.args(["copy", "--all", "--quiet", "--preserve-digests"]);
+    command.args(["--src-tls-verify=false", "--dest-tls-verify=false"]);
+    command.args(["--dest-creds", &credentials]);
+    if source.starts_with("docker://") {
+        command.args(["--src-creds", &credentials]);
+    }
+    output(command.args([source, destination]));
+}
+
+/// The bytes of an image's manifest.
+pub(crate) fn manifest(registry: &DockerRegistry, image: &str) -> Vec<u8> {
+    output(
+        skopeo()
+            .args(["inspect", "--raw", "--tls-verify=false", "--creds"])
+            .arg(format!("AWS:{PASSWORD}"))
+            .arg(registry.skopeo_name(image)),
+    )
+}
+
 /// What `skopeo inspect` shows of an image in a registry that is open to everyone, under
 /// `skopeo`'s own name for it.
 pub(crate) fn inspect_anonymously(name: &str) -> Value {
