@@ -106,7 +106,7 @@ pub(super) fn is_attestation(entry: &Descriptor) -> bool {
 }
 
 /// The entries of the wanted platforms, in the order of the index. For one wanted platform it is
-/// the first that matches.
+/// the one with the latest version of the operating system, and of these the first.
 async fn matching(
     source: &dyn Source,
     root: &RawManifest,
@@ -119,7 +119,13 @@ async fn matching(
     }
     let mut kept: Vec<&Descriptor> = Vec::new();
     for wanted in wanted {
-        let Some((_, entry)) = known.iter().find(|(platform, _)| wanted.matches(platform)) else {
+        let matching = known
+            .iter()
+            .filter(|(platform, _)| wanted.matches(platform));
+        let best = matching
+            .rev()
+            .max_by_key(|(platform, _)| platform.preference());
+        let Some((_, entry)) = best else {
             let available: Vec<_> = known.into_iter().map(|(platform, _)| platform).collect();
             return Err(no_platform(source, root, wanted, &available));
         };

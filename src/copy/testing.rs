@@ -30,6 +30,8 @@ pub(super) struct State {
     tags: BTreeMap<Tag, Digest>,
     referrers: BTreeMap<Digest, Vec<Descriptor>>,
     log: Vec<String>,
+    /// Blobs that are being taken, and the most that ever were.
+    under_way: (usize, usize),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +101,17 @@ impl MemoryRepository {
             .iter()
             .map(|(tag, digest)| (tag.to_string(), digest.clone()));
         named.collect()
+    }
+
+    fn begin(&self) {
+        let (now, most) = &mut self.state.lock().unwrap().under_way;
+        *now += 1;
+        *most = (*most).max(*now);
+    }
+
+    /// The most blobs that were taken at once.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.state.lock().unwrap().under_way.1
     }
 
     pub(super) fn has_manifest(&self, digest: &Digest) -> bool {
@@ -183,8 +196,11 @@ impl Destination for MemoryRepository {
                 state.blobs.insert(digest, Bytes::new());
                 return Ok(Pushed::Mounted);
             }
+            self.begin();
             let stream: ByteStream = blob.open(0).await?;
             let bytes = collect(stream, 1 << 20).await?;
+            tokio::task::yield_now().await;
+            self.state.lock().unwrap().under_way.0 -= 1;
             let digest = blob.descriptor().expect("known after the end").digest;
             let mut state = self.state.lock().unwrap();
             state

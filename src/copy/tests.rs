@@ -197,6 +197,46 @@ async fn one_platform_is_its_own_manifest() {
 }
 
 #[tokio::test]
+async fn the_latest_version_of_an_operating_system_is_taken() {
+    let source = MemoryRepository::default();
+    let images = ["1", "2", "3"].map(|layer| source.add_image("windows/amd64", layer));
+    let [old, late, twin] = &images;
+    let index = index_of(&[
+        ("windows(10.0.17763.9)/amd64", old),
+        ("windows(10.0.17763.10)/amd64", late),
+        ("windows(10.0.17763.10)/amd64", twin),
+        ("windows(10.0.20348.1)/arm64", old),
+    ]);
+    let root = source.add_manifest(&MediaType::OCI_INDEX, &index);
+    for (wanted, expected) in [
+        ("windows/amd64", late),
+        ("windows(10.0.17763)/amd64", late),
+        ("windows(10.0.17763.9)/amd64", old),
+    ] {
+        let selected = select(&source, &root, &platforms(&[wanted])).await;
+        assert_eq!(selected.unwrap(), *expected, "{wanted}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_blobs_are_under_way_than_allowed() {
+    let source = MemoryRepository::default();
+    let texts = ["1", "2", "3", "4", "5", "6", "7", "8"];
+    let layers = texts.map(|text| source.add_blob(MediaType::OCI_LAYER_GZIP, text));
+    let config = source.add_blob(MediaType::OCI_CONFIG, "{}");
+    let document = json!({"schemaVersion": 2, "config": config, "layers": layers});
+    let root = source.add_manifest(&MediaType::OCI_MANIFEST, &document);
+    let destination = Arc::new(MemoryRepository::default());
+    let options = Options {
+        concurrency: 3,
+        ..Options::default()
+    };
+    let run = Run::new(destination.clone(), options, Arc::default());
+    run.copy(&source, &root).await.unwrap();
+    assert_eq!(destination.most_at_once(), 3);
+}
+
+#[tokio::test]
 async fn some_platforms_are_a_new_index_with_their_attestations() {
     let source = MemoryRepository::default();
     let root = attested(&source);

@@ -58,6 +58,13 @@ impl Platform {
             && version_matches(&wanted.os_version, &has.os_version)
     }
 
+    /// Which of several images that match a request is the better one where this is larger: that
+    /// for the later version of the operating system, as containerd prefers them.
+    pub fn preference(&self) -> Vec<u64> {
+        let parts = self.os_version.split('.');
+        parts.map(|part| part.parse().unwrap_or(0)).collect()
+    }
+
     fn normalized(&self) -> Self {
         let os = match self.os.to_ascii_lowercase().as_str() {
             "macos" => "darwin".to_owned(),
@@ -183,6 +190,19 @@ mod tests {
         ] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn prefers_the_later_version() {
+        let mut platforms = [
+            "windows(10.0.17763.900)/amd64",
+            "windows(10.0.17763.5000)/amd64",
+            "windows/amd64",
+        ]
+        .map(platform);
+        platforms.sort_by_key(Platform::preference);
+        assert_eq!(platforms[2].os_version, "10.0.17763.5000");
+        assert_eq!(platforms[0].os_version, "");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod lambda_refused;
 mod lambda_time;
 mod local;
 mod operations;
+mod progress;
 mod proxy;
 mod pull_policy;
 mod real_parts;
