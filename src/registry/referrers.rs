@@ -82,6 +82,7 @@ pub(super) async fn add(
     let Some(tag) = schema_tag(subject) else {
         return Ok(());
     };
+    let _turn = transport.listing_turn().await;
     let listed = by_tag(transport, subject).await?;
     if listed
         .iter()

@@ -90,6 +90,8 @@ pub(super) struct Transport {
     endpoint: Endpoint,
     authenticator: Authenticator,
     state: Arc<RegistryState>,
+    /// Held while a list of referrers is read, added to and written.
+    listing: tokio::sync::Mutex<()>,
     registry: String,
     name: String,
 }
@@ -106,6 +108,7 @@ impl Transport {
             authenticator: Authenticator::new(client.clone(), endpoint.clone(), names, provider),
             state: client.state(repository.registry()),
             client: client.clone(),
+            listing: tokio::sync::Mutex::default(),
             endpoint,
             registry: repository.registry().to_owned(),
             name: repository.name().to_owned(),
@@ -132,6 +135,11 @@ impl Transport {
 
     pub(super) fn wire(&self) -> &Wire {
         self.client.wire()
+    }
+
+    /// Waits until nobody else changes a list of referrers of the repository.
+    pub(super) async fn listing_turn(&self) -> impl Drop + '_ {
+        self.listing.lock().await
     }
 
     /// The address of `path` within the repository.

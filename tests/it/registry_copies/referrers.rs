@@ -50,6 +50,29 @@ async fn signatures_and_sboms_go_along_and_are_found_again() {
 }
 
 #[tokio::test]
+async fn referrers_that_are_pushed_together_are_all_listed() {
+    let origin = RegistryOptions {
+        referrers: local::Referrers::Missing,
+        ..RegistryOptions::default()
+    };
+    let world = World::between(origin, |_| ()).await;
+    let layer = world.images.blob(MediaType::OCI_LAYER_GZIP, "layer").await;
+    let subject = world.images.image("linux/amd64", &[&layer]).await;
+    let mut entries = vec![entry(&subject, "linux/amd64")];
+    for text in ["one", "two", "three", "four"] {
+        let about = world.images.about(&subject, text).await;
+        entries.push(json!(about.descriptor()));
+    }
+    let list = index(&entries);
+    let root = world.images.manifest(MediaType::OCI_INDEX, &list).await;
+    world.images.tag("1", &root).await;
+    world.copy(Referrers::None).await;
+    let there = world.destination().repository;
+    let listed = longshore::content::Source::referrers(&there, subject.digest()).await;
+    assert_eq!(listed.unwrap().len(), 4);
+}
+
+#[tokio::test]
 async fn a_registry_that_takes_no_referrers_still_gets_the_image() {
     let world = World::between(RegistryOptions::default(), |destination| {
         destination.refuse_subjects = true;
