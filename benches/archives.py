@@ -17,21 +17,21 @@ LAYERS = 6
 KEPT = parts.ROOT / "target/bench"
 
 
-def build(directory, size):
+def build(directory, size, layers=LAYERS):
     """An archive as `docker save` wrote it before version 25, of this machine's own files."""
-    path = directory / f"{size}.tar"
+    path = directory / f"{size}-{layers}.tar"
     if path.exists():
         return path
     directory.mkdir(parents=True, exist_ok=True)
     files = machine_files()
     with tempfile.TemporaryDirectory(dir=directory) as unpacked:
-        layers = [
-            build_layer(pathlib.Path(unpacked) / str(layer), files, size * MIB // LAYERS)
-            for layer in range(LAYERS)
+        built = [
+            build_layer(pathlib.Path(unpacked) / str(layer), files, size * MIB // layers)
+            for layer in range(layers)
         ]
         unfinished = pathlib.Path(unpacked) / "archive"
         with tarfile.open(unfinished, "w") as archive:
-            write_image(archive, layers)
+            write_image(archive, built)
         unfinished.rename(path)
     return path
 

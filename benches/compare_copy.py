@@ -35,7 +35,7 @@ def main():
         "cdk-ecr-deployment": in_lambda(options.peer, parts.peer_event, "docker://"),
         "longshore": in_lambda(options.bootstrap, parts.longshore_event, ""),
     }
-    storage = build_source(options.archives, options.plain)
+    storage = build_source(options)
     runs = {name: [] for name in tools}
     for _ in range(options.runs):
         for name, copy in tools.items():
@@ -48,8 +48,9 @@ def parse_options():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--plain", type=int, default=920, metavar="MIB", help="size of the uncompressed layers"
+        "--plain", type=int, default=850, metavar="MIB", help="size of the uncompressed layers"
     )
+    parser.add_argument("--layers", type=int, default=archives.LAYERS)
     parser.add_argument("--runs", type=int, default=5, help="of each; the median is shown")
     parser.add_argument("--bootstrap", type=pathlib.Path, default=parts.BOOTSTRAP)
     parser.add_argument("--peer", type=pathlib.Path, default=parts.PEER)
@@ -69,12 +70,13 @@ def print_table(runs):
         parts.print_row(figure, *(f"{median:.3g}" for median in medians), *ratios)
 
 
-def build_source(directory, plain):
+def build_source(options):
     """The storage of a registry that has the image, its layers compressed by `skopeo`."""
-    storage = directory / f"registry-{plain}"
+    directory = options.archives
+    storage = directory / f"registry-{options.plain}-{options.layers}"
     if storage.exists():
         return storage
-    archive = archives.build(directory, plain)
+    archive = archives.build(directory, options.plain, options.layers)
     with tempfile.TemporaryDirectory(dir=directory) as unfinished:
         unfinished = pathlib.Path(unfinished)
         kept = unfinished / "storage"

@@ -15,6 +15,7 @@ mod checkpoint;
 mod describe;
 mod error;
 mod meter;
+mod order;
 mod plan;
 mod referrers;
 mod reuse;

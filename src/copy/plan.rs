@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::error::{Cause, at, manifest_of};
+use super::order::{Node, in_steps};
 use super::{Error, Operation, Result, Side};
 use crate::content::{Destination, ManifestKey, Source};
 use crate::oci::{Descriptor, Digest, Manifest, RawManifest};
@@ -22,8 +23,9 @@ const CONCURRENCY: usize = 8;
 pub(super) struct Plan {
     /// Distinct blobs, in the order in which the manifests name them.
     pub(super) blobs: Vec<Descriptor>,
-    /// Manifests by their distance from the root, the root first: to be pushed from the end.
-    pub(super) levels: Vec<Vec<RawManifest>>,
+    /// Manifests in the order in which they are to be pushed: each lists only what is in steps
+    /// before its own.
+    pub(super) steps: Vec<Vec<RawManifest>>,
     /// How many manifests the destination already has.
     pub(super) present: u64,
 }
@@ -42,23 +44,31 @@ impl Plan {
             plan.present = 1;
             return Ok(plan);
         }
+        let mut nodes = Vec::new();
         let mut level = vec![root.clone()];
-        while !level.is_empty() {
-            if plan.levels.len() == MAX_DEPTH {
+        for depth in 0.. {
+            if level.is_empty() {
+                break;
+            }
+            if depth == MAX_DEPTH {
                 return Err(too_many(source, root, MAX_DEPTH, "levels of indexes"));
             }
             let mut children = Vec::new();
-            for manifest in &level {
-                let manifest = parse(source, manifest)?;
-                plan.add_blobs(manifest.blobs(), &mut seen);
-                let entries = manifest.entries().iter();
+            for manifest in level {
+                let parsed = parse(source, &manifest)?;
+                plan.add_blobs(parsed.blobs(), &mut seen);
+                let entries = parsed.entries().iter();
                 let new = entries.filter(|entry| seen.entries.insert(entry.digest.clone()));
                 children.extend(new.cloned());
+                let entries = parsed.entries().iter();
+                nodes.push(Node {
+                    entries: entries.map(|entry| entry.digest.clone()).collect(),
+                    manifest,
+                });
             }
             if seen.entries.len() > MAX_MANIFESTS {
                 return Err(too_many(source, root, MAX_MANIFESTS, "manifests"));
             }
-            plan.levels.push(level);
             let found: Vec<Entry> = stream::iter(children)
                 .map(|child| look_up(source, destination, child))
                 .buffered(CONCURRENCY)
@@ -66,6 +76,7 @@ impl Plan {
                 .await?;
             level = plan.sort_out(found, &mut seen);
         }
+        plan.steps = in_steps(nodes);
         Ok(plan)
     }
 

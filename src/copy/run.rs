@@ -65,7 +65,7 @@ impl Run {
         });
         let blobs = self.push_blobs(items.collect(), &mount_from, self.options.concurrency);
         self.meter.time(Phase::Blobs, blobs).await?;
-        let manifests = self.push_levels(&plan.levels);
+        let manifests = self.push_steps(&plan.steps);
         self.meter.time(Phase::Manifests, manifests).await
     }
 
@@ -92,9 +92,9 @@ impl Run {
     }
 
     /// Pushes manifests, children before parents.
-    async fn push_levels(&self, levels: &[Vec<RawManifest>]) -> Result<()> {
-        for level in levels.iter().rev() {
-            let pushes: Vec<_> = level
+    async fn push_steps(&self, steps: &[Vec<RawManifest>]) -> Result<()> {
+        for step in steps {
+            let pushes: Vec<_> = step
                 .iter()
                 .map(|manifest| self.push_manifest(manifest))
                 .collect();

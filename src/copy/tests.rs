@@ -98,6 +98,20 @@ async fn copies_an_index_exactly_and_children_first() {
 }
 
 #[tokio::test]
+async fn a_manifest_that_is_listed_at_two_depths_goes_before_both_lists() {
+    let source = MemoryRepository::default();
+    let image = source.add_image("linux/amd64", "layer");
+    let nested = index_of(&[("linux/amd64", &image)]);
+    let nested = source.add_manifest(&MediaType::OCI_INDEX, &nested);
+    let root = index_of(&[("linux/amd64", &nested), ("linux/amd64", &image)]);
+    let root = source.add_manifest(&MediaType::OCI_INDEX, &root);
+    let destination = Arc::new(MemoryRepository::default());
+    let report = copied(&source, &root, &destination).await;
+    assert_eq!(report.manifests_pushed, 3);
+    assert!(destination.has_manifest(root.digest()));
+}
+
+#[tokio::test]
 async fn copies_nothing_twice() {
     let source = MemoryRepository::default();
     let root = two_platforms(&source);

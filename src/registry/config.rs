@@ -56,8 +56,8 @@ impl Default for Parts {
         Self {
             threshold: 256 << 20,
             windows: Windows {
-                part: 4 << 20,
-                ahead: 8,
+                part: 2 << 20,
+                ahead: 4,
             },
         }
     }
