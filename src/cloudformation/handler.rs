@@ -237,7 +237,7 @@ impl Handler {
         invocation: &Invocation,
     ) -> Result<Value, Error> {
         let Reply::Put(url) = &request.reply else {
-            return answer.returned().map_err(Error::Failed);
+            return answer.returned(request).map_err(Error::Failed);
         };
         let body = answer.body(request);
         match self.delivery.put(url, &body, invocation.deadline).await {

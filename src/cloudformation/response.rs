@@ -14,8 +14,10 @@ const MAX_PHYSICAL_ID: usize = 1024;
 /// Longest of the texts that are repeated from the request. CloudFormation's own are far shorter;
 /// this keeps the body in bounds whatever an event holds.
 const MAX_ECHO: usize = 400;
-/// Longest reason given to a caller that wraps it into an answer of its own.
+/// Longest reason given to a caller that wraps it into an answer of its own, as JSON.
 pub(super) const MAX_RETURNED_REASON: usize = 2048;
+/// What a caller's own answer may have beside the members of this one.
+const MAX_WRAPPING: usize = 64;
 
 /// What `Fn::GetAtt` finds: names and values. A name that does not apply to an image is there
 /// with an empty value, so that a template which asks for it does not fail.
@@ -101,19 +103,23 @@ impl Answer {
     }
 
     /// What a caller that answers CloudFormation itself takes, such as the provider framework of
-    /// the CDK; or the reason of the failure.
-    pub fn returned(&self) -> Result<Value, String> {
+    /// the CDK; or the reason of the failure. The caller's answer to `request` has its limits too.
+    pub fn returned(&self, request: &Request) -> Result<Value, String> {
         match &self.outcome {
-            Outcome::Success(attributes) => Ok(json!({
-                "PhysicalResourceId": self.physical_resource_id,
-                "Data": to_map(attributes),
-                "NoEcho": false,
-            })),
-            Outcome::Failed(reason) => {
-                let mut reason = text::plain(reason);
-                text::truncate(&mut reason, MAX_RETURNED_REASON);
-                Err(reason)
+            Outcome::Success(attributes) => {
+                let empty = Self {
+                    outcome: Outcome::Success(Attributes::new()),
+                    ..self.clone()
+                };
+                let taken = empty.body(request).len() + MAX_WRAPPING;
+                let room = MAX_BODY.saturating_sub(taken);
+                Ok(json!({
+                    "PhysicalResourceId": fitting(&self.physical_resource_id, MAX_PHYSICAL_ID),
+                    "Data": to_map(&bounded(attributes.clone(), room)),
+                    "NoEcho": false,
+                }))
             }
+            Outcome::Failed(reason) => Err(fitting(&text::plain(reason), MAX_RETURNED_REASON)),
         }
     }
 }
@@ -222,11 +228,31 @@ mod tests {
 
     #[test]
     fn a_caller_gets_the_result_or_the_reason() {
+        let request = request(&json!({"RequestType": "Create", "StackId": "arn:s"}));
         let attributes = vec![("ImageUri", "u".to_owned())];
-        let value = answer(Outcome::Success(attributes)).returned().unwrap();
-        assert_eq!(value["Data"]["ImageUri"], "u");
-        let reason = answer(Outcome::Failed("no".repeat(9000))).returned();
-        assert!(reason.unwrap_err().len() <= MAX_RETURNED_REASON);
+        let value = answer(Outcome::Success(attributes)).returned(&request);
+        assert_eq!(value.unwrap()["Data"]["ImageUri"], "u");
+        let reason = answer(Outcome::Failed("\"no\"".repeat(9000))).returned(&request);
+        assert!(escaped_len(&reason.unwrap_err()) <= MAX_RETURNED_REASON);
+    }
+
+    #[test]
+    fn what_a_caller_gets_fits_into_its_own_answer() {
+        let request = request(&json!({
+            "RequestType": "Create", "StackId": "s".repeat(300), "RequestId": "r".repeat(36),
+            "LogicalResourceId": "l".repeat(255),
+        }));
+        let attributes = vec![("A", "short".to_owned()), ("B", "x".repeat(9000))];
+        let returned = answer(Outcome::Success(attributes)).returned(&request).unwrap();
+        assert_eq!(returned["Data"]["A"], "short");
+        // What the framework of the CDK makes of it.
+        let wrapped = json!({
+            "Status": "SUCCESS", "Reason": "SUCCESS", "StackId": request.stack_id,
+            "RequestId": request.request_id, "LogicalResourceId": request.logical_resource_id,
+            "PhysicalResourceId": returned["PhysicalResourceId"], "Data": returned["Data"],
+        });
+        let length = wrapped.to_string().len();
+        assert!((MAX_BODY - 200..=MAX_BODY).contains(&length), "{length} bytes");
     }
 
     proptest! {

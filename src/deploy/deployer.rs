@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::open::{Content, Opened};
 use super::reach::Reach;
 use super::{
-    Attestations, Deploy, Deployed, Error, Granted, Image, PolicyPart, PushedImage, Referrers,
+    Attestations, Deploy, Deployed, Error, Granted, Image, Memo, MemoPlace, PolicyPart,
+    PushedImage, Referrers,
 };
 use crate::aws::EcrHost;
 use crate::content::{BoxError, Destination, ManifestKey, Source, UnbuiltImage};
@@ -103,10 +104,10 @@ impl Deployment<'_> {
         }
     }
 
-    /// What is deployed where the source cannot be read: what these very properties ended in
-    /// before, if it is still there. A rollback must not need an archive that is gone.
+    /// What is deployed where the source cannot be read: what these very properties are known to
+    /// mean, if it is still there. A rollback must not need an archive that is gone.
     async fn fall_back(&self, error: Error) -> Result<RawManifest, Error> {
-        let Some(known) = &self.image.known else {
+        let Some(known) = self.image.known.as_ref().or(self.image.named_digest()) else {
             return Err(error);
         };
         let found = Destination::manifest(&*self.destination, ManifestKey::Digest(known)).await;
@@ -114,7 +115,7 @@ impl Deployment<'_> {
             return Err(error);
         };
         tracing::warn!(%error, digest = %known, "the source cannot be read; the image is there from before");
-        let tagging = self.run.tag(&manifest, &self.image.tags).await;
+        let tagging = self.tag(&*self.destination, &manifest).await;
         tagging.map_err(|error| self.failed(error))?;
         Ok(manifest)
     }
@@ -139,19 +140,30 @@ impl Deployment<'_> {
         if image.referrers == Referrers::Copy {
             self.run.copy_referrers(source, &root).await?;
         }
-        for (platform, tag) in &image.platform_tags {
-            let one = Selection {
-                platforms: Some(vec![platform.clone()]),
-                of_index_only: image.platforms_of_index_only,
-                drop_attestations: false,
-            };
-            let single = select(source, &root, &one).await?;
-            self.run.tag(&single, std::slice::from_ref(tag)).await?;
-        }
+        self.tag_platforms(source, &root).await?;
         if !is_there {
             self.run.tag(&root, &image.tags).await?;
         }
         Ok(root)
+    }
+
+    /// Writes every tag of the image.
+    async fn tag(&self, source: &dyn Source, root: &RawManifest) -> copy::Result<()> {
+        self.tag_platforms(source, root).await?;
+        self.run.tag(root, &self.image.tags).await
+    }
+
+    async fn tag_platforms(&self, source: &dyn Source, root: &RawManifest) -> copy::Result<()> {
+        for (platform, tag) in &self.image.platform_tags {
+            let one = Selection {
+                platforms: Some(vec![platform.clone()]),
+                of_index_only: self.image.platforms_of_index_only,
+                drop_attestations: false,
+            };
+            let single = select(source, root, &one).await?;
+            self.run.tag(&single, std::slice::from_ref(tag)).await?;
+        }
+        Ok(())
     }
 
     async fn bring_unbuilt(&self, unbuilt: &UnbuiltImage) -> copy::Result<RawManifest> {
@@ -260,6 +272,22 @@ impl Deploy for Deployer {
 
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {
         async { Ok(self.reach.untag(pushed).await?) }.boxed()
+    }
+
+    fn recall<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<Memo, BoxError>> {
+        async { Ok(self.reach.recall(place).await?) }.boxed()
+    }
+
+    fn note<'a>(
+        &'a self,
+        place: &'a MemoPlace,
+        memo: &'a Memo,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        async { Ok(self.reach.note(place, memo).await?) }.boxed()
+    }
+
+    fn forget<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<(), BoxError>> {
+        async { Ok(self.reach.forget(place).await?) }.boxed()
     }
 
     fn grant<'a>(

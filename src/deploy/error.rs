@@ -103,6 +103,14 @@ pub enum Error {
         /// What the registry says.
         source: BoxError,
     },
+    /// What a rollback may need is not noted, or not removed.
+    #[error("cannot keep {memo}")]
+    Memo {
+        /// The memo, as a reference.
+        memo: String,
+        /// What the registry says.
+        source: BoxError,
+    },
     /// The repository is in no private registry of ECR, so nobody can be let in by its policy.
     #[error(
         "{repository} has no policy that can be written: it is in no private ECR registry, or \

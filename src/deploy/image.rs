@@ -79,6 +79,15 @@ impl Image {
         }
     }
 
+    /// The digest that the source is named by, where that is what the destination gets.
+    pub(super) fn named_digest(&self) -> Option<&Digest> {
+        let whole = self.platforms.is_none() && self.attestations == Attestations::Keep;
+        match &self.source {
+            Location::Registry(reference) if whole => reference.digest(),
+            _ => None,
+        }
+    }
+
     /// The source, by digest where a deployment that was stopped has resolved its tag.
     pub(super) fn pinned_source(&self) -> Location {
         match (&self.source, &self.resume.root) {

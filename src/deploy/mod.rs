@@ -4,6 +4,7 @@ mod deployer;
 mod error;
 mod image;
 mod location;
+mod memo;
 mod open;
 mod permissions;
 mod reach;
@@ -26,6 +27,7 @@ pub use image::{
     Access, Attestations, Credentials, Deployed, Image, Referrers, RemovalPolicy, Role,
 };
 pub use location::{FileLocation, HttpsLocation, InvalidLocation, Location, S3Location};
+pub use memo::{Gave, Memo, MemoPlace};
 pub use open::{Content, Opened};
 pub use permissions::{Granted, PolicyPart};
 pub use reach::{Reach, registry_config, web_config};
@@ -49,6 +51,19 @@ pub trait Deploy: Send + Sync {
 
     /// Removes those of the tags that still point to the image; the image stays.
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>>;
+
+    /// What is noted at `place`. Nothing, where there is no memo.
+    fn recall<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<Memo, BoxError>>;
+
+    /// Notes it at `place`, instead of what was noted there.
+    fn note<'a>(
+        &'a self,
+        place: &'a MemoPlace,
+        memo: &'a Memo,
+    ) -> BoxFuture<'a, Result<(), BoxError>>;
+
+    /// Removes the memo. One that is not there is removed already.
+    fn forget<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<(), BoxError>>;
 
     /// Makes the grants the owner's statements in the policy of a repository, by `deadline`. What
     /// others wrote into it stays, and nothing is written where it says so already.

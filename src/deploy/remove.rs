@@ -1,15 +1,15 @@
 //! Removing what a resource pushed.
 
 use super::reach::Reach;
-use super::{Error, PushedImage};
+use super::{Access, Error, PushedImage};
 use crate::aws::{self, EcrRepository};
 use crate::content::{BoxError, Destination, ManifestKey};
-use crate::oci::{Digest, Manifest, Tag};
+use crate::oci::{Digest, Manifest, Repository, Tag};
 use crate::registry::{self, RemoteRepository};
 
 /// A repository that content is removed from. ECR removes by its own API, others by the
 /// distribution specification's.
-enum Removal {
+pub(super) enum Removal {
     Ecr(EcrRepository),
     Registry,
 }
@@ -19,7 +19,7 @@ impl Reach {
     /// last tag where that would go with it.
     pub(super) async fn untag(&self, pushed: &PushedImage) -> Result<(), Error> {
         let repository = self.destination(&pushed.repository, &pushed.access).await?;
-        let removal = self.removal(pushed).await;
+        let removal = self.removal(&pushed.repository, &pushed.access).await;
         let own = removal.own_tags(&repository, pushed).await?;
         for tag in own {
             let removed = removal.delete_tag(&repository, &tag).await;
@@ -32,7 +32,7 @@ impl Reach {
     /// another tag or index still points to it.
     pub(super) async fn remove(&self, pushed: &PushedImage) -> Result<(), Error> {
         let repository = self.destination(&pushed.repository, &pushed.access).await?;
-        let removal = self.removal(pushed).await;
+        let removal = self.removal(&pushed.repository, &pushed.access).await;
         let children = children(&repository, pushed).await?;
         if !removal.remove(&repository, pushed, &pushed.digest).await? {
             return self.untag(pushed).await;
@@ -43,8 +43,8 @@ impl Reach {
         Ok(())
     }
 
-    async fn removal(&self, pushed: &PushedImage) -> Removal {
-        match self.ecr(&pushed.repository, &pushed.access).await {
+    pub(super) async fn removal(&self, repository: &Repository, access: &Access) -> Removal {
+        match self.ecr(repository, access).await {
             Some(repository) => Removal::Ecr(repository),
             None => Removal::Registry,
         }
@@ -128,7 +128,7 @@ impl Removal {
     }
 
     /// Removes a manifest with its tags. `false`: an index needs it.
-    async fn delete_image(
+    pub(super) async fn delete_image(
         &self,
         repository: &RemoteRepository,
         digest: &Digest,

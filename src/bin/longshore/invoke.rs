@@ -10,7 +10,9 @@ use futures_util::future::BoxFuture;
 use longshore::cloudformation::{Delivery, Handler, Invocation, log_subscriber};
 use longshore::content::BoxError;
 use longshore::copy::Meter;
-use longshore::deploy::{Deploy, Deployed, Deployer, Granted, Image, PolicyPart, PushedImage};
+use longshore::deploy::{
+    Deploy, Deployed, Deployer, Granted, Image, Memo, MemoPlace, PolicyPart, PushedImage,
+};
 use longshore::local::ResponseUrl;
 use longshore::policy::Grants;
 use serde_json::Value;
@@ -138,6 +140,22 @@ impl Deploy for Watched {
 
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {
         self.deployer.untag(pushed)
+    }
+
+    fn recall<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<Memo, BoxError>> {
+        self.deployer.recall(place)
+    }
+
+    fn note<'a>(
+        &'a self,
+        place: &'a MemoPlace,
+        memo: &'a Memo,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        self.deployer.note(place, memo)
+    }
+
+    fn forget<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<(), BoxError>> {
+        self.deployer.forget(place)
     }
 
     fn grant<'a>(

@@ -5,6 +5,7 @@ mod access;
 mod attributes;
 mod properties;
 mod pull_access;
+mod rollback;
 mod table;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use tracing::info;
 
 use self::properties::Owned;
 use self::pull_access::Part;
+use self::rollback::Return;
 use super::error::Failure;
 use super::request::{Action, Properties, Request};
 use super::resource::Done;
@@ -38,12 +40,15 @@ pub(super) async fn put(
     let read = properties::read(properties).map_err(|problems| request.invalid(problems));
     let (read, pull_access) = read?;
     let purpose = request.purpose();
+    let access = read.destination_access.clone().for_purpose(&purpose);
+    let destination = (&read.destination, &access);
+    let back = Return::begin(deploy, request, properties, destination).await;
     let image = Image {
-        known: known(request, properties),
+        known: back.known.clone(),
         previous: previous(request, &read.destination),
         resume: request.continuation.checkpoint.clone(),
         source_access: read.source_access.clone().for_purpose(&purpose),
-        destination_access: read.destination_access.clone().for_purpose(&purpose),
+        destination_access: access,
         ..read
     };
     let deployed = bring(deploy, &image, meter).await?;
@@ -57,6 +62,7 @@ pub(super) async fn put(
         access: image.destination_access,
     };
     part.put(deploy, pull_access.as_ref(), deadline).await?;
+    back.end(deploy, request, &deployed.uri()).await;
     Ok(Done {
         physical_resource_id: deployed.uri(),
         attributes: attributes(&deployed),
@@ -103,6 +109,7 @@ pub(super) async fn delete(
         access: access.clone(),
     };
     part.delete(deploy, deadline).await?;
+    rollback::forget(deploy, request, &digest, (&repository, &access)).await;
     if owned.removal == RemovalPolicy::Retain {
         return Ok(done);
     }
@@ -128,15 +135,6 @@ fn pushed(physical_resource_id: &str) -> Option<(Repository, Digest)> {
     let reference: Reference = physical_resource_id.parse().ok()?;
     let digest = reference.digest()?.clone();
     Some((reference.repository().clone(), digest))
-}
-
-/// The digest that these properties are known to mean: that of the resource as it is, where
-/// nothing that decides the content has changed.
-fn known(request: &Request, properties: &Properties) -> Option<Digest> {
-    let same = request.action == Action::Update
-        && properties::same_content(properties, &request.old_properties);
-    let (_, digest) = pushed(&request.physical_resource_id).filter(|_| same)?;
-    Some(digest)
 }
 
 /// The digest of what is updated, where it is in the same repository.

@@ -9,7 +9,7 @@ use crate::archive::Compression;
 use crate::cloudformation::reader::{InvalidProperties, Reader, list_of, scalar};
 use crate::cloudformation::request::Properties;
 use crate::deploy::{Access, Attestations, Image, Location, Referrers, RemovalPolicy};
-use crate::oci::{Platform, Reference, Repository, Tag};
+use crate::oci::{Digest, Platform, Reference, Repository, Tag};
 use crate::policy::Grants;
 
 /// How many tags ECR lets an image have
@@ -69,6 +69,12 @@ pub(super) fn read(properties: &Properties) -> Result<(Image, Option<Grants>), I
 /// Whether both properties mean the same content of the same source.
 pub(super) fn same_content(a: &Properties, b: &Properties) -> bool {
     CONTENT.iter().all(|name| a.get(*name) == b.get(*name))
+}
+
+/// A digest of what decides the content: two that mean the same content have the same.
+pub(super) fn content(properties: &Properties) -> Digest {
+    let values: Vec<_> = CONTENT.iter().map(|name| properties.get(*name)).collect();
+    Digest::sha256(serde_json::json!(values).to_string().as_bytes())
 }
 
 /// What properties that may be malformed say about what is the resource's own: its tags, how its

@@ -7,5 +7,6 @@ mod lines;
 mod long_work;
 mod metrics;
 mod permissions;
+mod rollback;
 mod secrets;
 mod support;

@@ -1,5 +1,6 @@
 //! What the tests of the handler put in the place of its neighbours.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +19,9 @@ use tokio::time::Instant;
 use crate::cloudformation::{Delivery, Error, Handler, Invocation};
 use crate::content::{BoxError, MemoryObject, RangeRead};
 use crate::copy::{Meter, MeteredObject, Phase};
-use crate::deploy::{Deploy, Deployed, Granted, Image, PolicyPart, PushedImage, arn_of};
+use crate::deploy::{
+    Deploy, Deployed, Granted, Image, Memo, MemoPlace, PolicyPart, PushedImage, arn_of,
+};
 use crate::oci::{Descriptor, Digest, MediaType};
 use crate::policy::Grants;
 
@@ -106,6 +109,10 @@ pub(super) enum Script {
     #[default]
     Succeed,
     Fail,
+    /// Deploys only what is known, since the source is gone.
+    Gone,
+    /// Deploys, but cannot note anything for a rollback.
+    FailToNote,
     /// Deploys, but cannot grant.
     FailToGrant,
     Panic,
@@ -121,6 +128,7 @@ pub(super) struct Scripted {
     pub(super) deployed: Mutex<Vec<Image>>,
     pub(super) removed: Mutex<Vec<PushedImage>>,
     pub(super) untagged: Mutex<Vec<PushedImage>>,
+    pub(super) memos: Mutex<BTreeMap<String, Memo>>,
     pub(super) granted: Mutex<Vec<(PolicyPart, Grants)>>,
     pub(super) revoked: Mutex<Vec<PolicyPart>>,
 }
@@ -139,7 +147,14 @@ impl Deploy for Scripted {
             let bytes = object.read(0..object.size()).await?;
             bytes.try_collect::<Vec<_>>().await?;
             match script {
-                Script::Succeed | Script::FailToGrant => Ok(deployed(image)),
+                Script::Succeed | Script::FailToGrant | Script::FailToNote => Ok(deployed(image)),
+                Script::Gone => match &image.known {
+                    Some(known) => Ok(Deployed {
+                        digest: known.clone(),
+                        ..deployed(image)
+                    }),
+                    None => Err("there is no such object".into()),
+                },
                 Script::Fail => {
                     Err("access denied, add ecr:PutImage: see https://host/p?token=hidden".into())
                 }
@@ -169,6 +184,32 @@ impl Deploy for Scripted {
 
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>> {
         self.untagged.lock().unwrap().push(pushed.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn recall<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<Memo, BoxError>> {
+        let memos = self.memos.lock().unwrap();
+        let memo = memos.get(&place.repository.tagged(&place.tag).to_string());
+        let memo = memo.cloned().unwrap_or_default();
+        Box::pin(async { Ok(memo) })
+    }
+
+    fn note<'a>(
+        &'a self,
+        place: &'a MemoPlace,
+        memo: &'a Memo,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        if *self.script.lock().unwrap() == Script::FailToNote {
+            return Box::pin(async { Err("access denied".into()) });
+        }
+        let at = place.repository.tagged(&place.tag).to_string();
+        self.memos.lock().unwrap().insert(at, memo.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn forget<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<(), BoxError>> {
+        let at = place.repository.tagged(&place.tag).to_string();
+        self.memos.lock().unwrap().remove(&at);
         Box::pin(async { Ok(()) })
     }
 

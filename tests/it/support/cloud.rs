@@ -1,10 +1,15 @@
 //! What a stack sees: events go in, answers come out.
 
+use std::process::Command;
+
 use longshore::local::ResponseUrl;
 use serde_json::{Value, json};
 
+use tokio::task::spawn_blocking;
+
 use super::emulator::Emulator;
 use super::lambda_api::LambdaApi;
+use super::process::{output_of, tool};
 
 /// The repository's ECR host, which the function is told to find elsewhere.
 pub(crate) const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -69,6 +74,29 @@ impl Cloud {
         while let Some(event) = self.lambda.next() {
             returned = self.emulator.invoke(&event).await;
         }
+        self.one_answer(before, &returned)
+    }
+
+    /// Has the provider framework of the CDK invoke the function on an event, and answer for it.
+    pub(crate) async fn send_by_framework(&self, mut event: Value) -> Answer {
+        event["ResponseURL"] = json!(self.response_url.url());
+        let before = self.response_url.answers().len();
+        let mut command = Command::new("node");
+        command
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/it/cdk/provider.js"
+            ))
+            .arg(self.emulator.url())
+            .arg(self.response_url.address().port().to_string())
+            .env("NODE_PATH", tool("npm/node_modules"));
+        let run = move || output_of(&mut command, event.to_string().as_bytes());
+        let said = spawn_blocking(run).await.expect("a run of the framework");
+        self.one_answer(before, &String::from_utf8_lossy(&said).into())
+    }
+
+    /// The one answer that came after so many before.
+    fn one_answer(&self, before: usize, returned: &Value) -> Answer {
         let answers = self.response_url.answers();
         let [answer] = &answers[before..] else {
             panic!("not one answer but {returned}:\n{}", self.log());
@@ -103,8 +131,11 @@ impl Cloud {
             .collect()
     }
 
-    async fn send(&self, mut event: Value) -> Answer {
-        event["RequestId"] = json!("the-request");
+    /// Sends an event of the resource `Image` of the stack `example`.
+    pub(crate) async fn send(&self, mut event: Value) -> Answer {
+        if event["RequestId"].is_null() {
+            event["RequestId"] = json!("the-request");
+        }
         event["StackId"] = json!("arn:aws:cloudformation:eu-west-1:123456789012:stack/example/1");
         event["LogicalResourceId"] = json!("Image");
         event["ResourceType"] = json!("Custom::ECRImage");
@@ -115,7 +146,7 @@ impl Cloud {
 }
 
 /// An answer to CloudFormation.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer(Value);
 
 impl Answer {
@@ -134,6 +165,11 @@ impl Answer {
     pub(crate) fn failure(&self) -> &str {
         assert_eq!(self.0["Status"], "FAILED", "{}", self.0);
         self.0["Reason"].as_str().expect("a reason")
+    }
+
+    /// Whether it is one of success.
+    pub(crate) fn is_success(&self) -> bool {
+        self.0["Status"] == "SUCCESS"
     }
 
     /// The physical ID, what `Ref` gives.

@@ -38,14 +38,18 @@ impl Emulator {
 
     /// Runs the function on an event and returns what it returned.
     pub(crate) async fn invoke(&self, event: &Value) -> Value {
-        let url = format!(
-            "http://{}/2015-03-31/functions/function/invocations",
-            self.server.address()
-        );
-        let request = Client::new().post(url).body(event.to_string());
+        let request = Client::new().post(self.url()).body(event.to_string());
         let response = request.send().await.expect("an answer of the emulator");
         let body = response.bytes().await.expect("an answer of the emulator");
         serde_json::from_slice(&body).expect("the emulator answers JSON")
+    }
+
+    /// Where the function is invoked.
+    pub(crate) fn url(&self) -> String {
+        format!(
+            "http://{}/2015-03-31/functions/function/invocations",
+            self.server.address()
+        )
     }
 
     /// What the function and the emulator have logged.

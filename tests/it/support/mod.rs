@@ -13,6 +13,7 @@ mod moto;
 pub(crate) mod oras;
 mod process;
 pub(crate) mod skopeo;
+mod stack;
 mod token_server;
 
 pub(crate) use archive::Archive;
@@ -24,4 +25,5 @@ pub(crate) use images::Images;
 pub(crate) use longshore_local::LongshoreLocal;
 pub(crate) use moto::Moto;
 pub(crate) use process::{output, output_of, tool};
+pub(crate) use stack::Stack;
 pub(crate) use token_server::TokenServer;
