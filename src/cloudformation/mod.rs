@@ -23,6 +23,7 @@ mod reply;
 mod request;
 mod resource;
 mod response;
+mod salvage;
 mod text;
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::continuation::{self, Continuation};
 use super::error::Failure;
 use super::reader::{InvalidProperties, scalar};
+use super::salvage;
 use crate::redact::RedactedUrl;
 
 /// The longest time that CloudFormation waits, in seconds, which is also how long it waits where
@@ -140,6 +141,33 @@ impl Request {
 
     /// Reads a request.
     pub fn read(event: &RawValue) -> Result<Self, NoRequest> {
+        Self::read_fields(event).or_else(|error| Self::salvaged(event.get()).ok_or(error))
+    }
+
+    /// The request of an event that has a `ResponseURL` somewhere, and not where it should be. It
+    /// cannot be done, but answered.
+    fn salvaged(event: &str) -> Option<Self> {
+        let text = |name: &str| salvage::find(event, name).unwrap_or_default();
+        let reply = Reply::to(&text("ResponseURL"));
+        (reply != Reply::Return).then(|| Self {
+            action: Action::named(text("RequestType")),
+            reply,
+            stack_id: text("StackId"),
+            request_id: text("RequestId"),
+            logical_resource_id: text("LogicalResourceId"),
+            resource_type: text("ResourceType"),
+            physical_resource_id: text("PhysicalResourceId"),
+            properties: Err(UnreadableProperties {
+                reason: "the event is not CloudFormation's as it stands, but broken, or wrapped \
+                         into another"
+                    .to_owned(),
+            }),
+            old_properties: Properties::new(),
+            continuation: Continuation::first(),
+        })
+    }
+
+    fn read_fields(event: &RawValue) -> Result<Self, NoRequest> {
         let fields: Fields<'_> =
             serde_json::from_str(event.get()).map_err(NoRequest::NotAnObject)?;
         let action = text(&fields, "RequestType");

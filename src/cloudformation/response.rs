@@ -243,7 +243,9 @@ mod tests {
             "LogicalResourceId": "l".repeat(255),
         }));
         let attributes = vec![("A", "short".to_owned()), ("B", "x".repeat(9000))];
-        let returned = answer(Outcome::Success(attributes)).returned(&request).unwrap();
+        let returned = answer(Outcome::Success(attributes))
+            .returned(&request)
+            .unwrap();
         assert_eq!(returned["Data"]["A"], "short");
         // What the framework of the CDK makes of it.
         let wrapped = json!({
@@ -252,7 +254,10 @@ mod tests {
             "PhysicalResourceId": returned["PhysicalResourceId"], "Data": returned["Data"],
         });
         let length = wrapped.to_string().len();
-        assert!((MAX_BODY - 200..=MAX_BODY).contains(&length), "{length} bytes");
+        assert!(
+            (MAX_BODY - 200..=MAX_BODY).contains(&length),
+            "{length} bytes"
+        );
     }
 
     proptest! {

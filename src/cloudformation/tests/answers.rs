@@ -202,6 +202,33 @@ async fn a_function_that_is_not_set_up_says_so() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_wrapped_or_broken_is_answered() {
+    let scene = Scene::new(Script::Succeed).await;
+    let request = scene.event(json!({}));
+    let broken = request.to_string().replacen('{', "{\"\\ud800\": 1, ", 1);
+    for event in [
+        json!([request]).to_string(),
+        json!({"Records": [{"Sns": {"Message": request.to_string()}}]}).to_string(),
+        broken,
+    ] {
+        scene.send_raw(&event).await.unwrap();
+        let answer = scene.receiver.answer();
+        assert_eq!(answer["Status"], "FAILED");
+        assert_eq!(answer["RequestId"], "request-1");
+        assert_eq!(answer["LogicalResourceId"], "Image");
+        let reason = answer["Reason"].as_str().unwrap();
+        assert!(reason.contains("wrapped into another"), "{reason}");
+    }
+    let delete = scene.event(json!({"RequestType": "Delete", "PhysicalResourceId": "i"}));
+    scene.send_raw(&json!([delete]).to_string()).await.unwrap();
+    let answer = scene.receiver.answer();
+    assert_eq!(
+        (&answer["Status"], &answer["PhysicalResourceId"]),
+        (&json!("SUCCESS"), &json!("i"))
+    );
+}
+
+#[tokio::test]
 async fn a_test_event_explains_itself() {
     let scene = Scene::new(Script::Succeed).await;
     let event = r#"{"key1": "value1", "key2": "value2"}"#;
