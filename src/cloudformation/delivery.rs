@@ -12,8 +12,13 @@ use super::text;
 use crate::redact::RedactedUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one attempt may take before another is made.
+/// How long one attempt may take before another is made, at the most.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+/// The part of the time left that one attempt may take: where there is little, there is still
+/// time for another.
+const ATTEMPT_PART: u32 = 2;
+/// How long one attempt may take even if there is less time.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(500);
 /// The first pause between attempts; each next one is up to twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -141,7 +146,9 @@ impl Delivery {
     }
 
     async fn attempt(&self, url: &Url, body: &str, deadline: Instant) -> Attempt {
-        let until = deadline.min(Instant::now() + ATTEMPT_TIMEOUT);
+        let now = Instant::now();
+        let part = deadline.saturating_duration_since(now) / ATTEMPT_PART;
+        let until = deadline.min(now + part.clamp(SHORTEST_ATTEMPT, ATTEMPT_TIMEOUT));
         // The URL is signed for a request without a content type.
         let request = self
             .client

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -27,6 +28,10 @@ use super::text;
 use crate::content::BoxError;
 use crate::copy::Meter;
 use crate::deploy::Deploy;
+
+/// What is left when the answer has been tried for the last time: to log it before the platform
+/// ends the function.
+const TO_LOG: Duration = Duration::from_millis(300);
 
 /// One invocation of the function, as far as the handler needs to know it.
 #[derive(Clone, Debug)]
@@ -240,7 +245,8 @@ impl Handler {
             return answer.returned(request).map_err(Error::Failed);
         };
         let body = answer.body(request);
-        match self.delivery.put(url, &body, invocation.deadline).await {
+        let deadline = invocation.deadline - TO_LOG;
+        match self.delivery.put(url, &body, deadline).await {
             Ok(()) => {
                 info!("answered");
                 Ok(body.parse().unwrap_or_default())

@@ -34,7 +34,7 @@ pub struct MemoPlace {
 
 impl MemoPlace {
     /// The memo of `owner`, one in a repository.
-    pub fn new(owner: &str, repository: Repository, access: Access) -> Self {
+    pub(crate) fn new(owner: &str, repository: Repository, access: Access) -> Self {
         let mark = Digest::sha256(owner.as_bytes());
         let tag = format!("longshore-rollback-{}", &mark.hex()[..MARK]);
         Self {

@@ -109,7 +109,8 @@ pub(super) async fn delete(
         access: access.clone(),
     };
     part.delete(deploy, deadline).await?;
-    rollback::forget(deploy, request, &digest, (&repository, &access)).await;
+    let at = (&repository, &access);
+    rollback::forget(deploy, request, &digest, at, deadline).await;
     if owned.removal == RemovalPolicy::Retain {
         return Ok(done);
     }

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::properties::{Owned, content, same_content};
@@ -19,8 +19,10 @@ use crate::content::BoxError;
 use crate::deploy::{Access, Deploy, Gave, Memo, MemoPlace};
 use crate::oci::{Digest, Repository};
 
-/// How long a Delete may take to remove the memo. It succeeds without that, too.
+/// How long a Delete may take to remove the memo, at the most. It succeeds without that, too.
 const FORGET_WITHIN: Duration = Duration::from_secs(10);
+/// The part of a Delete's time that this may take.
+const FORGET_PART: u32 = 2;
 
 /// An Update that may be one back to an earlier state.
 #[derive(Default)]
@@ -114,8 +116,10 @@ pub(super) async fn forget(
     request: &Request,
     image: &Digest,
     destination: (&Repository, &Access),
+    deadline: Instant,
 ) {
     let place = place(request, destination);
+    let time = deadline.saturating_duration_since(Instant::now()) / FORGET_PART;
     let forgetting = async {
         let memo = deploy.recall(&place).await?;
         if memo.0.iter().any(|gave| gave.image == *image) {
@@ -123,7 +127,7 @@ pub(super) async fn forget(
         }
         Ok(())
     };
-    let forgotten = timeout(FORGET_WITHIN, forgetting).await;
+    let forgotten = timeout(time.min(FORGET_WITHIN), forgetting).await;
     warn_of(forgotten.unwrap_or_else(|elapsed| Err(elapsed.into())));
 }
 

@@ -77,6 +77,22 @@ impl Cloud {
         self.one_answer(before, &returned)
     }
 
+    /// Sends an event, and gives what the function returned, whoever heard an answer.
+    pub(crate) async fn invoke(&self, mut event: Value) -> Value {
+        event["ResponseURL"] = json!(self.response_url.url());
+        self.emulator.invoke(&event).await
+    }
+
+    /// Where answers go.
+    pub(crate) fn response_url(&self) -> &ResponseUrl {
+        &self.response_url
+    }
+
+    /// Tells the function to end, as Lambda does.
+    pub(crate) fn terminate(&self) {
+        self.emulator.terminate();
+    }
+
     /// Has the provider framework of the CDK invoke the function on an event, and answer for it.
     pub(crate) async fn send_by_framework(&self, mut event: Value) -> Answer {
         event["ResponseURL"] = json!(self.response_url.url());

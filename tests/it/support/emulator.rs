@@ -7,7 +7,7 @@ use reqwest::Client;
 use serde_json::Value;
 
 use super::moto::REGION;
-use super::process::{Server, free_address, tool};
+use super::process::{Server, free_address, output, tool};
 
 /// A Lambda function that runs this crate's `bootstrap`, one event at a time: that of a release, if
 /// `LONGSHORE_BOOTSTRAP` names one.
@@ -50,6 +50,14 @@ impl Emulator {
             "http://{}/2015-03-31/functions/function/invocations",
             self.server.address()
         )
+    }
+
+    /// Sends SIGTERM to the function, as Lambda does before it ends it.
+    pub(crate) fn terminate(&self) {
+        for process in self.server.children() {
+            let kill = format!("kill -TERM {process}");
+            output(Command::new("sh").args(["-c", &kill]));
+        }
     }
 
     /// What the function and the emulator have logged.

@@ -50,6 +50,15 @@ impl Server {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// The processes that the program has started itself.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let processes = std::fs::read_dir("/proc").expect("the processes of Linux");
+        let numbers = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        numbers
+            .filter(|process| parent(*process) == Some(self.child.id()))
+            .collect()
+    }
+
     fn wait_until_ready(&mut self, name: &str) {
         let deadline = Instant::now() + READY_WITHIN;
         while TcpStream::connect(self.address).is_err() {
@@ -71,6 +80,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The process that started this one.
+fn parent(process: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // After the name, which is in brackets: the state, then the parent.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// A loopback address that nothing listens on.
