@@ -1,6 +1,6 @@
 //! Deployments that failed: a sentence that names the image and says what to do.
 
-use super::Location;
+use super::{Advice, Location};
 use crate::content::{self, BoxError};
 use crate::oci::{Reference, Repository};
 use crate::{archive, aws, copy, policy, registry, web};
@@ -52,6 +52,9 @@ pub enum Error {
     NoImage {
         /// The source.
         reference: Reference,
+        /// What else it may be.
+        #[source]
+        advice: Option<Advice>,
     },
     /// The source's registry does not give its manifest.
     #[error("cannot find the image {reference}")]
@@ -89,6 +92,14 @@ pub enum Error {
         repository: Repository,
         /// What failed.
         source: Box<copy::Error>,
+    },
+    /// A registry refused, or was not reached.
+    #[error("{advice}")]
+    Advised {
+        /// What to do.
+        advice: Advice,
+        /// What failed.
+        source: Box<Self>,
     },
     /// Copying failed.
     #[error(transparent)]
@@ -152,6 +163,23 @@ impl Error {
                 source,
             };
         }
-        Self::Copy(source)
+        let place: Option<Reference> = source.place.parse().ok();
+        let pulls = source.side == copy::Side::Source;
+        let advice = source
+            .downcast_ref()
+            .zip(place)
+            .and_then(|(error, place)| Advice::on(error, place.repository(), pulls));
+        Self::Copy(source).with(advice)
+    }
+
+    /// The same, after what to do about it.
+    pub(super) fn with(self, advice: Option<Advice>) -> Self {
+        match advice {
+            Some(advice) => Self::Advised {
+                advice,
+                source: Box::new(self),
+            },
+            None => self,
+        }
     }
 }

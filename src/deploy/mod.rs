@@ -1,5 +1,6 @@
 //! Composition: from what a resource or a command asks for to sources, destinations and the engine.
 
+mod advice;
 mod deployer;
 mod error;
 mod image;
@@ -21,6 +22,7 @@ use crate::copy::Meter;
 use crate::oci::{Digest, Repository, Tag};
 use crate::policy::Grants;
 
+pub use advice::Advice;
 pub use deployer::Deployer;
 pub use error::Error;
 pub use image::{
@@ -92,6 +94,8 @@ pub struct PushedImage {
     pub digest: Digest,
     /// The resource's own tags, those of single platforms included.
     pub tags: Vec<Tag>,
+    /// Images that the resource still needs, with all that they consist of.
+    pub kept: Vec<Digest>,
     /// How the repository is reached.
     pub access: Access,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::reach::Reach;
-use super::{Access, Error, Location};
+use super::{Access, Advice, Error, Location};
 use crate::archive::{Archive, Compression, Selected, Selector};
 use crate::content::{FileObject, RangeRead, Source, UnbuiltImage};
 use crate::copy::{Meter, MeteredObject, MeteredSource};
@@ -84,14 +84,16 @@ impl Reach {
     ) -> Result<Opened, Error> {
         let source = self.source(reference.repository(), access).await?;
         let root = source.resolve(reference).await.map_err(|error| {
+            let advice = Advice::on(&error, reference.repository(), true);
             let reference = reference.clone();
             if error.is_not_found() {
-                return Error::NoImage { reference };
+                return Error::NoImage { reference, advice };
             }
-            Error::Resolve {
+            let failed = Error::Resolve {
                 reference,
                 source: error,
-            }
+            };
+            failed.with(advice)
         })?;
         meter.resolved(root.digest());
         let source = Arc::new(MeteredSource::new(source, Arc::clone(meter)));

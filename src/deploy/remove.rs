@@ -29,15 +29,17 @@ impl Reach {
     }
 
     /// Removes the resource's own tags, and then the image with what only it needed, unless
-    /// another tag or index still points to it.
+    /// another tag or index still points to it, or the resource still needs it.
     pub(super) async fn remove(&self, pushed: &PushedImage) -> Result<(), Error> {
         let repository = self.destination(&pushed.repository, &pushed.access).await?;
         let removal = self.removal(&pushed.repository, &pushed.access).await;
-        let children = children(&repository, pushed).await?;
-        if !removal.remove(&repository, pushed, &pushed.digest).await? {
+        let children = children(&repository, pushed, &pushed.digest).await?;
+        let needed = needed(&repository, pushed).await?;
+        let is_needed = needed.contains(&pushed.digest);
+        if is_needed || !removal.remove(&repository, pushed, &pushed.digest).await? {
             return self.untag(pushed).await;
         }
-        for child in &children {
+        for child in children.iter().filter(|child| !needed.contains(child)) {
             removal.remove(&repository, pushed, child).await?;
         }
         Ok(())
@@ -146,13 +148,23 @@ impl Removal {
     }
 }
 
-/// The manifests that the image names, if it is an index.
+/// The images that the resource still needs, and the manifests that they name.
+async fn needed(repository: &RemoteRepository, pushed: &PushedImage) -> Result<Vec<Digest>, Error> {
+    let mut needed = pushed.kept.clone();
+    for kept in &pushed.kept {
+        needed.extend(children(repository, pushed, kept).await?);
+    }
+    Ok(needed)
+}
+
+/// The manifests that the image of `digest` names, if it is an index.
 async fn children(
     repository: &RemoteRepository,
     pushed: &PushedImage,
+    digest: &Digest,
 ) -> Result<Vec<Digest>, Error> {
-    let found = Destination::manifest(repository, ManifestKey::Digest(&pushed.digest)).await;
-    let found = found.map_err(|error| failed(pushed, &pushed.digest, error))?;
+    let found = Destination::manifest(repository, ManifestKey::Digest(digest)).await;
+    let found = found.map_err(|error| failed(pushed, digest, error))?;
     let parsed = found.and_then(|manifest| manifest.parse().ok());
     let entries = parsed.iter().flat_map(Manifest::entries);
     Ok(entries.map(|entry| entry.digest.clone()).collect())

@@ -277,6 +277,48 @@ async fn an_image_of_a_registry_is_rolled_back_when_its_tag_is_gone() {
 
 #[tokio::test]
 #[ignore = "needs real parts: run scripts/test"]
+async fn a_part_of_what_goes_that_replaces_it_stays() {
+    let world = World::new().await;
+    let archive = std::fs::read("tests/fixtures/buildah-oci-platforms.tar").unwrap();
+    let source = world.stage_bytes("index", &archive);
+    for destination in ["example:latest", "example"] {
+        let whole = json!({
+            "Source": source,
+            "Destination": format!("{ECR}/{destination}"),
+            "RemovalPolicy": "delete",
+        });
+        let mut part = whole.clone();
+        part["Platforms"] = json!(["linux/arm64"]);
+        let mut stack = Stack::create(&world.cloud, &whole).await;
+        let index = stack.id().to_owned();
+        stack.update(&part).await.succeeded();
+        stack.finish().await;
+        assert!(world.is_there(stack.id()).await, "{destination}");
+        assert!(!world.is_there(&index).await, "{destination}");
+
+        let single = stack.id().to_owned();
+        stack.update(&whole).await.succeeded();
+        stack.finish().await;
+        assert!(world.is_there(stack.id()).await, "{destination}");
+        assert!(
+            world.is_there(&single).await,
+            "{destination}: the index needs it"
+        );
+
+        stack.update(&part).await.succeeded();
+        stack.roll_back().await.succeeded();
+        assert!(
+            world.is_there(&single).await,
+            "{destination}: the index needs it"
+        );
+        stack.delete().await;
+        assert!(!world.is_there(&single).await, "{destination}");
+    }
+    assert_eq!(world.tags().await, [""; 0]);
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
 async fn an_image_named_by_its_digest_needs_no_source_once_it_is_there() {
     let world = World::new().await;
     let at = Stack::create(&world.cloud, &image(&world.stage("1"), "1")).await;

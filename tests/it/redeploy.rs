@@ -120,6 +120,7 @@ async fn removal_leaves_what_a_foreign_tag_names() {
         repository: own.repository.clone(),
         digest: own.digest.clone(),
         tags: own.tags.clone(),
+        kept: Vec::new(),
         access: longshore::deploy::Access::default(),
     };
     bench.deployer.remove(&pushed).await.unwrap();
@@ -155,6 +156,7 @@ async fn an_image_keeps_its_last_tag_rather_than_go_with_it() {
         repository: own.repository.clone(),
         digest: own.digest.clone(),
         tags: own.tags.clone(),
+        kept: Vec::new(),
         access: longshore::deploy::Access::default(),
     };
     bench.deployer.untag(&pushed).await.unwrap();

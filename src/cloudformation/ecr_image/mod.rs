@@ -16,7 +16,7 @@ use tracing::info;
 
 use self::properties::Owned;
 use self::pull_access::Part;
-use self::rollback::Return;
+use self::rollback::{Going, Return};
 use super::error::Failure;
 use super::request::{Action, Properties, Request};
 use super::resource::Done;
@@ -62,7 +62,7 @@ pub(super) async fn put(
         access: image.destination_access,
     };
     part.put(deploy, pull_access.as_ref(), deadline).await?;
-    back.end(deploy, request, &deployed.uri()).await;
+    back.end(deploy, request, properties, &deployed).await;
     Ok(Done {
         physical_resource_id: deployed.uri(),
         attributes: attributes(&deployed),
@@ -110,23 +110,24 @@ pub(super) async fn delete(
     };
     part.delete(deploy, deadline).await?;
     let at = (&repository, &access);
-    rollback::forget(deploy, request, &digest, at, deadline).await;
-    if owned.removal == RemovalPolicy::Retain {
-        return Ok(done);
+    let going = Going::begin(deploy, request, &digest, at, deadline).await;
+    if owned.removal == RemovalPolicy::Delete {
+        let image = PushedImage {
+            kept: going.kept(&digest),
+            repository,
+            digest,
+            tags: owned.tags.into_iter().collect(),
+            access,
+        };
+        deploy
+            .remove(&image)
+            .await
+            .map_err(|source| Failure::Remove {
+                image: request.physical_resource_id.clone(),
+                source,
+            })?;
     }
-    let image = PushedImage {
-        repository,
-        digest,
-        tags: owned.tags.into_iter().collect(),
-        access,
-    };
-    deploy
-        .remove(&image)
-        .await
-        .map_err(|source| Failure::Remove {
-            image: request.physical_resource_id.clone(),
-            source,
-        })?;
+    going.end(deploy).await;
     Ok(done)
 }
 
@@ -165,6 +166,7 @@ async fn drop_tags(
         repository: deployed.repository.clone(),
         digest: deployed.digest.clone(),
         tags: dropped.into_iter().collect(),
+        kept: Vec::new(),
         access: new.access.for_purpose(&request.purpose()),
     };
     deploy

@@ -3,12 +3,14 @@
 //! An event does not say that it is a rollback, and its properties do not say which image they
 //! gave; tags do not either, since the Update that is rolled back may have moved them. So an
 //! Update that changes the content begins with a [`Memo`] in the repository of the image that it
-//! may replace: the old properties gave that image. It goes with the image, in the Delete that
-//! ends the Update of the stack or its rollback.
+//! may replace: the old properties gave that image. It ends with what the new ones gave, so that
+//! the Delete of one of the two images leaves alone what the other consists of. With that Delete,
+//! which ends the Update of the stack or its rollback, the memo goes.
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::properties::{Owned, content, same_content};
@@ -16,13 +18,13 @@ use super::pushed;
 use crate::cloudformation::request::{Action, Properties, Request};
 use crate::cloudformation::text;
 use crate::content::BoxError;
-use crate::deploy::{Access, Deploy, Gave, Memo, MemoPlace};
+use crate::deploy::{Access, Deploy, Deployed, Gave, Memo, MemoPlace};
 use crate::oci::{Digest, Repository};
 
-/// How long a Delete may take to remove the memo, at the most. It succeeds without that, too.
-const FORGET_WITHIN: Duration = Duration::from_secs(10);
-/// The part of a Delete's time that this may take.
-const FORGET_PART: u32 = 2;
+/// How long a Delete may take to read the memo, and to remove it, at the most.
+const MEMO_WITHIN: Duration = Duration::from_secs(10);
+/// The part of the time left that each may take.
+const MEMO_PART: u32 = 3;
 
 /// An Update that may be one back to an earlier state.
 #[derive(Default)]
@@ -30,7 +32,7 @@ pub(super) struct Return {
     /// The digest that its properties gave before, if that is known.
     pub(super) known: Option<Digest>,
     /// The memo that this Update wrote.
-    written: Option<MemoPlace>,
+    written: Option<(MemoPlace, Memo)>,
 }
 
 impl Return {
@@ -53,13 +55,8 @@ impl Return {
             };
         }
         let here = place(request, destination);
-        let memo = deploy.recall(&here).await.unwrap_or_else(|error| {
-            warn!(
-                error = text::chain(&*error),
-                "cannot read what was noted for a rollback"
-            );
-            Memo::default()
-        });
+        let memo = deploy.recall(&here).await;
+        let memo = memo.unwrap_or_else(|error| unread(&*error));
         let wanted = content(properties);
         let known = memo.image_of(&wanted).cloned();
         let in_place = repository == *destination.0;
@@ -85,50 +82,109 @@ impl Return {
             request,
             (&repository, &access.for_purpose(&request.purpose())),
         );
-        let noted = deploy.note(&there, &Memo(gave)).await;
-        if let Err(error) = &noted {
-            warn!(
-                error = text::chain(&**error),
-                "cannot note what a rollback needs if the source is gone"
-            );
-        }
+        let memo = Memo(gave);
+        let noted = note(deploy, &there, &memo).await;
         Self {
             known,
-            written: noted.is_ok().then_some(there),
+            written: noted.then_some((there, memo)),
         }
     }
 
-    /// The Update succeeded and the resource is `uri`. Where that is what it was, no Delete
-    /// follows.
-    pub(super) async fn end(self, deploy: &dyn Deploy, request: &Request, uri: &str) {
-        let Some(written) = self.written else {
+    /// The Update succeeded. Where the image is the one from before, no Delete follows.
+    pub(super) async fn end(
+        self,
+        deploy: &dyn Deploy,
+        request: &Request,
+        properties: &Properties,
+        deployed: &Deployed,
+    ) {
+        let Some((place, mut memo)) = self.written else {
             return;
         };
-        if request.physical_resource_id == uri {
-            warn_of(deploy.forget(&written).await);
+        if request.physical_resource_id == deployed.uri() {
+            warn_of(deploy.forget(&place).await);
+        } else if place.repository == deployed.repository {
+            memo.0.truncate(1);
+            memo.0.push(Gave {
+                properties: content(properties),
+                image: deployed.digest.clone(),
+            });
+            note(deploy, &place, &memo).await;
         }
     }
 }
 
-/// The image goes, and with it what is noted of it.
-pub(super) async fn forget(
-    deploy: &dyn Deploy,
-    request: &Request,
-    image: &Digest,
-    destination: (&Repository, &Access),
+/// What a Delete finds noted of the image that goes.
+pub(super) struct Going {
+    place: MemoPlace,
+    memo: Memo,
     deadline: Instant,
-) {
-    let place = place(request, destination);
-    let time = deadline.saturating_duration_since(Instant::now()) / FORGET_PART;
-    let forgetting = async {
-        let memo = deploy.recall(&place).await?;
-        if memo.0.iter().any(|gave| gave.image == *image) {
-            deploy.forget(&place).await?;
+}
+
+impl Going {
+    /// Finds it. A Delete succeeds without that, too.
+    pub(super) async fn begin(
+        deploy: &dyn Deploy,
+        request: &Request,
+        image: &Digest,
+        destination: (&Repository, &Access),
+        deadline: Instant,
+    ) -> Self {
+        let place = place(request, destination);
+        let recalled = timeout_at(soon(deadline), deploy.recall(&place)).await;
+        let recalled = recalled.unwrap_or_else(|elapsed| Err(elapsed.into()));
+        let mut memo = recalled.unwrap_or_else(|error| unread(&*error));
+        if !memo.0.iter().any(|gave| gave.image == *image) {
+            memo = Memo::default();
         }
-        Ok(())
-    };
-    let forgotten = timeout(time.min(FORGET_WITHIN), forgetting).await;
-    warn_of(forgotten.unwrap_or_else(|elapsed| Err(elapsed.into())));
+        Self {
+            place,
+            memo,
+            deadline,
+        }
+    }
+
+    /// The images that the resource still needs: what it is by now.
+    pub(super) fn kept(&self, image: &Digest) -> Vec<Digest> {
+        let images = self.memo.0.iter().map(|gave| &gave.image);
+        images.filter(|kept| *kept != image).cloned().collect()
+    }
+
+    /// The image has gone, and with it goes what is noted of it.
+    pub(super) async fn end(self, deploy: &dyn Deploy) {
+        if self.memo.0.is_empty() {
+            return;
+        }
+        let forgotten = timeout_at(soon(self.deadline), deploy.forget(&self.place)).await;
+        warn_of(forgotten.unwrap_or_else(|elapsed| Err(elapsed.into())));
+    }
+}
+
+/// Until when a Delete cares for the memo.
+fn soon(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    let part = deadline.saturating_duration_since(now) / MEMO_PART;
+    now + part.min(MEMO_WITHIN)
+}
+
+fn unread(error: &(dyn StdError + 'static)) -> Memo {
+    warn!(
+        error = text::chain(error),
+        "cannot read what was noted for a rollback"
+    );
+    Memo::default()
+}
+
+/// Writes the memo. Whether it is written.
+async fn note(deploy: &dyn Deploy, place: &MemoPlace, memo: &Memo) -> bool {
+    let noted = deploy.note(place, memo).await;
+    if let Err(error) = &noted {
+        warn!(
+            error = text::chain(&**error),
+            "cannot note what a rollback needs if the source is gone"
+        );
+    }
+    noted.is_ok()
 }
 
 fn warn_of(forgotten: Result<(), BoxError>) {

@@ -1,0 +1,277 @@
+//! What to do where a registry refuses or is not reached: what its own words do not say.
+
+use std::fmt;
+
+use reqwest::{Method, StatusCode};
+
+use super::repository_name::arn_of;
+use crate::aws::{EcrHost, IMPORT_ACTIONS};
+use crate::oci::Repository;
+use crate::registry;
+
+/// What to do about a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// ECR does not let the role do this.
+    Allow {
+        /// The IAM action of the call.
+        action: &'static str,
+        /// The repository's ARN, or its name where that does not tell.
+        resource: String,
+        /// Whether the call was to pull: what it pulls from may be a pull-through cache.
+        pulls: bool,
+    },
+    /// ECR has no such image to pull.
+    Import {
+        /// The repository's ARN, or its name where that does not tell.
+        resource: String,
+    },
+    /// ECR's layers are in a bucket, and that refuses.
+    LayerBucket {
+        /// ECR's region.
+        region: String,
+    },
+    /// Another registry wants other credentials.
+    Credentials {
+        /// The repository.
+        repository: String,
+        /// Whether the call was to pull.
+        pulls: bool,
+    },
+    /// The registry was not reached.
+    Endpoint {
+        /// Its host.
+        registry: String,
+        /// Its region, if it is ECR.
+        region: Option<String>,
+    },
+}
+
+impl Advice {
+    /// What to do about `error`, met when pulling from `repository` or pushing to it.
+    pub(super) fn on(
+        error: &registry::Error,
+        repository: &Repository,
+        pulls: bool,
+    ) -> Option<Self> {
+        let ecr = match EcrHost::parse(repository.registry()) {
+            Some(EcrHost::Private(host)) => Some(host),
+            _ => None,
+        };
+        let resource = || arn_of(repository).unwrap_or_else(|| repository.to_string());
+        match error {
+            registry::Error::Exhausted { source, .. } => Self::on(source, repository, pulls),
+            registry::Error::Response {
+                method,
+                url,
+                status: StatusCode::FORBIDDEN,
+                ..
+            } if ecr.is_some() => Some(match action(method, &url.to_string()) {
+                Some(action) => Self::Allow {
+                    action,
+                    resource: resource(),
+                    pulls,
+                },
+                None => Self::LayerBucket {
+                    region: ecr?.region,
+                },
+            }),
+            registry::Error::Response {
+                status: StatusCode::NOT_FOUND,
+                ..
+            } if ecr.is_some() && pulls => Some(Self::Import {
+                resource: resource(),
+            }),
+            registry::Error::Response {
+                status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+                ..
+            } if ecr.is_none() => Some(Self::Credentials {
+                repository: repository.to_string(),
+                pulls,
+            }),
+            registry::Error::Timeout { .. } => Some(Self::endpoint(repository)),
+            registry::Error::Transport { source, .. } if source.is_connect() => {
+                Some(Self::endpoint(repository))
+            }
+            _ => None,
+        }
+    }
+
+    fn endpoint(repository: &Repository) -> Self {
+        let host = EcrHost::parse(repository.registry());
+        let private = host.filter(|host| *host != EcrHost::Public);
+        Self::Endpoint {
+            registry: repository.registry().to_owned(),
+            region: private.map(|host| host.region().to_owned()),
+        }
+    }
+}
+
+/// The IAM action behind a call of the registry protocol
+/// ([ECR repository policies](https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html)).
+/// `None`: a redirect has led elsewhere.
+fn action(method: &Method, url: &str) -> Option<&'static str> {
+    let (_, path) = url.split_once("/v2/")?;
+    let uploads = path.contains("/blobs/uploads");
+    Some(match *method {
+        Method::POST if uploads => "ecr:InitiateLayerUpload",
+        Method::PATCH if uploads => "ecr:UploadLayerPart",
+        Method::PUT if uploads => "ecr:CompleteLayerUpload",
+        Method::PUT => "ecr:PutImage",
+        Method::HEAD if path.contains("/blobs/") => "ecr:BatchCheckLayerAvailability",
+        _ if path.contains("/blobs/") => "ecr:GetDownloadUrlForLayer",
+        _ => "ecr:BatchGetImage",
+    })
+}
+
+impl std::error::Error for Advice {}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let import = IMPORT_ACTIONS.join(" and ");
+        match self {
+            Self::Allow {
+                action,
+                resource,
+                pulls,
+            } => {
+                write!(
+                    f,
+                    "ECR denies access: allow {action} on {resource} in the role's policy, and \
+                     in the repository's where it is another account's"
+                )?;
+                if *pulls {
+                    write!(
+                        f,
+                        "; the first pull through a cache takes {import} beside it"
+                    )?;
+                }
+                Ok(())
+            }
+            Self::Import { resource } => write!(
+                f,
+                "if it is behind a pull-through cache, the first pull takes {import} on {resource}"
+            ),
+            Self::LayerBucket { region } => write!(
+                f,
+                "ECR's bucket of layers denies access: where S3 is reached by an endpoint of the \
+                 VPC, let its policy allow s3:GetObject on \
+                 arn:aws:s3:::prod-{region}-starport-layer-bucket/*"
+            ),
+            Self::Credentials { repository, pulls } => write!(
+                f,
+                "{repository} is for others: give credentials that may {} it",
+                if *pulls { "pull from" } else { "push to" }
+            ),
+            Self::Endpoint { registry, region } => {
+                write!(
+                    f,
+                    "{registry} was not reached: a function in a VPC needs a way to it, such as \
+                     a NAT gateway"
+                )?;
+                match region {
+                    Some(region) => write!(
+                        f,
+                        " or the endpoints com.amazonaws.{region}.ecr.dkr, \
+                         com.amazonaws.{region}.ecr.api and com.amazonaws.{region}.s3"
+                    ),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redact::RedactedUrl;
+
+    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app";
+    const ARN: &str = "arn:aws:ecr:eu-west-1:123456789012:repository/app";
+
+    fn answered(method: Method, url: &str, status: u16) -> registry::Error {
+        registry::Error::Response {
+            method,
+            url: RedactedUrl::new(&url.parse().unwrap()),
+            status: StatusCode::from_u16(status).unwrap(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    fn advice(error: &registry::Error, repository: &str, pulls: bool) -> String {
+        let reference: crate::oci::Reference = repository.parse().unwrap();
+        let advice = Advice::on(error, reference.repository(), pulls);
+        advice.map(|advice| advice.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_denial_names_the_action_and_the_repository() {
+        for (method, path, action) in [
+            (Method::HEAD, "manifests/1", "ecr:BatchGetImage"),
+            (Method::GET, "manifests/1", "ecr:BatchGetImage"),
+            (
+                Method::HEAD,
+                "blobs/sha256:0",
+                "ecr:BatchCheckLayerAvailability",
+            ),
+            (Method::GET, "blobs/sha256:0", "ecr:GetDownloadUrlForLayer"),
+            (Method::POST, "blobs/uploads/", "ecr:InitiateLayerUpload"),
+            (Method::PATCH, "blobs/uploads/u", "ecr:UploadLayerPart"),
+            (Method::PUT, "blobs/uploads/u", "ecr:CompleteLayerUpload"),
+            (Method::PUT, "manifests/1", "ecr:PutImage"),
+        ] {
+            let denied = answered(method, &format!("https://h/v2/app/{path}"), 403);
+            let text = advice(&denied, ECR, false);
+            assert!(
+                text.contains(&format!("allow {action} on {ARN} in")),
+                "{text}"
+            );
+            assert!(!text.contains("cache"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_pulled_may_be_behind_a_cache() {
+        let import = "ecr:BatchImportUpstreamImage and ecr:CreateRepository";
+        for status in [403, 404] {
+            let error = answered(Method::GET, "https://h/v2/app/manifests/1", status);
+            let text = advice(&error, ECR, true);
+            assert!(text.contains(import) && text.contains(ARN), "{text}");
+        }
+        let missing = answered(Method::GET, "https://h/v2/app/manifests/1", 404);
+        assert_eq!(advice(&missing, ECR, false), "");
+        assert_eq!(advice(&missing, "quay.io/app/app", true), "");
+    }
+
+    #[test]
+    fn a_bucket_behind_an_endpoint_and_other_registries_have_their_own() {
+        let bucket = answered(Method::GET, "https://b.s3.amazonaws.com/x", 403);
+        let text = advice(&bucket, ECR, true);
+        assert!(
+            text.contains("prod-eu-west-1-starport-layer-bucket"),
+            "{text}"
+        );
+        let denied = answered(Method::GET, "https://quay.io/v2/app/app/manifests/1", 401);
+        let text = advice(&denied, "quay.io/app/app", true);
+        assert!(text.contains("credentials that may pull from it"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_reached_may_need_an_endpoint() {
+        let hung = registry::Error::Exhausted {
+            attempts: 6,
+            elapsed: std::time::Duration::from_mins(1),
+            source: Box::new(registry::Error::Timeout {
+                method: Method::GET,
+                url: RedactedUrl::new(&"https://h/v2/".parse().unwrap()),
+                after: std::time::Duration::from_secs(10),
+            }),
+        };
+        let text = advice(&hung, ECR, false);
+        assert!(text.contains("com.amazonaws.eu-west-1.ecr.dkr"), "{text}");
+        let text = advice(&hung, "quay.io/app/app", false);
+        assert!(text.ends_with("such as a NAT gateway"), "{text}");
+    }
+}
