@@ -131,6 +131,42 @@ async fn a_retained_image_stays_as_it_was() {
 
 #[tokio::test]
 #[ignore = "needs real parts: run scripts/test"]
+async fn an_event_delivered_twice_at_once_ends_in_one_state() {
+    let world = World::with(|registry| registry.immutable_tags = true).await;
+    let registry = world.environment.registry.base_url();
+    let other = cloud(&world.environment, &registry).await;
+    let both = async |event: &Value| {
+        let (one, two) = tokio::join!(world.cloud.send(event.clone()), other.send(event.clone()));
+        assert_eq!(one, two);
+        one
+    };
+    let old = removed(image(&world.stage("old"), "1"));
+    let created = json!({ "RequestType": "Create", "ResourceProperties": old });
+    let created = both(&created).await.succeeded();
+    let new = removed(image(&world.stage("new"), "2"));
+    let updated = json!({
+        "RequestType": "Update",
+        "PhysicalResourceId": created.id(),
+        "OldResourceProperties": old,
+        "ResourceProperties": new,
+    });
+    let updated = both(&updated).await.succeeded();
+    for (id, properties, left) in [
+        (created.id(), &old, vec!["2"]),
+        (updated.id(), &new, vec![]),
+    ] {
+        let deleted = json!({
+            "RequestType": "Delete",
+            "PhysicalResourceId": id,
+            "ResourceProperties": properties,
+        });
+        both(&deleted).await.succeeded();
+        assert_eq!(world.tags().await, left);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
 async fn an_update_is_rolled_back_without_the_old_source() {
     let world = World::new().await;
     let cases = [

@@ -163,3 +163,49 @@ async fn a_layer_that_does_not_arrive_leaves_no_tag() {
     assert!(reason.contains(&format!("{ECR}/example")), "{reason}");
     assert_eq!(world.manifests_pushed(), 0);
 }
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn a_denial_of_ecr_names_the_action_and_the_repository() {
+    let world = World::with_repository(ecr()).await;
+    let source = world.stage("image.tar", &Archive::of(&[b"one"]));
+    let arn = "arn:aws:ecr:eu-west-1:123456789012:repository";
+    for (method, path, action) in [
+        ("HEAD", "/blobs/", "ecr:BatchCheckLayerAvailability"),
+        ("POST", "/blobs/uploads/", "ecr:InitiateLayerUpload"),
+        ("PUT", "/manifests/", "ecr:PutImage"),
+    ] {
+        let denied = Fault::answer(403).saying("DENIED", "not authorized");
+        let faults = world.registry.faults();
+        faults.add(denied.on(method, path).times(100));
+        let created = world.cloud.create(&image(&source)).await;
+        let reason = created.failure();
+        let wanted = format!("allow {action} on {arn}/example in the role's policy");
+        assert!(reason.contains(&wanted), "{reason}");
+        faults.clear();
+    }
+
+    let import = format!(
+        "ecr:BatchImportUpstreamImage and ecr:CreateRepository on {arn}/docker-hub/library/nginx"
+    );
+    let cached = format!("{ECR}/docker-hub/library/nginx:1.27");
+    let created = world.cloud.create(&image(&cached)).await;
+    let reason = created.failure();
+    assert!(reason.contains(&import), "{reason}");
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn a_registry_that_is_not_reached_is_named_with_the_endpoints_to_it() {
+    let moto = Moto::start();
+    let cloud = Cloud::start("http://127.0.0.1:9", &[("AWS_ENDPOINT_URL", &moto.url())]).await;
+    let mut copy = image(&format!("{ECR}/upstream:1"));
+    copy["Retry"] = json!(1);
+    let created = cloud.create(&copy).await;
+    let reason = created.failure();
+    assert!(reason.contains("was not reached"), "{reason}");
+    assert!(
+        reason.contains("com.amazonaws.eu-west-1.ecr.dkr"),
+        "{reason}"
+    );
+}

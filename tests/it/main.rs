@@ -15,6 +15,7 @@ mod docs;
 mod docs_commands;
 mod events;
 mod lambda;
+mod lambda_drop_in;
 mod lambda_life;
 mod lambda_refused;
 mod lambda_time;

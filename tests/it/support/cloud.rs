@@ -149,12 +149,16 @@ impl Cloud {
 
     /// Sends an event of the resource `Image` of the stack `example`.
     pub(crate) async fn send(&self, mut event: Value) -> Answer {
-        if event["RequestId"].is_null() {
-            event["RequestId"] = json!("the-request");
+        for (name, usual) in [
+            ("RequestId", "the-request"),
+            ("ResourceType", "Custom::ECRImage"),
+        ] {
+            if event[name].is_null() {
+                event[name] = json!(usual);
+            }
         }
         event["StackId"] = json!("arn:aws:cloudformation:eu-west-1:123456789012:stack/example/1");
         event["LogicalResourceId"] = json!("Image");
-        event["ResourceType"] = json!("Custom::ECRImage");
         event["ServiceToken"] = json!("arn:aws:lambda:eu-west-1:123456789012:function:longshore");
         event["ResourceProperties"]["ServiceToken"] = event["ServiceToken"].clone();
         self.send_event(event).await
