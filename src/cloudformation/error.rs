@@ -123,10 +123,15 @@ pub enum Failure {
         after: Duration,
     },
     /// Work that one invocation could not do, and no other could be begun.
-    #[error("{what} takes more than one invocation, and the function cannot invoke itself")]
+    #[error(
+        "{what} takes more than one invocation (it came to {progress}), and the function cannot \
+         invoke itself"
+    )]
     Successor {
         /// What should have been done.
         what: String,
+        /// How far it came.
+        progress: String,
         /// Why it was not invoked.
         #[source]
         source: BoxError,

@@ -231,6 +231,7 @@ impl Handler {
             .map(|()| None)
             .map_err(|source| Failure::Successor {
                 what: what(),
+                progress: progress(),
                 source,
             })
     }

@@ -275,6 +275,23 @@ async fn when_lambda_hangs_that_should_go_on_the_stack_hears_of_it() {
 
 #[tokio::test]
 #[ignore = "needs real parts: run scripts/test"]
+async fn a_function_that_may_not_invoke_itself_says_what_to_allow() {
+    let world = World::with(|environment| Some(environment.aws.base_url())).await;
+    let faults = world.environment.registry.faults();
+    faults.add(Fault::hang().on("POST", "/blobs/uploads/").skip(1));
+    let denied = Fault::answer(403).saying("AccessDeniedException", "not authorized");
+    let lambda = world.environment.aws.faults();
+    lambda.add(denied.on("POST", "/lambda/").times(100));
+    let created = world.cloud.create(&world.image(5)).await;
+    let reason = created.failure();
+    let function = "arn:aws:lambda:us-east-1:012345678912:function:test_function";
+    let wanted = format!("allow lambda:InvokeFunction on {function} in the role's policy");
+    assert!(reason.contains(&wanted), "{reason}");
+    assert!(reason.contains("1 blobs uploaded"), "{reason}");
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
 async fn when_the_response_url_hangs_the_answer_is_sent_again() {
     let world = World::new().await;
     let image = world.image(1);

@@ -64,6 +64,12 @@ async fn every_way_to_use_the_construct_is_understood() {
     let arn = "arn:aws:secretsmanager:us-west-2:000000000000:secret:id";
     assert_eq!(credentials(deployed("SecretArn").await), stored(arn));
 
+    let credentials = |image: Image| image.destination_access.credentials.unwrap();
+    let given = Credentials::basic("user", "pass:word");
+    assert_eq!(credentials(deployed("DestText").await), given);
+    let login = stored("registry/login");
+    assert_eq!(credentials(deployed("DestSecret").await), login);
+
     assert_eq!(deployed("Retry").await.retry.unwrap().get(), 8);
     let archive = deployed("Archive").await.source.to_string();
     assert_eq!(archive, "s3://bucket/nginx.tar");
