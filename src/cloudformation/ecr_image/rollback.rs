@@ -55,8 +55,13 @@ impl Return {
             };
         }
         let here = place(request, destination);
-        let memo = deploy.recall(&here).await;
-        let memo = memo.unwrap_or_else(|error| unread(&*error));
+        let memo = match deploy.recall(&here).await {
+            Ok(memo) => memo,
+            Err(error) => {
+                unread(&*error);
+                return Self::default();
+            }
+        };
         let wanted = content(properties);
         let known = memo.image_of(&wanted).cloned();
         let in_place = repository == *destination.0;
@@ -133,7 +138,10 @@ impl Going {
         let place = place(request, destination);
         let recalled = timeout_at(soon(deadline), deploy.recall(&place)).await;
         let recalled = recalled.unwrap_or_else(|elapsed| Err(elapsed.into()));
-        let mut memo = recalled.unwrap_or_else(|error| unread(&*error));
+        let mut memo = recalled.unwrap_or_else(|error| {
+            unread(&*error);
+            Memo::default()
+        });
         if !memo.0.iter().any(|gave| gave.image == *image) {
             memo = Memo::default();
         }
@@ -167,12 +175,11 @@ fn soon(deadline: Instant) -> Instant {
     now + part.min(MEMO_WITHIN)
 }
 
-fn unread(error: &(dyn StdError + 'static)) -> Memo {
+fn unread(error: &(dyn StdError + 'static)) {
     warn!(
         error = text::chain(error),
         "cannot read what was noted for a rollback"
     );
-    Memo::default()
 }
 
 /// Writes the memo. Whether it is written.
