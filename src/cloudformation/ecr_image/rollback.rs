@@ -72,10 +72,14 @@ impl Return {
                 written: None,
             };
         }
-        let mut gave = vec![Gave {
+        // After an Update that failed, the old properties are those that failed: what is noted of
+        // the image stands.
+        let mut noted = memo.0.iter().filter(|gave| in_place && gave.image == image);
+        let of_image = noted.next().cloned().unwrap_or_else(|| Gave {
             properties: content(&request.old_properties),
             image,
-        }];
+        });
+        let mut gave = vec![of_image];
         // The same event may be delivered twice: it finds the same then.
         let again = known.clone().filter(|_| in_place);
         gave.extend(again.map(|image| Gave {

@@ -91,6 +91,28 @@ async fn what_never_worked_is_not_taken_for_something_that_did() {
 }
 
 #[tokio::test]
+async fn an_update_after_one_that_failed_does_not_note_what_never_worked() {
+    const THIRD: &str = "s3://bucket/third.tar";
+    let scene = Scene::new(Script::Fail).await;
+    let failed = update(&uri_of(OLD), &image(OLD), &image(NEW));
+    scene.answer(failed).await;
+    scene.is(Script::Succeed);
+    let third = update(&uri_of(OLD), &image(NEW), &image(THIRD));
+    assert_eq!(
+        scene.answer_twice(third).await["PhysicalResourceId"],
+        uri_of(THIRD)
+    );
+
+    scene.is(Script::Gone);
+    let back = update(&uri_of(THIRD), &image(THIRD), &image(OLD));
+    let back = scene.answer_twice(back).await;
+    assert_eq!(back["PhysicalResourceId"], uri_of(OLD));
+    scene.answer(delete(&uri_of(THIRD), &image(THIRD))).await;
+    let again = update(&uri_of(OLD), &image(OLD), &image(NEW));
+    assert_eq!(scene.answer(again).await["Status"], "FAILED");
+}
+
+#[tokio::test]
 async fn what_is_noted_goes_with_the_image_that_it_is_about() {
     let scene = Scene::new(Script::Succeed).await;
     let replaced = update(&uri_of(OLD), &image(OLD), &image(NEW));
