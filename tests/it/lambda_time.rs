@@ -116,7 +116,7 @@ async fn an_image_that_takes_five_invocations_arrives_whole_with_one_answer() {
 #[ignore = "needs real parts: run scripts/test"]
 async fn what_a_registry_made_it_wait_for_is_told_in_the_closing_line() {
     let world = World::new().await;
-    let faults = world.registry.faults();
+    let faults = world.environment.registry.faults();
     faults.add(Fault::answer(429).on("PUT", "/manifests/").times(2));
     faults.add(Fault::answer(503).on("POST", "/blobs/uploads/"));
     world.cloud.create(&world.image(1)).await.succeeded();
