@@ -37,6 +37,11 @@ pub struct Choices {
 }
 
 impl Choices {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.listed.len() + self.more
+    }
+
     fn of(choices: &[Choice]) -> Self {
         let listed = choices
             .iter()

@@ -4,6 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ignore::InvalidPattern;
+use crate::content::FileError;
+use crate::oci::InvalidReference;
+use crate::{archive, aws, deploy};
 
 /// What goes wrong with an asset.
 #[derive(Debug, thiserror::Error)]
@@ -114,12 +117,77 @@ pub enum Error {
         /// How long was waited.
         after: std::time::Duration,
     },
+    /// AWS does not do what it is asked for.
+    #[error(transparent)]
+    Aws(Box<aws::Error>),
+    /// The image cannot be pushed.
+    #[error(transparent)]
+    Deploy(Box<deploy::Error>),
+    /// What is to be uploaded cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A command has not said what it made.
+    #[error(
+        "{program} ended well but printed nothing: expected {expected}, as the last line of its \
+         standard output"
+    )]
+    PrintedNothing {
+        /// The program.
+        program: String,
+        /// What it should have printed.
+        expected: &'static str,
+    },
+    /// A tarball holds no image that can be read.
+    #[error("cannot read the images in {path}: expected what `docker save` writes", path = .path.display())]
+    Tarball {
+        /// The tarball.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<archive::Error>,
+    },
+    /// A directory is to be uploaded as it is.
+    #[error("{path} is a directory: only its zip archive can be uploaded", path = .path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The repository is not there.
+    #[error(
+        "there is no ECR repository {name} in {region}: create it, by `cdk bootstrap` if it is \
+         CDK's"
+    )]
+    NoRepository {
+        /// Its name.
+        name: String,
+        /// The region.
+        region: String,
+    },
+    /// An image cannot have this name.
+    #[error("{image} is no name of an image")]
+    ImageName {
+        /// The name.
+        image: String,
+        /// What is wrong with it.
+        source: InvalidReference,
+    },
     /// The program is being stopped.
     #[error("stopped before it was done")]
     Stopped,
     /// A pattern cannot be read.
     #[error("cannot tell which files to leave out")]
     Pattern(#[from] InvalidPattern),
+}
+
+impl From<aws::Error> for Error {
+    fn from(error: aws::Error) -> Self {
+        Self::Aws(Box::new(error))
+    }
+}
+
+impl From<deploy::Error> for Error {
+    fn from(error: deploy::Error) -> Self {
+        Self::Deploy(Box::new(error))
+    }
 }
 
 impl Error {

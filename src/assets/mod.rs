@@ -9,7 +9,15 @@ mod error;
 pub mod fingerprint;
 pub mod ignore;
 mod image;
+mod manifest;
+mod publish;
+mod stage;
 
-pub use build::{Builder, Built, Cache, Report, build};
+pub use build::{Builder, Built, Cache, Report, build, build_as};
 pub use error::Error;
 pub use image::{ImageAsset, Input, UnknownInput};
+pub use manifest::{
+    Asset, Destination, InvalidPattern, Manifest, ManifestError, Pattern, Place, Source,
+};
+pub use publish::{Done, Progress, PublishOptions, Published, Publisher, Step};
+pub use stage::{Staged, Staging};

@@ -153,6 +153,12 @@ impl Clients {
         })
     }
 
+    pub(super) fn sts(&self) -> aws_sdk_sts::Client {
+        let region = Region::new(self.region().to_owned());
+        let config = aws_sdk_sts::config::Builder::from(&self.0.config).region(region);
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
+
     pub(super) fn lambda(&self, region: &str) -> aws_sdk_lambda::Client {
         let config = aws_sdk_lambda::config::Builder::from(&self.0.config)
             .region(Region::new(region.to_owned()));

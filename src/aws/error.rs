@@ -165,6 +165,14 @@ pub enum Error {
         /// What is missing or wrong.
         expected: &'static str,
     },
+    /// What is to be written cannot be read.
+    #[error("{call} failed: its content cannot be read")]
+    Unread {
+        /// What was called.
+        call: Box<Call>,
+        /// What reads it.
+        source: Box<content::Error>,
+    },
     /// A body ended before it should.
     #[error("{call} broke off")]
     Interrupted {

@@ -12,6 +12,9 @@ pub(super) fn of_denial(call: &Call) -> &'static str {
         return " in the role's policy; in another account, that takes a role of that account";
     }
     match call.operation.service() {
+        Service::S3 if call.operation.writes() => {
+            " in the role's policy, and in the bucket's where it is another account's"
+        }
         Service::S3 => {
             " in the role's policy, and in the bucket's where it is another account's; without \
              s3:ListBucket, S3 answers the same for an object that does not exist"
@@ -34,6 +37,10 @@ pub(super) fn of_external_id(given: bool) -> &'static str {
 /// Where to look for what is missing.
 pub(super) fn of_missing(missing: Missing, call: &Call) -> String {
     match missing {
+        Missing::Bucket if call.operation.writes() => {
+            "; see that its name is right, and create it first: by `cdk bootstrap` if it is CDK's"
+                .to_owned()
+        }
         Missing::Bucket | Missing::Object => {
             "; see that its name is right and its upload comes first".to_owned()
         }

@@ -16,6 +16,7 @@ mod failure;
 mod function;
 mod hint;
 mod http;
+mod identity;
 mod operation;
 mod partition;
 mod role;
@@ -35,8 +36,9 @@ pub use ecr::{
 pub use endpoints::{EcrHost, PUBLIC_REGION, PrivateHost};
 pub use error::{Error, Missing};
 pub use failure::{Answer, Cause};
+pub use identity::Account;
 pub use operation::{Call, Operation, Permission, Service};
 pub use partition::Partition;
 pub use role::Role;
-pub use s3::{Location, Object};
+pub use s3::{Location, Object, Slot};
 pub use secrets::SecretCredentials;

@@ -57,6 +57,12 @@ pub enum Operation {
     GetObject,
     /// Reads a pinned version of an object of S3.
     GetObjectVersion,
+    /// Tells whether an object of S3 is there.
+    ListObjects,
+    /// Writes an object of S3, whole or in parts.
+    PutObject,
+    /// Gives up an object of S3 that is written in parts.
+    AbortMultipartUpload,
     /// Gets the token with which an ECR registry is asked.
     GetAuthorizationToken,
     /// Gets the token with which ECR Public is asked.
@@ -83,6 +89,8 @@ pub enum Operation {
     GetSecretValue,
     /// Takes on a role.
     AssumeRole,
+    /// Tells the account that calls.
+    GetCallerIdentity,
     /// Has a function of Lambda invoked.
     InvokeFunction,
 }
@@ -92,6 +100,9 @@ impl Operation {
     pub const ALL: &[Self] = &[
         Self::GetObject,
         Self::GetObjectVersion,
+        Self::ListObjects,
+        Self::PutObject,
+        Self::AbortMultipartUpload,
         Self::GetAuthorizationToken,
         Self::GetPublicAuthorizationToken,
         Self::DescribeRepositories,
@@ -105,6 +116,7 @@ impl Operation {
         Self::BatchDeleteImage,
         Self::GetSecretValue,
         Self::AssumeRole,
+        Self::GetCallerIdentity,
         Self::InvokeFunction,
     ];
 
@@ -118,6 +130,14 @@ impl Operation {
         self.facts().1
     }
 
+    /// Whether it is part of writing an object of S3.
+    pub(super) fn writes(self) -> bool {
+        matches!(
+            self,
+            Self::ListObjects | Self::PutObject | Self::AbortMultipartUpload
+        )
+    }
+
     /// How a sentence about it begins.
     fn verb(self) -> &'static str {
         self.facts().2
@@ -128,6 +148,9 @@ impl Operation {
         match self {
             Self::GetObject => (S3, "s3:GetObject", "reading"),
             Self::GetObjectVersion => (S3, "s3:GetObjectVersion", "reading"),
+            Self::ListObjects => (S3, "s3:ListBucket", "looking up"),
+            Self::PutObject => (S3, "s3:PutObject", "writing"),
+            Self::AbortMultipartUpload => (S3, "s3:AbortMultipartUpload", "giving up"),
             Self::GetAuthorizationToken => (Ecr, "ecr:GetAuthorizationToken", "logging in to"),
             Self::GetPublicAuthorizationToken => (
                 EcrPublic,
@@ -153,6 +176,7 @@ impl Operation {
             Self::BatchDeleteImage => (Ecr, "ecr:BatchDeleteImage", "removing an image from"),
             Self::GetSecretValue => (SecretsManager, "secretsmanager:GetSecretValue", "reading"),
             Self::AssumeRole => (Sts, "sts:AssumeRole", "assuming"),
+            Self::GetCallerIdentity => (Sts, "sts:GetCallerIdentity", "looking up"),
             Self::InvokeFunction => (Lambda, "lambda:InvokeFunction", "invoking"),
         }
     }

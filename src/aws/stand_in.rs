@@ -11,6 +11,7 @@ use super::Clients;
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
+    pub(super) method: axum::http::Method,
     /// Path and query.
     pub(super) uri: String,
     pub(super) headers: HeaderMap,
@@ -58,9 +59,10 @@ impl StandIn {
         let handler = move |request: Request| async move {
             let (parts, body) = request.into_parts();
             let request = Seen {
+                method: parts.method,
                 uri: parts.uri.to_string(),
                 headers: parts.headers,
-                body: to_bytes(body, 1 << 20).await.unwrap(),
+                body: to_bytes(body, 16 << 20).await.unwrap(),
             };
             let answer = answer(&request);
             log.lock().unwrap().push(request);

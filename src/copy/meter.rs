@@ -105,7 +105,42 @@ impl BlobProgress {
     }
 }
 
+/// Something that is sent and is no blob of a run: shown until it is dropped.
+#[derive(Debug)]
+pub struct Transfer {
+    meter: Arc<Meter>,
+    progress: Arc<BlobProgress>,
+}
+
+impl Transfer {
+    /// Counts bytes that have arrived.
+    pub fn sent(&self, bytes: u64) {
+        self.meter.uploaded.fetch_add(bytes, Ordering::Relaxed);
+        self.progress.sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.meter.blob_done(&self.progress);
+    }
+}
+
 impl Meter {
+    /// Announces `size` bytes that are sent by other means than a run's.
+    pub fn transfer(self: &Arc<Self>, label: String, size: u64) -> Transfer {
+        let progress = Arc::new(BlobProgress {
+            label,
+            size: Some(size),
+            sent: AtomicU64::new(0),
+        });
+        self.state().active.push(Arc::clone(&progress));
+        Transfer {
+            meter: Arc::clone(self),
+            progress,
+        }
+    }
+
     /// What was done so far.
     pub fn report(&self) -> Report {
         Report {

@@ -30,7 +30,7 @@ mod tests;
 pub use checkpoint::{Checkpoint, StoredLayer};
 pub use describe::{Description, describe};
 pub use error::{Error, Operation, Side};
-pub use meter::{BlobProgress, Meter, MeteredObject, MeteredSource, Phase, Report};
+pub use meter::{BlobProgress, Meter, MeteredObject, MeteredSource, Phase, Report, Transfer};
 pub use reuse::KnownLayers;
 pub use run::{Options, Run};
 pub use select::{Selection, select};

@@ -8,7 +8,7 @@ use crate::aws::{
     self, Clients, EcrCredentials, EcrHost, EcrRepository, PublicCredentials, SecretCredentials,
 };
 use crate::content::Tally;
-use crate::oci::Repository;
+use crate::oci::{Repository, Tag};
 use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteRepository};
 use crate::web;
 
@@ -186,8 +186,24 @@ impl Reach {
         }
     }
 
+    /// Whether the repository has an image under this tag.
+    pub async fn has_tag(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        access: &Access,
+    ) -> Result<bool, Error> {
+        let reference = repository.tagged(tag);
+        let remote = self.destination(repository, access).await?;
+        match remote.resolve(&reference).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(source) => Err(Error::Resolve { reference, source }),
+        }
+    }
+
     /// AWS under the identity that `access` names.
-    pub(super) async fn clients(&self, access: &Access) -> Clients {
+    pub async fn clients(&self, access: &Access) -> Clients {
         match &access.role {
             None => self.aws.clone(),
             Some(role) => {

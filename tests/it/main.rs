@@ -8,6 +8,8 @@ mod archive_formats;
 mod assets_build;
 mod assets_hash;
 mod assets_ignore;
+mod assets_publish;
+mod assets_stage;
 mod command_line;
 mod conformance;
 mod docker_config;

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use std::{env, io};
 
+use tempfile::TempDir;
+
 use crate::assets::Error;
+use crate::oci::Digest;
 
 /// How many archives are kept: those that were used last.
 const KEPT: usize = 32;
@@ -43,12 +46,27 @@ impl Cache {
         self.directory.join("work")
     }
 
+    /// A new folder for what is not kept. Gone when dropped.
+    pub(in crate::assets) fn folder(&self) -> Result<TempDir, Error> {
+        let place = self.workplace();
+        fs::create_dir_all(&place)
+            .and_then(|()| tempfile::tempdir_in(&place))
+            .map_err(|error| Error::write(&place, error))
+    }
+
     fn archives(&self) -> PathBuf {
         self.directory.join("images")
     }
 
     fn archive(&self, hash: &str) -> PathBuf {
-        self.archives().join(format!("{hash}.tar"))
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let name = if hash.chars().all(is_plain) {
+            hash.to_owned()
+        } else {
+            // An ID that someone made up is no name of a file.
+            Digest::sha256(hash.as_bytes()).hex().to_owned()
+        };
+        self.archives().join(format!("{name}.tar"))
     }
 
     /// The archive of an asset, if it is here. It stays for longer than those not asked for.

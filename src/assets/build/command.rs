@@ -40,42 +40,29 @@ pub(super) fn plan(
     if asset.platforms.len() > 1 {
         return index(builder, name, archive, build);
     }
-    let (look, build, save) = match builder.kind {
+    let (look, build) = match builder.kind {
         Kind::Buildx => (
             words(&["image", "inspect", name]),
             build(words(&["buildx", "build", "--load", "--tag", name])),
-            save(archive, name),
         ),
         Kind::Docker | Kind::Nerdctl => (
             words(&["image", "inspect", name]),
             build(words(&["build", "--tag", name])),
-            save(archive, name),
         ),
         Kind::Podman => (
             words(&["image", "exists", name]),
             build(words(&["build", "--tag", name])),
-            [
-                save(archive, name),
-                words(&["--quiet", "--format", "docker-archive"]),
-            ]
-            .concat(),
         ),
         Kind::Buildah => (
             words(&["inspect", "--type", "image", name]),
             build(words(&["build", "--tag", name])),
-            vec![
-                "push".into(),
-                "--quiet".into(),
-                name.into(),
-                transport("docker-archive:", archive),
-            ],
         ),
     };
     Ok(Plan {
         look: (!asset.no_cache).then_some(look),
         prepare: None,
         build,
-        save: Some(save),
+        save: Some(save(builder.kind, name, archive)),
     })
 }
 
@@ -119,13 +106,18 @@ fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(Into::into).collect()
 }
 
-fn save(archive: &Path, name: &str) -> Vec<OsString> {
-    vec![
-        "save".into(),
-        "--output".into(),
-        archive.into(),
-        name.into(),
-    ]
+/// Writes an image to an archive.
+pub(super) fn save(kind: Kind, image: &str, archive: &Path) -> Vec<OsString> {
+    let mut save = match kind {
+        Kind::Buildah => words(&["push", "--quiet", image]),
+        Kind::Podman => words(&["save", "--quiet", "--format", "docker-archive", "--output"]),
+        Kind::Buildx | Kind::Docker | Kind::Nerdctl => words(&["save", "--output"]),
+    };
+    match kind {
+        Kind::Buildah => save.push(transport("docker-archive:", archive)),
+        _ => save.extend([archive.into(), image.into()]),
+    }
+    save
 }
 
 fn transport(transport: &str, archive: &Path) -> OsString {
@@ -159,15 +151,15 @@ fn options(builder: &Builder, asset: &ImageAsset, context: &Context) -> Vec<OsSt
         options.add("--cache-from", cache);
     }
     options.add_given("--cache-to", asset.cache_to.as_ref());
-    if asset.no_cache {
+    let is_podman = matches!(builder.kind, Kind::Podman | Kind::Buildah);
+    // Older ones take layers of another platform from their cache.
+    if asset.no_cache || (is_podman && !asset.platforms.is_empty()) {
         options.0.push("--no-cache".into());
     }
     options.add("--file", context.dockerfile());
-    if matches!(builder.kind, Kind::Podman | Kind::Buildah) {
+    if is_podman {
         options.add("--ignorefile", context.nothing_ignored());
-        // Older ones take layers of another platform from their cache.
-        let layers = asset.platforms.is_empty();
-        options.0.push(format!("--layers={layers}").into());
+        options.0.push("--layers".into());
     }
     options.0
 }

@@ -10,7 +10,7 @@ mod context;
 mod process;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Error, ImageAsset};
@@ -42,8 +42,8 @@ pub async fn build(asset: &ImageAsset, cache: &Cache, report: Report<'_>) -> Res
     build_as(&hash, asset, cache, report).await
 }
 
-/// Builds an image whose hash is known.
-pub(super) async fn build_as(
+/// Builds an image whose hash is known, unless an archive with it is in the cache.
+pub async fn build_as(
     hash: &str,
     asset: &ImageAsset,
     cache: &Cache,
@@ -62,8 +62,7 @@ pub(super) async fn build_as(
     let builder = Builder::find().await?;
     let (staged, place) = (asset.clone(), cache.workplace());
     let context = blocking(move || Context::stage(&staged, &place)).await?;
-    let place = cache.workplace();
-    let output = tempfile::tempdir_in(&place).map_err(|error| Error::write(&place, error))?;
+    let output = cache.folder()?;
     let archive = output.path().join("image.tar");
     let name = format!("cdkasset-{}", hash.to_lowercase());
     let plan = command::plan(&builder, asset, &context, &name, &archive)?;
@@ -90,6 +89,24 @@ pub(super) async fn build_as(
     Ok(built(cache.keep(&archive, hash)?, false))
 }
 
+impl Builder {
+    /// Writes an image that the builder has to an archive.
+    pub(super) async fn save(
+        &self,
+        image: &str,
+        archive: &Path,
+        report: Report<'_>,
+    ) -> Result<(), Error> {
+        let program = Program {
+            name: &self.program,
+            arguments: &command::save(self.kind, image, archive),
+            directory: Path::new("."),
+            within: WITHIN,
+        };
+        program.run(report).await.map(drop)
+    }
+}
+
 struct Run<'a> {
     builder: &'a Builder,
     asset: &'a ImageAsset,
@@ -111,7 +128,7 @@ impl Run<'_> {
 }
 
 /// Does what waits for files off the async threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {

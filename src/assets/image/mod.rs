@@ -15,7 +15,7 @@ use super::ignore::{Ignore, IgnoreMode};
 pub use invalidation::{Input, UnknownInput};
 
 /// What an image is built from and how: the properties of CDK's `DockerImageAsset`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageAsset {
     /// The directory that is sent to the builder.
     pub directory: PathBuf,

@@ -43,6 +43,12 @@ impl EcrRepository {
         Ok(self.describe().await?.is_some())
     }
 
+    /// The repository's URI, `<registry>/<name>`, or `None` where it is not there.
+    pub async fn uri(&self) -> Result<Option<String>, Error> {
+        let described = self.describe().await?;
+        Ok(described.and_then(|repository| repository.repository_uri))
+    }
+
     pub(super) async fn describe(&self) -> Result<Option<Description>, Error> {
         let answer = self.client().describe_repositories();
         let answer = answer

@@ -1,10 +1,12 @@
-//! Objects in S3, read in parts.
+//! Objects in S3, read and written in parts.
 
 mod location;
 mod object;
 mod region;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use location::Location;
 pub use object::Object;
+pub use write::Slot;

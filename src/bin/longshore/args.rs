@@ -12,6 +12,7 @@ use longshore::policy::{AccountId, Action, Organization, Principal};
 
 use crate::build::BuildArgs;
 use crate::hash::HashArgs;
+use crate::publish::{ListArgs, PublishArgs};
 
 /// Move container images into Amazon ECR, or any registry.
 #[derive(Debug, Parser)]
@@ -33,6 +34,10 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Print the hash that CDK gives the asset that an image is built from.
     Hash(HashArgs),
+    /// Publish the assets of a CDK app: build, pack and upload what is not there.
+    Publish(PublishArgs),
+    /// List the assets of a CDK app.
+    List(ListArgs),
     /// Run the Lambda's handler on a CloudFormation event and print its answer.
     Invoke(InvokeArgs),
     /// Serve the embedded registry and bucket until interrupted.

@@ -2,12 +2,22 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use longshore::assets::{Built, Cache, ImageAsset, build};
-use serde_json::json;
+use anyhow::bail;
+use longshore::archive::Compression;
+use longshore::assets::{Cache, ImageAsset, Report, Staging, build_as};
+use longshore::copy::Meter;
+use longshore::deploy::{Access, FileLocation, Image, Location};
+use longshore::oci::{Reference, Tag};
+use serde_json::{Value, json};
 
+use crate::args::PlaceArgs;
 use crate::asset::AssetArgs;
 use crate::output;
+use crate::place::Place;
+use crate::progress::{Progress, moved};
+use crate::resource::Resource;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BuildArgs {
@@ -25,12 +35,62 @@ pub(crate) struct BuildArgs {
     /// The folder that archives are kept in, instead of the user's.
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
+    /// Upload the archive as HASH.tar, unless it is there, and print the resource that deploys it.
+    #[arg(long, value_name = "s3://BUCKET/PREFIX")]
+    stage: Option<Staging>,
+    /// Where the resource deploys to: HOST/NAME. Otherwise to the template's resource Repository.
+    #[arg(long, value_name = "DESTINATION", requires = "stage")]
+    destination: Option<String>,
+    /// The stack that exports the resource's service token.
+    #[arg(long, value_name = "STACK", default_value = "longshore")]
+    provider_stack: String,
+    /// Push the image: HOST/NAME[:TAG].
+    #[arg(long, value_name = "DESTINATION")]
+    push: Option<Reference>,
+    /// One more tag for the image that is pushed. Can be given several times.
+    #[arg(long = "tag", value_name = "TAG", requires = "push")]
+    tags: Vec<Tag>,
+    /// How layers are compressed when they are pushed: gzip, gzip-fast, gzip-small, zstd or none.
+    #[arg(long, default_value = "gzip")]
+    compression: Compression,
     /// Print the result as JSON, and nothing of what the builder says.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// What came of a build.
+#[derive(Default)]
+struct Outcome {
+    hash: String,
+    /// Not there where the staged archive made a build needless.
+    archive: Option<PathBuf>,
+    reused: bool,
+    resource: Option<Resource>,
+    staged_before: bool,
+    image_uri: Option<String>,
 }
 
 pub(crate) async fn run(args: BuildArgs) -> anyhow::Result<ExitCode> {
+    let json = args.json;
+    let needs_place = args.stage.is_some() || args.push.is_some();
+    let place = match needs_place {
+        true => Some(Place::start_with_buckets(&args.place).await?),
+        false => None,
+    };
+    let outcome = outcome(args, place.as_ref()).await;
+    if let Some(place) = place {
+        place.stop().await;
+    }
+    show(&outcome?, json);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn outcome(args: BuildArgs, place: Option<&Place>) -> anyhow::Result<Outcome> {
+    if let Some(push) = args.push.as_ref().filter(|push| push.digest().is_some()) {
+        bail!("the destination {push} has a digest: give a tag or none");
+    }
     let cache = match args.cache {
         Some(directory) => Cache::new(directory),
         None => Cache::of_user()?,
@@ -41,28 +101,110 @@ pub(crate) async fn run(args: BuildArgs) -> anyhow::Result<ExitCode> {
         no_cache: args.no_cache,
         ..args.asset.into_asset()
     };
-    let report: &(dyn Fn(&str) + Send + Sync) = if args.json { &|_| {} } else { &output::note };
-    let built = build(&asset, &cache, report).await?;
-    show(&built, args.json);
-    Ok(ExitCode::SUCCESS)
+    let hashed = asset.clone();
+    let hash = tokio::task::spawn_blocking(move || hashed.hash()).await??;
+    let mut outcome = Outcome {
+        hash: hash.clone(),
+        ..Outcome::default()
+    };
+    let staged = match (&args.stage, place) {
+        (Some(staging), Some(place)) => {
+            let clients = place.reach().clients(&Access::default()).await;
+            Some(staging.find(&hash, &clients).await?)
+        }
+        _ => None,
+    };
+    let is_staged = staged.as_ref().is_some_and(|staged| staged.is_there()) && !asset.no_cache;
+    let meter = Arc::new(Meter::default());
+    if !is_staged || args.push.is_some() {
+        let report: Report<'_> = if args.json { &|_| {} } else { &output::note };
+        let built = build_as(&hash, &asset, &cache, report).await?;
+        outcome.reused = built.reused;
+        outcome.archive = Some(built.archive);
+    }
+    let progress = Progress::show(&meter, args.json);
+    if let Some(staged) = staged {
+        if let Some(archive) = outcome.archive.as_ref().filter(|_| !is_staged) {
+            staged.upload(archive, &meter).await?;
+        }
+        outcome.staged_before = is_staged;
+        outcome.resource = Some(Resource {
+            source: staged.source().to_owned(),
+            destination: args.destination,
+            tag: hash,
+            provider_stack: args.provider_stack,
+        });
+    }
+    if let (Some(push), Some(place), Some(archive)) = (&args.push, place, &outcome.archive) {
+        let tags = push.tag().cloned().into_iter().chain(args.tags);
+        let image = image(archive.clone(), push, tags, args.compression);
+        let deployed = place.deployer().run(&image, &meter).await?;
+        outcome.image_uri = Some(deployed.uri());
+    }
+    drop(progress);
+    if place.is_some() && !args.json {
+        output::note(&moved(&meter.report()));
+    }
+    Ok(outcome)
 }
 
-fn show(built: &Built, json: bool) {
-    let archive = built.archive.display().to_string();
+fn image(
+    archive: PathBuf,
+    push: &Reference,
+    tags: impl Iterator<Item = Tag>,
+    compression: Compression,
+) -> Image {
+    let source = Location::File(FileLocation {
+        path: archive,
+        selector: None,
+    });
+    let mut seen = std::collections::HashSet::new();
+    Image {
+        tags: tags.filter(|tag| seen.insert(tag.clone())).collect(),
+        compression,
+        ..Image::new(source, push.repository().clone())
+    }
+}
+
+fn show(outcome: &Outcome, json: bool) {
+    let archive = outcome.archive.as_ref();
+    let archive = archive.map(|archive| archive.display().to_string());
     if json {
-        let document = json!({
-            "assetHash": built.hash,
-            "archive": archive,
-            "reused": built.reused,
-        });
-        output::result(&format!("{document:#}"));
+        output::result(&format!("{:#}", document(outcome, archive)));
         return;
     }
-    let how = if built.reused {
-        "already built"
-    } else {
-        "built"
+    let how = match (outcome.reused, &archive) {
+        (_, None) => "staged before",
+        (true, _) => "already built",
+        (false, _) => "built",
     };
-    output::note(&format!("{how}: {}", built.hash));
-    output::result(&archive);
+    output::note(&format!("{how}: {}", outcome.hash));
+    if let Some(uri) = &outcome.image_uri {
+        match outcome.resource {
+            Some(_) => output::note(&format!("pushed: {uri}")),
+            None => output::result(uri),
+        }
+    }
+    match (&outcome.resource, &outcome.image_uri, archive) {
+        (Some(resource), ..) => output::result(&resource.yaml()),
+        (None, None, Some(archive)) => output::result(&archive),
+        _ => {}
+    }
+}
+
+fn document(outcome: &Outcome, archive: Option<String>) -> Value {
+    let mut document = json!({
+        "assetHash": outcome.hash,
+        "archive": archive,
+        "reused": outcome.reused,
+    });
+    if let Some(resource) = &outcome.resource {
+        document["source"] = json!(resource.source);
+        document["stagedBefore"] = json!(outcome.staged_before);
+        document["resource"] = resource.json();
+    }
+    if let Some(uri) = &outcome.image_uri {
+        document["imageUri"] = json!(uri);
+    }
+    document
 }

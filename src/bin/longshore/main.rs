@@ -13,6 +13,8 @@ mod local;
 mod output;
 mod place;
 mod progress;
+mod publish;
+mod resource;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,8 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Grant(args) => grant::run(args).await,
         Command::Build(args) => build::run(args).await,
         Command::Hash(args) => hash::run(args),
+        Command::Publish(args) => publish::run(args).await,
+        Command::List(args) => publish::list(&args),
         Command::Invoke(args) => invoke::run(args).await,
         Command::Local(args) => local::run(args).await,
     }

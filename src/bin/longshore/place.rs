@@ -23,6 +23,20 @@ pub(crate) struct Place {
 impl Place {
     /// Makes the clients, and starts the stand-ins if they are wanted.
     pub(crate) async fn start(args: &PlaceArgs) -> anyhow::Result<Self> {
+        Self::start_as(args, |_| {}).await
+    }
+
+    /// The same, for a command that writes to buckets: of the stand-ins, those that are not there
+    /// are made.
+    pub(crate) async fn start_with_buckets(args: &PlaceArgs) -> anyhow::Result<Self> {
+        let folder = args.kept.buckets.clone();
+        Self::start_as(args, |options| options.bucket.made_in = Some(folder)).await
+    }
+
+    async fn start_as(
+        args: &PlaceArgs,
+        change: impl FnOnce(&mut EnvironmentOptions),
+    ) -> anyhow::Result<Self> {
         if !args.local {
             let variable = |name: &str| std::env::var(name).ok();
             let config = deploy::registry_config(variable)?;
@@ -31,7 +45,8 @@ impl Place {
                 .with_web(every_host(variable)?);
             return Ok(Self { reach, local: None });
         }
-        let options = stand_ins(&args.kept)?;
+        let mut options = stand_ins(&args.kept)?;
+        change(&mut options);
         let local = Environment::start(options).await;
         let local = local.context("cannot start the embedded registry and bucket")?;
         let variables = local.variables();

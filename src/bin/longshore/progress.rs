@@ -16,35 +16,51 @@ const REDRAW: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(10);
 
 /// Shows what a meter counts until it is dropped.
-pub(crate) struct Progress(AbortHandle);
+pub(crate) struct Progress {
+    task: AbortHandle,
+    screen: MultiProgress,
+}
 
 impl Progress {
     /// Begins to show what `meter` counts. With `quiet`, nothing is shown.
     pub(crate) fn show(meter: &Arc<Meter>, quiet: bool) -> Self {
         let meter = Arc::clone(meter);
+        let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let task = if quiet {
             tokio::spawn(std::future::ready(()))
         } else if std::io::stderr().is_terminal() {
-            tokio::spawn(bars(meter))
+            tokio::spawn(bars(meter, screen.clone()))
         } else {
             tokio::spawn(lines(meter))
         };
-        Self(task.abort_handle())
+        Self {
+            task: task.abort_handle(),
+            screen,
+        }
+    }
+
+    /// Writes a note above the bars.
+    pub(crate) fn note(&self, text: &str) {
+        self.screen.suspend(|| crate::output::note(text));
+    }
+
+    /// Writes a result above the bars.
+    pub(crate) fn result(&self, text: &str) {
+        self.screen.suspend(|| crate::output::result(text));
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
-async fn bars(meter: Arc<Meter>) {
-    let drawn = Bars {
-        screen: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+async fn bars(meter: Arc<Meter>, screen: MultiProgress) {
+    let mut drawn = Bars {
+        screen,
         bars: HashMap::new(),
     };
-    let mut drawn = drawn;
     let mut redraw = interval(REDRAW);
     loop {
         redraw.tick().await;

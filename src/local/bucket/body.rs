@@ -14,7 +14,8 @@ use crate::local::http::Request;
 use crate::oci::{Algorithm, Digester};
 
 /// The checksum that the SDK sends unless it is told another.
-const CHECKSUM: &str = "x-amz-checksum-crc32";
+const CRC32: &str = "x-amz-checksum-crc32";
+const SHA256: &str = "x-amz-checksum-sha256";
 
 impl From<Malformed> for Refusal {
     fn from(_: Malformed) -> Self {
@@ -30,7 +31,7 @@ pub(super) async fn write(request: &mut Request, path: &Path) -> Result<String, 
         crc32: flate2::Crc::new(),
         sha256: Digester::new(Algorithm::Sha256),
     };
-    let mut checksum = request.header(CHECKSUM).map(str::to_owned);
+    let mut checksums = [CRC32, SHA256].map(|name| request.header(name).map(str::to_owned));
     if is_chunked(request) {
         let mut chunks = Chunks::new();
         loop {
@@ -43,19 +44,28 @@ pub(super) async fn write(request: &mut Request, path: &Path) -> Result<String, 
                 Step::End => break,
             }
         }
-        checksum = chunks.trailer(CHECKSUM).map(str::to_owned).or(checksum);
+        for (checksum, name) in checksums.iter_mut().zip([CRC32, SHA256]) {
+            *checksum = chunks.trailer(name).map(str::to_owned).or(checksum.take());
+        }
     } else {
         while let Some(piece) = request.body.next().await? {
             written.take(&piece).await?;
         }
     }
-    written.finish(checksum).await
+    written.finish(checksums).await
 }
 
 fn is_chunked(request: &Request) -> bool {
     let encoding = request.header(CONTENT_ENCODING).unwrap_or_default();
     let hash = request.header("x-amz-content-sha256").unwrap_or_default();
     encoding.contains("aws-chunked") || hash.starts_with("STREAMING-")
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let pairs = (0..hex.len()).step_by(2).map(|at| &hex[at..at + 2]);
+    pairs
+        .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
+        .collect()
 }
 
 struct Written {
@@ -72,12 +82,19 @@ impl Written {
         Ok(())
     }
 
-    async fn finish(mut self, checksum: Option<String>) -> Result<String, Refusal> {
+    /// Compares the CRC-32 and the SHA-256, where they are told.
+    async fn finish(mut self, told: [Option<String>; 2]) -> Result<String, Refusal> {
         self.file.flush().await?;
-        let actual = STANDARD.encode(self.crc32.sum().to_be_bytes());
-        if checksum.is_some_and(|expected| expected != actual) {
+        let sha256 = self.sha256.finish();
+        let actual = [
+            STANDARD.encode(self.crc32.sum().to_be_bytes()),
+            STANDARD.encode(bytes_of(sha256.hex())),
+        ];
+        let differs =
+            |(told, actual): (Option<String>, String)| told.is_some_and(|told| told != actual);
+        if told.into_iter().zip(actual).any(differs) {
             return Err(Refusal::BadDigest);
         }
-        Ok(self.sha256.finish().hex()[..32].to_owned())
+        Ok(sha256.hex()[..32].to_owned())
     }
 }

@@ -11,6 +11,9 @@ pub struct BucketOptions {
     pub address: SocketAddr,
     /// The buckets by name, each with the folder that it serves.
     pub folders: BTreeMap<String, PathBuf>,
+    /// Where other buckets are made, each a folder, when they are first asked for. `None`: there
+    /// are no others.
+    pub made_in: Option<PathBuf>,
     /// Whether requests that are not signed are served.
     pub anonymous: bool,
     /// Whether objects have version IDs. Only the current version is kept.
@@ -26,6 +29,7 @@ impl Default for BucketOptions {
         Self {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             folders: BTreeMap::new(),
+            made_in: None,
             anonymous: false,
             versions: false,
             requester_pays: false,

@@ -125,8 +125,15 @@ impl BucketService {
 
     async fn target(&self, request: &Request) -> Result<Target, Refusal> {
         let (bucket, key) = split(&request.path).ok_or(Refusal::InvalidKey)?;
-        let folder = self.options.folders.get(&bucket);
-        let folder = Folder::open(folder.ok_or(Refusal::NoSuchBucket)?).await?;
+        let folder = match (self.options.folders.get(&bucket), &self.options.made_in) {
+            (Some(folder), _) => Folder::open(folder).await?,
+            (None, Some(parent)) if is_bucket(&bucket) => {
+                let folder = parent.join(&bucket);
+                tokio::fs::create_dir_all(&folder).await?;
+                Folder::open(&folder).await?
+            }
+            _ => return Err(Refusal::NoSuchBucket),
+        };
         Ok(Target {
             bucket,
             key,
@@ -178,6 +185,12 @@ impl Service for BucketService {
     fn repository(&self, path: &str) -> Option<String> {
         split(path).map(|(bucket, _)| bucket)
     }
+}
+
+/// Whether a bucket can have this name, as far as folders are concerned.
+fn is_bucket(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+    (3..=63).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed)
 }
 
 /// A path as bucket and key, each decoded once.

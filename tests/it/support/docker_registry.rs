@@ -87,6 +87,23 @@ impl DockerRegistry {
         format!("docker://{}/{name}", self.server.address())
     }
 
+    /// Removes what is under a tag, which must be there.
+    pub(crate) async fn delete(&self, repository: &str, tag: &str) {
+        let url = |key: &str| format!("{}/v2/{repository}/manifests/{key}", self.url());
+        let client = reqwest::Client::new();
+        let authorized = |request: reqwest::RequestBuilder| {
+            request
+                .header(ACCEPT, MANIFESTS)
+                .basic_auth("AWS", Some(PASSWORD))
+        };
+        let found = authorized(client.head(url(tag))).send().await;
+        let found = found.expect("an answer of the registry");
+        let digest = found.headers()["docker-content-digest"].to_str();
+        let removed = authorized(client.delete(url(digest.expect("a digest"))));
+        let removed = removed.send().await.expect("an answer of the registry");
+        assert!(removed.status().is_success(), "{}", removed.status());
+    }
+
     /// The manifest under a tag or digest, as the registry serves it; `None` where there is none.
     pub(crate) async fn manifest(&self, repository: &str, key: &str) -> Option<Value> {
         let url = format!("{}/v2/{repository}/manifests/{key}", self.url());

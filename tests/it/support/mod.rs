@@ -15,6 +15,7 @@ mod process;
 pub(crate) mod skopeo;
 mod stack;
 mod token_server;
+mod workshop;
 
 pub(crate) use archive::Archive;
 pub(crate) use bench::{Bench, HOST, image};
@@ -27,3 +28,4 @@ pub(crate) use moto::Moto;
 pub(crate) use process::{output, output_of, tool};
 pub(crate) use stack::Stack;
 pub(crate) use token_server::TokenServer;
+pub(crate) use workshop::{Workshop, json};

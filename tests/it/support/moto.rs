@@ -54,6 +54,31 @@ impl Moto {
         .await;
     }
 
+    /// The content type and the content of an object.
+    pub(crate) async fn object(&self, bucket: &str, key: &str) -> (String, Vec<u8>) {
+        let request = self.request("s3", Method::GET, &format!("/{bucket}/{key}"));
+        let response = request.send().await.expect("an answer of moto");
+        let response = response.error_for_status().expect("an object");
+        let content_type = response.headers()["content-type"].to_str();
+        let content_type = content_type.expect("a content type").to_owned();
+        let body = response.bytes().await.expect("the body of an object");
+        (content_type, body.to_vec())
+    }
+
+    pub(crate) async fn delete_object(&self, bucket: &str, key: &str) {
+        succeed(self.request("s3", Method::DELETE, &format!("/{bucket}/{key}"))).await;
+    }
+
+    /// Lets a program use the account.
+    pub(crate) fn environment(&self, command: &mut Command) {
+        command
+            .env("AWS_ENDPOINT_URL", self.url())
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+    }
+
     /// Calls an operation of ECR and returns its answer.
     pub(crate) async fn ecr(&self, operation: &str, body: Value) -> Value {
         let target = format!("AmazonEC2ContainerRegistry_V20150921.{operation}");

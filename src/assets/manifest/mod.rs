@@ -1,0 +1,165 @@
+//! CDK's asset manifests: which assets there are and where they go.
+
+mod assembly;
+mod document;
+mod error;
+mod select;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::ImageAsset;
+pub use error::ManifestError;
+pub use select::{InvalidPattern, Pattern};
+
+/// Assets, in the order in which the manifests name them.
+#[derive(Clone, Debug, Default)]
+pub struct Manifest {
+    /// The assets.
+    pub assets: Vec<Asset>,
+}
+
+/// Something that is published.
+#[derive(Clone, Debug)]
+pub struct Asset {
+    /// Its ID, which is CDK's hash of it.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// What it is made of.
+    pub source: Source,
+    /// Where it goes.
+    pub destinations: Vec<Destination>,
+}
+
+/// What an asset is made of. Paths are absolute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// An image that is built.
+    Build(ImageAsset),
+    /// An image that a command brings.
+    ImageCommand {
+        /// The program and its arguments. It prints the image's name or ID.
+        command: Vec<String>,
+        /// Where it runs.
+        directory: PathBuf,
+    },
+    /// A file, or a directory as files are.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Whether it becomes a zip archive.
+        zip: bool,
+    },
+    /// A file that a command makes.
+    FileCommand {
+        /// The program and its arguments. It prints the file's path.
+        command: Vec<String>,
+    },
+}
+
+impl Source {
+    /// As CDK calls such assets.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Build(_) | Self::ImageCommand { .. } => "docker-image",
+            Self::File { .. } | Self::FileCommand { .. } => "file",
+        }
+    }
+}
+
+/// Where an asset goes. All texts may have placeholders, such as `${AWS::AccountId}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Its ID.
+    pub id: String,
+    /// The region. `None`: that of the environment.
+    pub region: Option<String>,
+    /// The role that publishes there.
+    pub role_arn: Option<String>,
+    /// The external ID that the role's trust policy asks for.
+    pub external_id: Option<String>,
+    /// The place.
+    pub place: Place,
+}
+
+/// A place for an asset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A tag in a repository of ECR.
+    Repository {
+        /// The repository's name.
+        name: String,
+        /// The tag.
+        tag: String,
+    },
+    /// An object in a bucket of S3.
+    Bucket {
+        /// The bucket's name.
+        name: String,
+        /// The object's key.
+        key: String,
+    },
+}
+
+impl Manifest {
+    /// Reads a manifest, or all those of a directory that CDK synthesised, nested ones included.
+    /// An asset that several of them name is there once.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let path = std::path::absolute(path).map_err(|error| ManifestError::read(path, error))?;
+        let files = if path.is_dir() {
+            assembly::manifests(&path)?
+        } else {
+            vec![path]
+        };
+        let mut assets = Vec::new();
+        for file in files {
+            assets.extend(document::read(&file)?);
+        }
+        Ok(Self {
+            assets: merge(assets),
+        })
+    }
+
+    /// Only what one of the patterns means; all of it if there are none.
+    #[must_use]
+    pub fn select(mut self, patterns: &[Pattern]) -> Self {
+        if patterns.is_empty() {
+            return self;
+        }
+        for asset in &mut self.assets {
+            let id = asset.id.clone();
+            let is_meant = |destination: &Destination| {
+                let mut patterns = patterns.iter();
+                patterns.any(|pattern| pattern.matches(&id, &destination.id))
+            };
+            asset.destinations.retain(is_meant);
+        }
+        self.assets.retain(|asset| !asset.destinations.is_empty());
+        self
+    }
+}
+
+/// Puts assets of the same content together. What one ID names is the same wherever it lies: it is
+/// published to each place once.
+fn merge(assets: Vec<Asset>) -> Vec<Asset> {
+    let mut merged: Vec<Asset> = Vec::new();
+    let mut by_id: BTreeMap<(&'static str, String), Vec<usize>> = BTreeMap::new();
+    for mut asset in assets {
+        let same = by_id.entry((asset.source.kind(), asset.id.clone()));
+        let same = same.or_default();
+        asset.destinations.retain(|new| {
+            let mut known = same.iter().flat_map(|&at| &merged[at].destinations);
+            known.all(|known| known != new)
+        });
+        match same.iter().find(|&&at| merged[at].source == asset.source) {
+            Some(&at) => merged[at].destinations.extend(asset.destinations),
+            None if asset.destinations.is_empty() => {}
+            None => {
+                same.push(merged.len());
+                merged.push(asset);
+            }
+        }
+    }
+    merged
+}

@@ -1,0 +1,168 @@
+//! What is uploaded: what an asset becomes on this machine.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::tarball::loaded_by;
+use super::zip::zip;
+use crate::archive::{self, Archive, Compression};
+use crate::assets::build::{Program, Report, blocking};
+use crate::assets::{Builder, Cache, Error, Source, build_as};
+use crate::content::FileObject;
+
+/// A command that takes longer is given up.
+const WITHIN: Duration = Duration::from_hours(4);
+
+/// A file, and what it is.
+pub(super) struct Material {
+    pub(super) path: PathBuf,
+    /// Which image of an archive.
+    pub(super) selector: Option<String>,
+    pub(super) content_type: String,
+    /// What the file is in, if nobody else needs it.
+    _folder: Option<TempDir>,
+}
+
+impl Material {
+    fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            selector: None,
+            content_type: "application/x-tar".to_owned(),
+            _folder: None,
+        }
+    }
+}
+
+/// Whether an asset takes a builder or a command of its own.
+pub(super) fn takes_builder(source: &Source) -> bool {
+    match source {
+        Source::Build(_) | Source::FileCommand { .. } => true,
+        Source::ImageCommand { command, .. } => loaded_by(command).is_none(),
+        Source::File { .. } => false,
+    }
+}
+
+/// Makes what is uploaded.
+pub(super) async fn make(
+    id: &str,
+    source: &Source,
+    cache: &Cache,
+    report: Report<'_>,
+) -> Result<Material, Error> {
+    match source {
+        Source::Build(asset) => {
+            let built = build_as(id, asset, cache, report).await?;
+            Ok(Material::at(built.archive))
+        }
+        Source::ImageCommand { command, directory } => match loaded_by(command) {
+            Some(tarball) => tarball_at(directory.join(tarball)).await,
+            None => image_of(command, directory, cache, report).await,
+        },
+        Source::File { path, zip: false } => file_at(path.clone()),
+        Source::File { path, zip: true } => zip_of(path.clone(), cache).await,
+        Source::FileCommand { command } => {
+            let path = last_line(command, Path::new("."), "a file", report).await?;
+            Ok(Material {
+                content_type: "application/zip".to_owned(),
+                ..Material::at(path.into())
+            })
+        }
+    }
+}
+
+/// Of several images in a tarball, the last: what `docker load` says last is what CDK takes.
+async fn tarball_at(path: PathBuf) -> Result<Material, Error> {
+    let object = FileObject::open(&path).await?;
+    let selected = async {
+        let archive = Archive::open(Arc::new(object)).await?;
+        archive.select(None, Compression::default()).await
+    };
+    let selector = match selected.await {
+        Ok(_) => None,
+        Err(archive::Error::Ambiguous { choices }) => Some(format!("@{}", choices.count() - 1)),
+        Err(source) => {
+            return Err(Error::Tarball {
+                path,
+                source: Box::new(source),
+            });
+        }
+    };
+    Ok(Material {
+        selector,
+        ..Material::at(path)
+    })
+}
+
+/// Runs a command that leaves an image with the builder and says its name.
+async fn image_of(
+    command: &[String],
+    directory: &Path,
+    cache: &Cache,
+    report: Report<'_>,
+) -> Result<Material, Error> {
+    let image = last_line(command, directory, "an image", report).await?;
+    let folder = cache.folder()?;
+    let path = folder.path().join("image.tar");
+    let builder = Builder::find().await?;
+    builder.save(&image, &path, report).await?;
+    Ok(Material {
+        _folder: Some(folder),
+        ..Material::at(path)
+    })
+}
+
+/// What a command prints last.
+async fn last_line(
+    command: &[String],
+    directory: &Path,
+    expected: &'static str,
+    report: Report<'_>,
+) -> Result<String, Error> {
+    let [name, arguments @ ..] = command else {
+        return Err(Error::PrintedNothing {
+            program: String::new(),
+            expected,
+        });
+    };
+    let arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
+    let program = Program {
+        name: name.as_ref(),
+        arguments: &arguments,
+        directory,
+        within: WITHIN,
+    };
+    let lines = program.run(report).await?;
+    let line = lines.last().map(|line| line.trim().to_owned());
+    line.ok_or_else(|| Error::PrintedNothing {
+        program: name.clone(),
+        expected,
+    })
+}
+
+fn file_at(path: PathBuf) -> Result<Material, Error> {
+    if path.is_dir() {
+        return Err(Error::Directory { path });
+    }
+    let content_type = mime_guess::from_path(&path).first_or_octet_stream();
+    Ok(Material {
+        content_type: content_type.essence_str().to_owned(),
+        ..Material::at(path)
+    })
+}
+
+async fn zip_of(directory: PathBuf, cache: &Cache) -> Result<Material, Error> {
+    let folder = cache.folder()?;
+    let path = folder.path().join("files.zip");
+    let archive = path.clone();
+    blocking(move || zip(&directory, &archive)).await?;
+    Ok(Material {
+        content_type: "application/zip".to_owned(),
+        _folder: Some(folder),
+        ..Material::at(path)
+    })
+}
