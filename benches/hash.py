@@ -13,8 +13,10 @@ import json
 import os
 import pathlib
 import random
+import resource
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -43,10 +45,16 @@ def context(directory, files):
     return size
 
 
+def cpu():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def timed(command, **options):
-    begin = time.perf_counter()
+    """Milliseconds by the clock and of the processors, and what was printed."""
+    begin, used = time.perf_counter(), cpu()
     run = subprocess.run(command, check=True, capture_output=True, text=True, **options)
-    return (time.perf_counter() - begin) * 1000, run.stdout
+    return (time.perf_counter() - begin) * 1000, (cpu() - used) * 1000, run.stdout
 
 
 def main():
@@ -62,30 +70,45 @@ def main():
         size = context(directory, arguments.files)
 
         def node(run):
-            home = work / f"home{run}"  # Fingerprints are remembered there.
-            environment = os.environ | {"NODE_PATH": str(TOOLS / "npm/node_modules"), "HOME": str(home)}
+            environment = os.environ | {
+                "NODE_PATH": str(TOOLS / "npm/node_modules"),
+                # Fingerprints are remembered there.
+                "HOME": str(work / f"home{run}"),
+            }
             script = ROOT / "benches/hash.js"
-            whole, printed = timed(["node", script, directory, work / f"out{run}"], env=environment)
+            command = ["node", script, directory, work / f"out{run}"]
+            whole, used, printed = timed(command, env=environment)
             answer = json.loads(printed)
-            return whole, answer["ms"], answer["hash"]
+            return answer["hash"], (whole, answer["ms"], used)
 
         def ours():
-            whole, printed = timed([arguments.program, "hash", directory])
-            return whole, printed.strip()
+            whole, used, printed = timed([arguments.program, "hash", directory])
+            return printed.strip(), (whole, used)
 
-        hashes = {node("-warm")[2], ours()[1]}
-        times = {"Node, process": [], "Node, construct alone": [], "longshore, process": []}
+        names = (
+            "Node, process",
+            "Node, construct alone",
+            "Node, CPU",
+            "longshore, process",
+            "longshore, CPU",
+        )
+        hashes = {node("-warm")[0], ours()[0]}
+        rows = []
         for run in range(arguments.runs):
-            whole, alone, theirs = node(run)
-            mine, hash = ours()
-            hashes |= {theirs, hash}
-            for name, value in zip(times, (whole, alone, mine)):
-                times[name].append(value)
-        assert len(hashes) == 1, hashes
+            theirs, row = node(run)
+            mine, more = ours()
+            hashes |= {theirs, mine}
+            rows.append(row + more)
+        if len(hashes) != 1:
+            sys.exit(f"the hashes differ: {hashes}")
 
-    print(f"{arguments.files} files, {size / 1e6:.0f} MB, {os.cpu_count()} processors, median of {arguments.runs}")
-    for name, values in times.items():
-        print(f"{name:24}{statistics.median(values):8.0f} ms   ({min(values):.0f} to {max(values):.0f})")
+    print(
+        f"{arguments.files} files, {size / 1e6:.0f} MB, {os.cpu_count()} processors, "
+        f"median of {arguments.runs}"
+    )
+    for name, values in zip(names, zip(*rows)):
+        middle = statistics.median(values)
+        print(f"{name:24}{middle:8.0f} ms   ({min(values):.0f} to {max(values):.0f})")
 
 
 if __name__ == "__main__":

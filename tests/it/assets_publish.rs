@@ -83,7 +83,7 @@ fn a_failure_has_a_name_and_the_others_finish() {
     let add = |name: &str, source: Value| {
         images.insert(
             name.to_owned(),
-            image(&format!("Asset {name}"), source, "images", name),
+            image(&format!("Asset {name}"), &source, "images", name),
         );
     };
     fs::write(bench.path("out/broken.tar"), "no tar at all").unwrap();
@@ -101,7 +101,7 @@ fn a_failure_has_a_name_and_the_others_finish() {
         "outside",
         json!({"directory": "asset.image", "dockerFile": "../x"}),
     );
-    manifest["files"]["folder"] = file("Asset folder", json!({"path": "asset.files"}), "folder");
+    manifest["files"]["folder"] = file("Asset folder", &json!({"path": "asset.files"}), "folder");
     bench.write_manifest(&manifest);
     let run = bench.publish(&docker, &[]);
     assert!(!run.status.success());
@@ -158,7 +158,7 @@ fn one_builder_runs_at_a_time() {
         .map(|number| {
             let name = format!("image{number}");
             let source = json!({"executable": ["sh", "-c", alone]});
-            (name.clone(), image(&name, source, "images", &name))
+            (name.clone(), image(&name, &source, "images", &name))
         })
         .collect();
     bench.write_manifest(&json!({"version": "55.0.0", "dockerImages": images}));
@@ -254,11 +254,11 @@ async fn a_role_that_is_refused_is_named() {
         Arc::default(),
     );
     let manifest = Manifest::read(&bench.path("out")).unwrap();
-    let published = publisher.run(&manifest, &|_, _| {}).await;
-    assert_eq!(published[0].result.as_ref().unwrap(), &Done::Uploaded);
-    for published in &published[1..] {
-        assert_eq!(published.name, "Plain file");
-        let error = published.result.as_ref().unwrap_err().to_string();
+    let results = publisher.run(&manifest, &|_, _| {}).await;
+    assert_eq!(results[0].result.as_ref().unwrap(), &Done::Uploaded);
+    for one in &results[1..] {
+        assert_eq!(one.name, "Plain file");
+        let error = one.result.as_ref().unwrap_err().to_string();
         assert!(
             error.starts_with("assuming role arn:aws:iam::123456789012:role/"),
             "{error}"
@@ -429,7 +429,7 @@ impl Bench {
             "files": {
                 "zipped": file(
                     "Zipped",
-                    json!({"path": "asset.files", "packaging": "zip"}),
+                    &json!({"path": "asset.files", "packaging": "zip"}),
                     "zipped.zip",
                 ),
                 "plain": {
@@ -441,23 +441,23 @@ impl Bench {
                         "assumeRoleExternalId": "id",
                     }},
                 },
-                "made": file("Made", json!({"executable": ["echo", made]}), "made.zip"),
+                "made": file("Made", &json!({"executable": ["echo", made]}), "made.zip"),
             },
             "dockerImages": {
-                "built": image("Built", json!({
+                "built": image("Built", &json!({
                     "directory": "asset.image",
                     "dockerBuildArgs": {"A": "1"},
                     "cacheFrom": [{"type": "registry", "params": {"ref": "host/cache"}}],
                 }), "images", "built"),
                 "loaded": image(
                     "Loaded",
-                    json!({"executable": cdk_command("asset.tar")}),
+                    &json!({"executable": cdk_command("asset.tar")}),
                     "images-${AWS::AccountId}-${AWS::Region}",
                     "loaded",
                 ),
                 "printed": image(
                     "Printed",
-                    json!({"executable": ["sh", "-c", "test -f plain.json && echo; echo printed:1"]}),
+                    &json!({"executable": ["sh", "-c", "test -f plain.json && echo; echo printed:1"]}),
                     "images",
                     "printed",
                 ),
@@ -542,12 +542,12 @@ impl Bench {
     }
 }
 
-fn image(name: &str, source: Value, repository: &str, tag: &str) -> Value {
+fn image(name: &str, source: &Value, repository: &str, tag: &str) -> Value {
     let place = json!({"repositoryName": repository, "imageTag": tag});
     json!({"displayName": name, "source": source, "destinations": {"here": place}})
 }
 
-fn file(name: &str, source: Value, key: &str) -> Value {
+fn file(name: &str, source: &Value, key: &str) -> Value {
     let place = json!({"bucketName": "files-us-east-1", "objectKey": key});
     json!({"displayName": name, "source": source, "destinations": {"here": place}})
 }

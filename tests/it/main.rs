@@ -6,6 +6,7 @@
 mod architecture;
 mod archive_formats;
 mod assets_build;
+mod assets_examples;
 mod assets_hash;
 mod assets_ignore;
 mod assets_publish;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Asset, Destination, ManifestError, Place, Source};
 use crate::assets::ImageAsset;
@@ -107,10 +107,10 @@ impl CacheOption {
     /// As builders take it.
     fn argument(self) -> String {
         let params = self.params.0.into_iter();
-        let params: String = params
-            .map(|(name, value)| format!(",{name}={value}"))
-            .collect();
-        format!("type={}{params}", self.r#type)
+        let params = params.map(|(name, value)| format!("{name}={value}"));
+        let kind = format!("type={}", self.r#type);
+        let parts: Vec<String> = std::iter::once(kind).chain(params).collect();
+        parts.join(",")
     }
 }
 
@@ -230,7 +230,10 @@ impl Reader<'_> {
             DockerImageSource {
                 directory: Some(ref directory),
                 ..
-            } => Source::Build(image_asset(self.resolve(directory), asset.source)),
+            } => {
+                let directory = self.resolve(directory);
+                Source::Build(Box::new(image_asset(directory, asset.source)))
+            }
             _ => return Err(self.wrong(&name, "names neither a directory nor an executable")),
         };
         let destinations = asset.destinations.0.into_iter();
@@ -257,7 +260,7 @@ impl Reader<'_> {
         place: Place,
     ) -> Result<Destination, ManifestError> {
         let options = &aws.assume_role_additional_options;
-        let no_options = options.is_null() || options.as_object().is_some_and(|all| all.is_empty());
+        let no_options = options.is_null() || options.as_object().is_some_and(Map::is_empty);
         if !no_options {
             let problem = "has assumeRoleAdditionalOptions, which are not supported: publish it \
                            with cdk-assets";

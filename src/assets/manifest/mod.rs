@@ -36,7 +36,7 @@ pub struct Asset {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// An image that is built.
-    Build(ImageAsset),
+    Build(Box<ImageAsset>),
     /// An image that a command brings.
     ImageCommand {
         /// The program and its arguments. It prints the image's name or ID.

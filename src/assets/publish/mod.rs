@@ -128,9 +128,10 @@ impl Publisher {
         let is_lacking = |(_, target): &(String, Result<Target, Error>)| {
             target.as_ref().is_ok_and(|target| !target.has_it())
         };
-        let material = match found.iter().any(is_lacking) {
-            false => None,
-            true => Some(self.make(asset, progress).await.map_err(Arc::new)),
+        let material = if found.iter().any(is_lacking) {
+            Some(self.make(asset, progress).await.map_err(Arc::new))
+        } else {
+            None
         };
         let putting = found.into_iter().map(|(place, target)| {
             let material = material.as_ref();
@@ -185,9 +186,10 @@ impl Publisher {
         asset: &Asset,
         progress: Progress<'_>,
     ) -> Result<material::Material, Error> {
-        let _turn = match material::takes_builder(&asset.source) {
-            true => self.builders.acquire().await.ok(),
-            false => None,
+        let _turn = if material::takes_builder(&asset.source) {
+            self.builders.acquire().await.ok()
+        } else {
+            None
         };
         progress(&asset.name, Step::Making);
         let report = |line: &str| progress(&asset.name, Step::Said(line));

@@ -1,5 +1,6 @@
 //! One destination of an asset, found: whether it has the asset, and how it gets it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Publisher;
@@ -52,7 +53,9 @@ impl Target {
                     region: Some(region.to_owned()),
                 };
                 let slot = Slot::find(&clients, at).await?;
-                let is_zip = key.ends_with(".zip");
+                let is_zip = Path::new(key)
+                    .extension()
+                    .is_some_and(|ending| ending == "zip");
                 let is_whole = |size| size > EMPTY_ZIP || !is_zip;
                 let has_it = slot.size().is_some_and(is_whole);
                 Ok(Self::Bucket { slot, has_it })

@@ -360,7 +360,7 @@ mod tests {
     async fn what_cannot_be_finished_is_given_up() {
         let s3 = bucket("partNumber=2").await;
         let slot = Slot::find(&s3.clients().await, location()).await.unwrap();
-        let content = MemoryObject::new("content", vec![7; (PART + 1) as usize]);
+        let content = MemoryObject::new("content", vec![7; (8 << 20) + 1]);
         let error = slot
             .write(&content, "text/plain", &|_| {})
             .await
@@ -381,7 +381,7 @@ mod tests {
         let s3 = bucket("nothing").await;
         let slot = Slot::find(&s3.clients().await, location()).await.unwrap();
         assert_eq!(slot.size(), None);
-        let content = MemoryObject::new("content", vec![7; (2 * PART) as usize]);
+        let content = MemoryObject::new("content", vec![7; 16 << 20]);
         slot.write(&content, "text/plain", &|_| {}).await.unwrap();
         let seen = s3.seen();
         let parts = seen

@@ -31,7 +31,7 @@ pub(crate) enum Command {
     /// Let others pull from an ECR repository, by its policy.
     Grant(GrantArgs),
     /// Build an image from a Dockerfile, unless it has been built before.
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Print the hash that CDK gives the asset that an image is built from.
     Hash(HashArgs),
     /// Publish the assets of a CDK app: build, pack and upload what is not there.

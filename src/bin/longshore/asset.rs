@@ -6,7 +6,7 @@ use longshore::assets::fingerprint::Follow;
 use longshore::assets::ignore::IgnoreMode;
 use longshore::assets::{ImageAsset, Input};
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct AssetArgs {
     /// The directory that has the Dockerfile.
     pub(crate) directory: PathBuf,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use longshore::archive::Compression;
-use longshore::assets::{Cache, ImageAsset, Report, Staging, build_as};
+use longshore::assets::{Cache, ImageAsset, Report, Staged, Staging, build_as};
 use longshore::copy::Meter;
 use longshore::deploy::{Access, FileLocation, Image, Location};
 use longshore::oci::{Reference, Tag};
@@ -73,79 +73,92 @@ struct Outcome {
 }
 
 pub(crate) async fn run(args: BuildArgs) -> anyhow::Result<ExitCode> {
-    let json = args.json;
-    let needs_place = args.stage.is_some() || args.push.is_some();
-    let place = match needs_place {
-        true => Some(Place::start_with_buckets(&args.place).await?),
-        false => None,
-    };
-    let outcome = outcome(args, place.as_ref()).await;
-    if let Some(place) = place {
-        place.stop().await;
-    }
-    show(&outcome?, json);
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn outcome(args: BuildArgs, place: Option<&Place>) -> anyhow::Result<Outcome> {
     if let Some(push) = args.push.as_ref().filter(|push| push.digest().is_some()) {
         bail!("the destination {push} has a digest: give a tag or none");
     }
-    let cache = match args.cache {
-        Some(directory) => Cache::new(directory),
-        None => Cache::of_user()?,
+    let json = args.json;
+    let outcome = if args.stage.is_some() || args.push.is_some() {
+        let place = Place::start_with_buckets(&args.place).await?;
+        let outcome = Box::pin(bring(args, &place)).await;
+        place.stop().await;
+        outcome?
+    } else {
+        let (mut outcome, asset) = hashed(&args).await?;
+        outcome.build(&asset, &args).await?;
+        outcome
     };
+    show(&outcome, json);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Hashes what is to be built.
+async fn hashed(args: &BuildArgs) -> anyhow::Result<(Outcome, ImageAsset)> {
     let asset = ImageAsset {
-        cache_from: args.cache_from,
-        cache_to: args.cache_to,
+        cache_from: args.cache_from.clone(),
+        cache_to: args.cache_to.clone(),
         no_cache: args.no_cache,
-        ..args.asset.into_asset()
+        ..args.asset.clone().into_asset()
     };
     let hashed = asset.clone();
     let hash = tokio::task::spawn_blocking(move || hashed.hash()).await??;
-    let mut outcome = Outcome {
-        hash: hash.clone(),
+    let outcome = Outcome {
+        hash,
         ..Outcome::default()
     };
-    let staged = match (&args.stage, place) {
-        (Some(staging), Some(place)) => {
+    Ok((outcome, asset))
+}
+
+/// Builds, and stages and pushes what was built.
+async fn bring(args: BuildArgs, place: &Place) -> anyhow::Result<Outcome> {
+    let (mut outcome, asset) = hashed(&args).await?;
+    let staged = match &args.stage {
+        Some(staging) => {
             let clients = place.reach().clients(&Access::default()).await;
-            Some(staging.find(&hash, &clients).await?)
+            Some(staging.find(&outcome.hash, &clients).await?)
         }
-        _ => None,
+        None => None,
     };
-    let is_staged = staged.as_ref().is_some_and(|staged| staged.is_there()) && !asset.no_cache;
-    let meter = Arc::new(Meter::default());
-    if !is_staged || args.push.is_some() {
-        let report: Report<'_> = if args.json { &|_| {} } else { &output::note };
-        let built = build_as(&hash, &asset, &cache, report).await?;
-        outcome.reused = built.reused;
-        outcome.archive = Some(built.archive);
+    outcome.staged_before = staged.as_ref().is_some_and(Staged::is_there) && !args.no_cache;
+    if !outcome.staged_before || args.push.is_some() {
+        outcome.build(&asset, &args).await?;
     }
+    let meter = Arc::new(Meter::default());
     let progress = Progress::show(&meter, args.json);
-    if let Some(staged) = staged {
-        if let Some(archive) = outcome.archive.as_ref().filter(|_| !is_staged) {
+    if let Some(staged) = &staged {
+        if let Some(archive) = outcome.archive.as_ref().filter(|_| !outcome.staged_before) {
             staged.upload(archive, &meter).await?;
         }
-        outcome.staged_before = is_staged;
         outcome.resource = Some(Resource {
             source: staged.source().to_owned(),
             destination: args.destination,
-            tag: hash,
+            tag: outcome.hash.clone(),
             provider_stack: args.provider_stack,
         });
     }
-    if let (Some(push), Some(place), Some(archive)) = (&args.push, place, &outcome.archive) {
+    if let (Some(push), Some(archive)) = (&args.push, &outcome.archive) {
         let tags = push.tag().cloned().into_iter().chain(args.tags);
         let image = image(archive.clone(), push, tags, args.compression);
-        let deployed = place.deployer().run(&image, &meter).await?;
-        outcome.image_uri = Some(deployed.uri());
+        outcome.image_uri = Some(place.deployer().run(&image, &meter).await?.uri());
     }
     drop(progress);
-    if place.is_some() && !args.json {
+    if !args.json {
         output::note(&moved(&meter.report()));
     }
     Ok(outcome)
+}
+
+impl Outcome {
+    async fn build(&mut self, asset: &ImageAsset, args: &BuildArgs) -> anyhow::Result<()> {
+        let cache = match &args.cache {
+            Some(directory) => Cache::new(directory),
+            None => Cache::of_user()?,
+        };
+        let report: Report<'_> = if args.json { &|_| {} } else { &output::note };
+        let built = build_as(&self.hash, asset, &cache, report).await?;
+        self.reused = built.reused;
+        self.archive = Some(built.archive);
+        Ok(())
+    }
 }
 
 fn image(
@@ -170,7 +183,7 @@ fn show(outcome: &Outcome, json: bool) {
     let archive = outcome.archive.as_ref();
     let archive = archive.map(|archive| archive.display().to_string());
     if json {
-        output::result(&format!("{:#}", document(outcome, archive)));
+        output::result(&format!("{:#}", document(outcome, archive.as_deref())));
         return;
     }
     let how = match (outcome.reused, &archive) {
@@ -192,7 +205,7 @@ fn show(outcome: &Outcome, json: bool) {
     }
 }
 
-fn document(outcome: &Outcome, archive: Option<String>) -> Value {
+fn document(outcome: &Outcome, archive: Option<&str>) -> Value {
     let mut document = json!({
         "assetHash": outcome.hash,
         "archive": archive,

@@ -39,7 +39,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Copy(args) => Box::pin(copy::run(args)).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Grant(args) => grant::run(args).await,
-        Command::Build(args) => build::run(args).await,
+        Command::Build(args) => build::run(*args).await,
         Command::Hash(args) => hash::run(args),
         Command::Publish(args) => publish::run(args).await,
         Command::List(args) => publish::list(&args),

@@ -71,26 +71,25 @@ pub(crate) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
     let meter = Arc::new(Meter::default());
     let publisher = Publisher::new(place.reach().clone(), cache, options, Arc::clone(&meter));
     let bars = Progress::show(&meter, args.json);
-    let published = if args.json {
-        publisher.run(&manifest, &|_, _| {}).await
+    let show: longshore::assets::Progress<'_> = if args.json {
+        &|_, _| {}
     } else {
-        publisher
-            .run(&manifest, &|name, step| say(&bars, name, step))
-            .await
+        &|name, step| say(&bars, name, step)
     };
+    let results = publisher.run(&manifest, show).await;
     drop(bars);
     place.stop().await;
-    let failed = published.iter().filter(|one| one.result.is_err()).count();
+    let failed = results.iter().filter(|one| one.result.is_err()).count();
     if args.json {
-        let results: Vec<Value> = published.iter().map(result).collect();
-        output::result(&format!("{:#}", json!({ "assets": results })));
+        let assets: Vec<Value> = results.iter().map(result).collect();
+        output::result(&format!("{:#}", json!({ "assets": assets })));
     } else {
         output::note(&moved(&meter.report()));
     }
     if failed > 0 {
         output::note(&format!(
             "longshore: {failed} of {} were not published",
-            published.len()
+            results.len()
         ));
         return Ok(ExitCode::FAILURE);
     }
