@@ -326,9 +326,9 @@ async fn the_same_is_published_as_by_cdk_assets() {
             .values()
             .filter(|one| one.starts_with("image "))
             .count(),
-        6
+        7
     );
-    assert_eq!(expected.len(), 9);
+    assert_eq!(expected.len(), 10);
     remove(&found, repository, &moto, &registry).await;
     let brought = publish(&docker);
     assert!(
@@ -498,6 +498,21 @@ impl Bench {
         json(&self.inspect(image))["config"]["digest"].to_string()
     }
 
+    /// Adds an image that a command builds, which no construct makes.
+    fn add_command(&self, path: &Path) {
+        let mut manifest: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let images = manifest["dockerImages"].as_object_mut().unwrap();
+        let mut image = images.values().next().unwrap().clone();
+        let directory = image["source"]["directory"].as_str().unwrap();
+        let build = format!("\"$CDK_DOCKER\" build --quiet {directory}");
+        image["source"] = json!({"executable": ["sh", "-c", build]});
+        for place in image["destinations"].as_object_mut().unwrap().values_mut() {
+            place["imageTag"] = json!("command");
+        }
+        images.insert("command".to_owned(), image);
+        fs::write(path, manifest.to_string()).unwrap();
+    }
+
     /// Synthesises an app with every kind of asset.
     fn synthesise(&self, docker: &Path) -> PathBuf {
         for directory in ["app/image/docs", "app/files/sub"] {
@@ -538,6 +553,7 @@ impl Bench {
             // `cdk-assets` is a version of the schema behind `aws-cdk-lib`.
             fs::write(&path, text.replace("\"55.0.0\"", "\"54.0.0\"")).unwrap();
         }
+        self.add_command(&out.join(MANIFESTS[0]));
         out
     }
 }

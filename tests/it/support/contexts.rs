@@ -15,6 +15,7 @@ impl Contexts {
         contexts.linked();
         contexts.named();
         contexts.worded();
+        contexts.looping();
         contexts
     }
 
@@ -100,6 +101,14 @@ impl Contexts {
         self.link("absolute/file", self.path("outside/file"));
         self.link("absolute/directory", self.path("outside/directory"));
         self.link("external/file-chain", "../outside/file");
+    }
+
+    /// Links that lead back to where they are.
+    fn looping(&self) {
+        self.write("looping/Dockerfile", "FROM scratch\nCOPY . /\n");
+        self.link("looping/self", "self");
+        self.link("looping/here", ".");
+        self.link("looping/d/up", "../d");
     }
 
     fn named(&self) {

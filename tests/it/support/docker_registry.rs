@@ -87,7 +87,7 @@ impl DockerRegistry {
         format!("docker://{}/{name}", self.server.address())
     }
 
-    /// Removes what is under a tag, which must be there.
+    /// Removes what is under a tag, with all its tags. What is not there is removed already.
     pub(crate) async fn delete(&self, repository: &str, tag: &str) {
         let url = |key: &str| format!("{}/v2/{repository}/manifests/{key}", self.url());
         let client = reqwest::Client::new();
@@ -98,6 +98,9 @@ impl DockerRegistry {
         };
         let found = authorized(client.head(url(tag))).send().await;
         let found = found.expect("an answer of the registry");
+        if found.status() == reqwest::StatusCode::NOT_FOUND {
+            return;
+        }
         let digest = found.headers()["docker-content-digest"].to_str();
         let removed = authorized(client.delete(url(digest.expect("a digest"))));
         let removed = removed.send().await.expect("an answer of the registry");
