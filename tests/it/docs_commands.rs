@@ -52,6 +52,20 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "tests/templates/test_release.py does it",
     ),
     ("scripts/release", "scripts/test makes one architecture"),
+    ("cdk ", "its own output is published by tests/it/assets_publish.rs"),
+    (
+        "longshore build",
+        "needs a builder; tests/it/assets_build.rs and assets_stage.rs run it",
+    ),
+    (
+        "longshore publish cdk.out",
+        "needs an AWS account; tests/it/assets_publish.rs runs it",
+    ),
+    (
+        "longshore list cdk.out",
+        "needs the CDK; tests/it/assets_publish.rs runs it",
+    ),
+    ("longshore hash app", "tests/it/assets_examples.rs runs it"),
     ("buildah build", "how the sample was made"),
     ("skopeo copy", "how the sample was made"),
 ];

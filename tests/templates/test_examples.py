@@ -150,6 +150,11 @@ class Examples(unittest.TestCase):
         image = self.deploy("tarball")["ImageUri"]
         self.assertRegex(image, rf"^{REGISTRY}/repository@sha256:[0-9a-f]{{64}}$")
 
+    def test_dockerfile(self):
+        image = self.deploy("dockerfile")["ImageUri"]
+        task = self.stack.value(self.stack.resources["Task"]["Properties"])
+        self.assertEqual(task["ContainerDefinitions"][0]["Image"], image)
+
     def test_ecs_service(self):
         outputs = self.deploy("ecs-service")
         task = self.stack.value(self.stack.resources["Task"]["Properties"])
