@@ -372,6 +372,43 @@ mod tests {
         assert_eq!(again.unwrap(), plain[100..200]);
     }
 
+    /// An object that is waited for without end.
+    struct Silent;
+
+    impl RangeRead for Silent {
+        fn size(&self) -> u64 {
+            1 << 30
+        }
+
+        fn name(&self) -> &'static str {
+            "silent"
+        }
+
+        fn read(&self, _range: Range<u64>) -> BoxFuture<'_, content::Result<ByteStream>> {
+            std::future::ready(Ok(stream::pending().boxed())).boxed()
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_waited_for_does_not_keep_the_runtime_from_ending() {
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let mut waiting = decompressed(Arc::new(Silent), Format::Gzip);
+                let wait = std::time::Duration::from_millis(50);
+                let _ = tokio::time::timeout(wait, waiting.next()).await;
+            });
+            drop(runtime);
+            ended.send(()).unwrap();
+        });
+        let limit = std::time::Duration::from_mins(1);
+        assert_eq!(end.recv_timeout(limit), Ok(()));
+    }
+
     #[tokio::test]
     async fn says_that_the_outer_stream_is_cut_off_or_damaged() {
         let tar = Tar::default().file("a", noise(PIECE)).finish();

@@ -31,8 +31,9 @@ impl<T> Future for Task<T> {
             Ok(done) => Poll::Ready(done),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is shutting down, and nothing that waits will ever go on.
-                Err(_) => Poll::Pending,
+                // The runtime is shutting down. Who still waits does so on a thread of its own,
+                // which the runtime waits for.
+                Err(cancelled) => std::panic::resume_unwind(Box::new(cancelled)),
             },
         }
     }

@@ -52,7 +52,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "tests/templates/test_release.py does it",
     ),
     ("scripts/release", "scripts/test makes one architecture"),
-    ("cdk ", "its own output is published by tests/it/assets_publish.rs"),
+    (
+        "cdk ",
+        "its own output is published by tests/it/assets_publish.rs",
+    ),
     (
         "longshore build",
         "needs a builder; tests/it/assets_build.rs and assets_stage.rs run it",
