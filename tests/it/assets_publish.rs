@@ -498,21 +498,6 @@ impl Bench {
         json(&self.inspect(image))["config"]["digest"].to_string()
     }
 
-    /// Adds an image that a command builds, which no construct makes.
-    fn add_command(&self, path: &Path) {
-        let mut manifest: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-        let images = manifest["dockerImages"].as_object_mut().unwrap();
-        let mut image = images.values().next().unwrap().clone();
-        let directory = image["source"]["directory"].as_str().unwrap();
-        let build = format!("\"$CDK_DOCKER\" build --quiet {directory}");
-        image["source"] = json!({"executable": ["sh", "-c", build]});
-        for place in image["destinations"].as_object_mut().unwrap().values_mut() {
-            place["imageTag"] = json!("command");
-        }
-        images.insert("command".to_owned(), image);
-        fs::write(path, manifest.to_string()).unwrap();
-    }
-
     /// Synthesises an app with every kind of asset.
     fn synthesise(&self, docker: &Path) -> PathBuf {
         for directory in ["app/image/docs", "app/files/sub"] {
@@ -553,9 +538,24 @@ impl Bench {
             // `cdk-assets` is a version of the schema behind `aws-cdk-lib`.
             fs::write(&path, text.replace("\"55.0.0\"", "\"54.0.0\"")).unwrap();
         }
-        self.add_command(&out.join(MANIFESTS[0]));
+        add_command(&out.join(MANIFESTS[0]));
         out
     }
+}
+
+/// Adds an image that a command builds, which no construct makes.
+fn add_command(path: &Path) {
+    let mut manifest: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let images = manifest["dockerImages"].as_object_mut().unwrap();
+    let mut image = images.values().next().unwrap().clone();
+    let directory = image["source"]["directory"].as_str().unwrap();
+    let build = format!("\"$CDK_DOCKER\" build --quiet {directory}");
+    image["source"] = json!({"executable": ["sh", "-c", build]});
+    for place in image["destinations"].as_object_mut().unwrap().values_mut() {
+        place["imageTag"] = json!("command");
+    }
+    images.insert("command".to_owned(), image);
+    fs::write(path, manifest.to_string()).unwrap();
 }
 
 fn image(name: &str, source: &Value, repository: &str, tag: &str) -> Value {
