@@ -1,13 +1,14 @@
-//! What the destination lacks of an image: found by walking its manifests from the root.
+//! What the targets lack of an image: found by walking its manifests from the root.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::error::{Cause, at, manifest_of};
-use super::{Error, Operation, Result, Side};
-use crate::content::{Destination, ManifestKey, Source};
+use super::target::Places;
+use super::{Error, Operation, Result, Run, Side};
+use crate::content::{ManifestKey, Source};
 use crate::oci::{Descriptor, Digest, Manifest, RawManifest};
 
 /// Most manifests of one image: more than any real index has, and a bound on memory.
@@ -18,97 +19,136 @@ const MAX_DEPTH: usize = 8;
 const CONCURRENCY: usize = 8;
 
 /// What is to be copied.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Plan {
     /// Distinct blobs, in the order in which the manifests name them.
-    pub(super) blobs: Vec<Descriptor>,
+    pub(super) blobs: Vec<Wanted<Descriptor>>,
     /// Manifests by their distance from the root, the root first: to be pushed from the end.
-    pub(super) levels: Vec<Vec<RawManifest>>,
-    /// How many manifests the destination already has.
+    pub(super) levels: Vec<Vec<Wanted<RawManifest>>>,
+    /// How many manifests the targets already have.
     pub(super) present: u64,
 }
 
+/// Something, and the targets that lack it.
+#[derive(Clone)]
+pub(super) struct Wanted<T> {
+    pub(super) what: T,
+    pub(super) at: Places,
+}
+
 impl Plan {
-    /// Walks the image below `root`, leaving out every manifest that the destination has, with
+    /// Walks the image below `root`, leaving out for each target every manifest that it has, with
     /// all that it names: a registry takes a manifest only after what it names.
-    pub(super) async fn make(
-        source: &dyn Source,
-        destination: &dyn Destination,
-        root: &RawManifest,
-    ) -> Result<Self> {
+    pub(super) async fn make(run: &Run, source: &dyn Source, root: &RawManifest) -> Result<Self> {
         let mut plan = Self::default();
         let mut seen = Seen::default();
-        if is_present(destination, root.digest()).await? {
-            plan.present = 1;
-            return Ok(plan);
+        let at = run.lacking(source, root.digest(), &run.places).await?;
+        plan.present = (run.places.len() - at.len()) as u64;
+        let mut level = Vec::new();
+        if !at.is_empty() {
+            let what = root.clone();
+            level.push(Wanted { what, at });
         }
-        let mut level = vec![root.clone()];
         while !level.is_empty() {
             if plan.levels.len() == MAX_DEPTH {
                 return Err(too_many(source, root, MAX_DEPTH, "levels of indexes"));
             }
             let mut children = Vec::new();
-            for manifest in &level {
-                match parse(source, manifest)? {
+            for Wanted { what, at } in &level {
+                match parse(source, what)? {
                     Manifest::Image(image) => {
                         let named = std::iter::once(image.config).chain(image.layers);
-                        let stored = named.filter(|blob| !is_elsewhere(blob));
-                        plan.blobs
-                            .extend(stored.filter(|blob| seen.blobs.insert(blob.digest.clone())));
+                        for blob in named.filter(|blob| !is_elsewhere(blob)) {
+                            seen.blobs.want(&mut plan.blobs, blob, at);
+                        }
                     }
                     Manifest::Index(index) => {
-                        let new = index.manifests.into_iter();
-                        children.extend(
-                            new.filter(|child| seen.manifests.insert(child.digest.clone())),
-                        );
+                        for child in index.manifests {
+                            seen.manifests.want(&mut children, child, at);
+                        }
                     }
                 }
             }
-            if seen.manifests.len() > MAX_MANIFESTS {
+            if seen.manifests.0.len() > MAX_MANIFESTS {
                 return Err(too_many(source, root, MAX_MANIFESTS, "manifests"));
             }
             plan.levels.push(level);
-            level = plan.missing(source, destination, children).await?;
+            seen.manifests.next_level();
+            level = plan.missing(run, source, children).await?;
         }
         Ok(plan)
     }
 
-    /// Fetches those of `children` that the destination lacks.
+    /// Fetches those of `children` that a target lacks.
     async fn missing(
         &mut self,
+        run: &Run,
         source: &dyn Source,
-        destination: &dyn Destination,
-        children: Vec<Descriptor>,
-    ) -> Result<Vec<RawManifest>> {
-        let found: Vec<Option<RawManifest>> = stream::iter(children)
-            .map(|child| fetch_missing(source, destination, child))
+        children: Vec<Wanted<Descriptor>>,
+    ) -> Result<Vec<Wanted<RawManifest>>> {
+        let asked: usize = children.iter().map(|child| child.at.len()).sum();
+        let found: Vec<Option<Wanted<RawManifest>>> = stream::iter(children)
+            .map(|child| fetch_missing(run, source, child))
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
-        self.present += found.iter().filter(|child| child.is_none()).count() as u64;
-        Ok(found.into_iter().flatten().collect())
+        let found: Vec<_> = found.into_iter().flatten().collect();
+        let missing: usize = found.iter().map(|child| child.at.len()).sum();
+        self.present += (asked - missing) as u64;
+        Ok(found)
     }
 }
 
-/// Fetches a manifest unless the destination has it.
+/// Fetches a manifest, once, unless all who want it have it.
 fn fetch_missing<'a>(
+    run: &'a Run,
     source: &'a dyn Source,
-    destination: &'a dyn Destination,
-    child: Descriptor,
-) -> BoxFuture<'a, Result<Option<RawManifest>>> {
+    child: Wanted<Descriptor>,
+) -> BoxFuture<'a, Result<Option<Wanted<RawManifest>>>> {
     async move {
-        if is_present(destination, &child.digest).await? {
+        let at = run.lacking(source, &child.what.digest, &child.at).await?;
+        if at.is_empty() {
             return Ok(None);
         }
-        fetch(source, &child).await.map(Some)
+        let what = fetch(source, &child.what).await?;
+        Ok(Some(Wanted { what, at }))
     }
     .boxed()
 }
 
 #[derive(Default)]
 struct Seen {
-    blobs: HashSet<Digest>,
-    manifests: HashSet<Digest>,
+    blobs: Known,
+    manifests: Known,
+}
+
+/// Content that was met: where it was wanted, and its place in the list that it is on.
+#[derive(Default)]
+struct Known(HashMap<Digest, (Places, Option<usize>)>);
+
+impl Known {
+    /// Puts content on the list for those of `at` that did not want it before.
+    fn want(&mut self, list: &mut Vec<Wanted<Descriptor>>, what: Descriptor, at: &Places) {
+        let (wanted, listed) = self.0.entry(what.digest.clone()).or_default();
+        let new: Places = at.difference(wanted).copied().collect();
+        if new.is_empty() {
+            return;
+        }
+        wanted.extend(&new);
+        if let Some(position) = *listed {
+            list[position].at.extend(new);
+            return;
+        }
+        *listed = Some(list.len());
+        list.push(Wanted { what, at: new });
+    }
+
+    /// Begins a new list.
+    fn next_level(&mut self) {
+        for (_, listed) in self.0.values_mut() {
+            *listed = None;
+        }
+    }
 }
 
 /// Whether registries store the blob, or its publisher does.
@@ -133,18 +173,36 @@ pub(super) fn parse(source: &dyn Source, manifest: &RawManifest) -> Result<Manif
         .map_err(at(Operation::Read, Side::Source, source.name(), subject))
 }
 
-pub(super) async fn is_present(destination: &dyn Destination, digest: &Digest) -> Result<bool> {
-    let subject = format!("manifest {digest}");
-    destination
-        .manifest_digest(ManifestKey::Digest(digest))
-        .await
-        .map(|found| found.is_some())
-        .map_err(at(
-            Operation::Find,
-            Side::Destination,
-            destination.name(),
-            subject,
-        ))
+impl Run {
+    /// Those of `places` that lack a manifest. A target that is the source itself has it.
+    async fn lacking(
+        &self,
+        source: &dyn Source,
+        digest: &Digest,
+        places: &Places,
+    ) -> Result<Places> {
+        let key = ManifestKey::Digest(digest);
+        let asked = self.each(places, |target| {
+            async move {
+                let destination = &*target.destination;
+                if destination.name() == source.name() {
+                    return Ok(true);
+                }
+                let found = destination.manifest_digest(key).await;
+                found.map(|found| found.is_some()).map_err(at(
+                    Operation::Find,
+                    Side::Destination,
+                    destination.name(),
+                    format!("manifest {digest}"),
+                ))
+            }
+            .boxed()
+        });
+        let asked = asked.await?.into_iter();
+        Ok(asked
+            .filter_map(|(place, has)| (!has).then_some(place))
+            .collect())
+    }
 }
 
 fn too_many(source: &dyn Source, root: &RawManifest, limit: usize, what: &'static str) -> Error {

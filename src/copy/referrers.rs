@@ -59,7 +59,7 @@ impl Run {
                 tagged.map_err(at(Operation::Find, Side::Source, source.name(), subject))?
             {
                 self.copy(source, &manifest).await?;
-                self.tag(&manifest, std::slice::from_ref(&tag)).await?;
+                self.tag_as(&manifest, std::slice::from_ref(&tag)).await?;
             }
         }
         Ok(found)

@@ -1,6 +1,7 @@
 //! Composition: from what a resource or a command asks for to sources, destinations and the engine.
 
 mod deployer;
+mod deployment;
 mod error;
 mod image;
 mod location;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+pub use crate::aws::{Encryption, Mutability, RepositorySettings};
 use crate::content::BoxError;
 use crate::copy::Meter;
 use crate::oci::{Digest, Repository, Tag};
@@ -23,17 +25,18 @@ use crate::policy::Grants;
 pub use deployer::Deployer;
 pub use error::Error;
 pub use image::{
-    Access, Attestations, Credentials, Deployed, Image, Referrers, RemovalPolicy, Role,
+    Access, Attestations, Credentials, Deployed, Image, Place, Referrers, RemovalPolicy, Role,
+    Target,
 };
 pub use location::{FileLocation, HttpsLocation, InvalidLocation, Location, S3Location};
 pub use open::{Content, Opened};
 pub use permissions::{Granted, PolicyPart};
 pub use reach::{Reach, registry_config, web_config};
-pub use repository_name::{Home, InvalidRepository, arn_of, repository_named};
+pub use repository_name::{Home, InvalidRepository, arn_of, is_in_ecr, repository_named};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.
 pub trait Deploy: Send + Sync {
-    /// Brings the image to its destination and counts what it does. Doing it again ends in the
+    /// Brings the image to its targets and counts what it does. Doing it again ends in the
     /// same state.
     ///
     /// Dropping the future stops the work; a tag never names something incomplete.

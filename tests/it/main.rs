@@ -10,6 +10,7 @@ mod assets_hash;
 mod assets_ignore;
 mod command_line;
 mod conformance;
+mod destinations;
 mod docs;
 mod docs_commands;
 mod events;

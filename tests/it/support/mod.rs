@@ -3,6 +3,7 @@
 mod archive;
 mod bench;
 mod cloud;
+mod command;
 mod contexts;
 mod docker_registry;
 mod emulator;
@@ -16,6 +17,7 @@ mod token_server;
 pub(crate) use archive::Archive;
 pub(crate) use bench::{Bench, HOST, image};
 pub(crate) use cloud::{Answer, Cloud, ECR};
+pub(crate) use command::{longshore, stderr};
 pub(crate) use contexts::Contexts;
 pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
 pub(crate) use longshore_local::LongshoreLocal;
