@@ -3,6 +3,7 @@
 //! Those against real parts are ignored by a plain `cargo test`; `scripts/test` installs the
 //! parts and runs them too.
 
+mod accounts;
 mod architecture;
 mod archive_formats;
 mod assets_build;
@@ -17,6 +18,7 @@ mod events;
 mod lambda;
 mod lambda_refused;
 mod lambda_time;
+mod least_privilege;
 mod local;
 mod operations;
 mod proxy;

@@ -19,7 +19,7 @@ pub(crate) use bench::{Bench, HOST, image};
 pub(crate) use cloud::{Answer, Cloud, ECR};
 pub(crate) use command::{longshore, stderr};
 pub(crate) use contexts::Contexts;
-pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
+pub(crate) use docker_registry::{DockerRegistry, OTHER_ACCOUNT, OTHER_PASSWORD, PASSWORD};
 pub(crate) use longshore_local::LongshoreLocal;
 pub(crate) use moto::Moto;
 pub(crate) use process::{output, output_of, tool};
