@@ -176,6 +176,64 @@ async fn a_destination_is_in_another_account_and_region_than_function_and_source
 
 #[tokio::test]
 #[ignore = "needs real parts: run scripts/test"]
+async fn a_policy_is_written_in_the_account_of_its_role() {
+    let world = World::new().await;
+    let named = json!({"repositoryName": "shared"});
+    world
+        .other_ecr("CreateRepository", named.clone())
+        .await
+        .unwrap();
+    world.moto.ecr("CreateRepository", named.clone()).await;
+    let properties = json!({
+        "Repository": "arn:aws:ecr:us-west-2:210987654321:repository/shared",
+        "Principals": ["333333333333"],
+        "RoleArn": ROLE,
+    });
+    let event = |request: &str, id: &str| {
+        json!({
+            "RequestType": request,
+            "RequestId": "the-request",
+            "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/example/1",
+            "LogicalResourceId": "Pull",
+            "ResourceType": "Custom::ECRPullPolicy",
+            "PhysicalResourceId": id,
+            "ResourceProperties": properties,
+        })
+    };
+    let created = world
+        .cloud
+        .send_event(event("Create", ""))
+        .await
+        .succeeded();
+    assert_eq!(
+        created.attribute("RepositoryUri"),
+        format!("{OTHER_ECR}/shared")
+    );
+    let policy = world
+        .other_ecr("GetRepositoryPolicy", named.clone())
+        .await
+        .unwrap();
+    assert!(
+        policy["policyText"]
+            .as_str()
+            .unwrap()
+            .contains("333333333333")
+    );
+    assert!(
+        world
+            .moto
+            .try_ecr("GetRepositoryPolicy", named.clone())
+            .await
+            .is_err()
+    );
+
+    let delete = event("Delete", created.id());
+    world.cloud.send_event(delete).await.succeeded();
+    assert!(world.other_ecr("GetRepositoryPolicy", named).await.is_err());
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
 async fn without_the_role_the_other_account_is_closed() {
     let world = World::new().await;
     let wanted = json!({

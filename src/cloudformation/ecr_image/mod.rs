@@ -115,10 +115,14 @@ pub(super) async fn bring(
         })
 }
 
-/// The repositories of targets, as a sentence names them.
+/// The repositories of targets, as the beginning of a sentence names them: room is for its causes.
 fn named(targets: &[Target]) -> String {
-    let names = targets.iter().map(|target| target.repository.to_string());
-    names.collect::<Vec<_>>().join(", ")
+    let first = targets.first().map(|first| first.repository.to_string());
+    match (first, targets.len()) {
+        (Some(first), 1) => first,
+        (Some(first), many) => format!("{first} and {} more", many - 1),
+        (None, _) => String::new(),
+    }
 }
 
 /// Delete: the image goes if the resource says so. It never fails on malformed properties: what
@@ -301,7 +305,7 @@ fn log(image: &Image) {
         .collect();
     info!(
         source = %image.source,
-        destination = named(&image.targets),
+        destination = words(image.targets.iter().map(|target| target.repository.to_string()).collect()),
         tags = words(tags.iter().map(ToString::to_string).collect()),
         platforms = image.platforms.as_ref().map_or("all".to_owned(), |platforms| {
             words(platforms.iter().map(ToString::to_string).collect())
