@@ -1,10 +1,11 @@
 //! One source, many destinations: read once, counted on the embedded stand-ins.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use longshore::copy::Meter;
 use longshore::deploy::{Deployed, Error, Image, RepositorySettings, Target};
-use longshore::local::{EnvironmentOptions, RegistryOptions, RequestRecord};
+use longshore::local::{EnvironmentOptions, Fault, RegistryOptions, RequestRecord};
 use longshore::oci::Reference;
 use longshore::redact::Secret;
 use serde_json::json;
@@ -120,6 +121,49 @@ async fn a_new_destination_is_filled_from_one_that_has_the_image() {
     assert_eq!(tagged(&bench, "b:1").await, Some(first.digest.to_string()));
     assert_eq!(report.blobs_uploaded, 4);
     assert!(bench.bytes_of_bucket() < 1 << 20, "no layer was read");
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_is_made_again_without_the_others() {
+    let bench = Bench::new().await;
+    let bytes = archive();
+    let source = bench.stage("app.tar", &bytes);
+    let broken = Fault::cut_request(2 << 20).on("PATCH", "/v2/b/");
+    bench.environment.registry.faults().add(broken);
+    let names = ["a:1", "b:1", "c:1"];
+    let (deployed, _) = bench.deploy(&image_to(&source, &names)).await;
+    assert_eq!(bench.environment.registry.faults().pending(), 0);
+    for name in names {
+        assert_eq!(
+            tagged(&bench, name).await,
+            Some(deployed.digest.to_string())
+        );
+    }
+    // One layer of three is read once more, for one destination.
+    let read = bench.bytes_of_bucket();
+    assert!(read < bytes.len() as u64 + (7 << 20), "{read} bytes");
+}
+
+#[tokio::test]
+async fn one_slow_destination_gets_all_that_the_others_have() {
+    let bench = Bench::new().await;
+    let source = bench.stage("app.tar", &archive());
+    let slow = Fault::pace(NonZeroU64::new(4 << 20).unwrap())
+        .on("PATCH", "/v2/b/")
+        .times(3);
+    bench.environment.registry.faults().add(slow);
+    let names = ["a:1", "b:1"];
+    let (deployed, report) = bench.deploy(&image_to(&source, &names)).await;
+    for name in names {
+        assert_eq!(
+            tagged(&bench, name).await,
+            Some(deployed.digest.to_string())
+        );
+    }
+    assert!(
+        report.bytes_read < archive().len() as u64 + (1 << 20),
+        "read once"
+    );
 }
 
 /// Repositories that are there before something is pushed to them.
