@@ -51,22 +51,21 @@ pub(super) async fn put(
     let image = of_request(image, request, properties);
     let deployed = bring(deploy, &image, meter).await?;
     let uri = deployed.uri();
-    let own = image.targets;
-    if request.action == Action::Update {
-        let old = Owned::read(&request.old_properties);
-        if request.physical_resource_id == uri {
-            let new = Owned::read(properties);
-            leave(deploy, request, &deployed, (old, new), deadline).await?;
-        } else {
-            shared_with_old(request, &deployed, &old)?;
-        }
+    let old = (request.action == Action::Update).then(|| Owned::read(&request.old_properties));
+    let is_replaced = request.physical_resource_id != uri;
+    if let Some(old) = old.as_ref().filter(|_| is_replaced) {
+        shared_with_old(request, &deployed, old)?;
     }
     let parts = Parts {
         request,
         image: &uri,
-        targets: own,
+        targets: image.targets,
     };
     parts.put(deploy, pull_access.as_ref(), deadline).await?;
+    if let Some(old) = old.filter(|_| !is_replaced) {
+        let new = Owned::read(properties);
+        leave(deploy, request, &deployed, (old, new), deadline).await?;
+    }
     let mut attributes = attributes(&deployed);
     attributes.extend(uris(&deployed, listed));
     Ok(Done {

@@ -217,6 +217,18 @@ async fn an_update_leaves_what_it_no_longer_wants() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_before_all_else_is_done() {
+    let scene = Scene::new(Script::FailToGrant).await;
+    let access = json!({"PullAccess": {"Principals": ["333333333333"]}});
+    let old = properties(&json!([foreign(), THIRD]), access.clone());
+    let new = properties(&json!([THIRD]), access);
+    let answer = scene.answer(update(&old, &new)).await;
+    assert_eq!(answer["Status"], "FAILED");
+    assert!(scene.deploy.removed.lock().unwrap().is_empty());
+    assert!(scene.deploy.revoked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn the_same_image_under_another_first_name_would_be_taken_away() {
     let scene = Scene::new(Script::Succeed).await;
     let old = properties(&json!([FOREIGN]), json!({}));
