@@ -244,12 +244,8 @@ mod tests {
                 private(Some(A), "us-isof-south-1", false, true),
             ),
             (
-                "vpce-0a1b-c2d3.dkr.ecr.eu-west-1.vpce.amazonaws.com",
-                private(None, "eu-west-1", false, false),
-            ),
-            (
-                "vpce-0a1b-c2d3-eu-west-1a.dkr.ecr.eu-west-1.vpce.amazonaws.com",
-                private(None, "eu-west-1", false, false),
+                "123456789012.dkr-ecr-fips.us-east-1.on.aws",
+                private(Some(A), "us-east-1", true, true),
             ),
             ("public.ecr.aws", EcrHost::Public),
             ("ecr-public.aws.com", EcrHost::Public),
@@ -260,6 +256,35 @@ mod tests {
         let china = EcrHost::parse(table_china()).unwrap();
         assert_eq!(china.partition().id, "aws-cn");
         assert_eq!(china.account(), Some(A));
+    }
+
+    #[test]
+    fn names_of_private_link_tell_no_account() {
+        for (host, region, fips) in [
+            (
+                "vpce-0a1b-c2d3.dkr.ecr.eu-west-1.vpce.amazonaws.com",
+                "eu-west-1",
+                false,
+            ),
+            (
+                "vpce-0a1b-c2d3-eu-west-1a.dkr.ecr.eu-west-1.vpce.amazonaws.com",
+                "eu-west-1",
+                false,
+            ),
+            (
+                "vpce-0a1b-c2d3.dkr.ecr-fips.us-east-1.vpce.amazonaws.com",
+                "us-east-1",
+                true,
+            ),
+            (
+                "vpce-0a1b-c2d3.dkr.ecr.cn-north-1.vpce.amazonaws.com.cn",
+                "cn-north-1",
+                false,
+            ),
+        ] {
+            let expected = private(None, region, fips, false);
+            assert_eq!(EcrHost::parse(host), Some(expected), "{host}");
+        }
     }
 
     fn table_china() -> &'static str {
@@ -289,6 +314,9 @@ mod tests {
             "123456789012.dkr.ecr-fips-eu-west-1.amazonaws.com",
             "vpce-0a1b.dkr.ecr.eu-west-1.amazonaws.com",
             "123456789012.dkr.ecr.eu-west-1.vpce.amazonaws.com",
+            "vpce-0a1b.dkr.ecr.eu-west-1.vpce.amazonaws.com.evil.com",
+            "vpce-0a1b.dkr.ecr.cn-north-1.vpce.amazonaws.com",
+            "123456789012.dkr-ecr.eu-west-1.on.aws.evil.com",
             "public.ecr.aws.evil.com",
             "evil-public.ecr.aws",
         ] {

@@ -53,6 +53,17 @@ pub enum Error {
         /// The service's words.
         source: Answer,
     },
+    /// A repository was created, and is not set up whole.
+    #[error(
+        "repository {name} was created without its lifecycle policy, and later deployments leave \
+         it as it is: set the policy, or delete the repository and deploy again"
+    )]
+    Unfinished {
+        /// The repository's name.
+        name: Box<str>,
+        /// Why it has none.
+        source: Box<Self>,
+    },
     /// What was asked for is not there.
     #[error("{call} failed: there is no {missing}{}", hint::of_missing(*.missing, call))]
     NotFound {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Partition;
+
 /// A service of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Service {
@@ -22,16 +24,24 @@ pub enum Service {
 impl Service {
     /// What a VPC without a way to the internet needs in order to reach the service.
     pub fn vpc_endpoint(self, region: &str) -> String {
-        match self {
-            Self::Ecr => format!("the endpoint com.amazonaws.{region}.ecr.api"),
+        let name = match self {
             // There is no endpoint for it.
-            Self::EcrPublic => "a NAT gateway".to_owned(),
-            Self::S3 => format!("the gateway endpoint com.amazonaws.{region}.s3"),
-            Self::SecretsManager => {
-                format!("the endpoint com.amazonaws.{region}.secretsmanager")
-            }
-            Self::Sts => format!("the endpoint com.amazonaws.{region}.sts"),
-            Self::Lambda => format!("the endpoint com.amazonaws.{region}.lambda"),
+            Self::EcrPublic => return "a NAT gateway".to_owned(),
+            Self::S3 => return format!("the gateway endpoint com.amazonaws.{region}.s3"),
+            Self::Ecr => "ecr.api",
+            Self::SecretsManager => "secretsmanager",
+            Self::Sts => "sts",
+            Self::Lambda => "lambda",
+        };
+        let prefix = self.vpc_endpoint_prefix(Partition::of_region(region));
+        format!("the endpoint {prefix}.{region}.{name}")
+    }
+
+    /// As the exceptions of the CDK's `InterfaceVpcEndpointAwsService` have it.
+    fn vpc_endpoint_prefix(self, partition: &Partition) -> &'static str {
+        match (self, partition.id) {
+            (Self::Ecr, _) | (Self::Sts | Self::Lambda, "aws-cn") => partition.vpc_endpoint_prefix,
+            _ => "com.amazonaws",
         }
     }
 }
@@ -269,6 +279,80 @@ mod tests {
             "x is not authorized to perform: <b> on resource: y",
         ] {
             assert_eq!(Permission::named_in(message), None);
+        }
+    }
+
+    #[test]
+    fn vpc_endpoints_are_named_as_their_partition_does() {
+        for (service, region, endpoint) in [
+            (
+                Service::Ecr,
+                "eu-west-1",
+                "the endpoint com.amazonaws.eu-west-1.ecr.api",
+            ),
+            (
+                Service::Ecr,
+                "us-gov-west-1",
+                "the endpoint com.amazonaws.us-gov-west-1.ecr.api",
+            ),
+            (
+                Service::Ecr,
+                "cn-north-1",
+                "the endpoint cn.com.amazonaws.cn-north-1.ecr.api",
+            ),
+            (
+                Service::Sts,
+                "cn-north-1",
+                "the endpoint cn.com.amazonaws.cn-north-1.sts",
+            ),
+            (
+                Service::Lambda,
+                "cn-north-1",
+                "the endpoint cn.com.amazonaws.cn-north-1.lambda",
+            ),
+            (
+                Service::SecretsManager,
+                "cn-north-1",
+                "the endpoint com.amazonaws.cn-north-1.secretsmanager",
+            ),
+            (
+                Service::S3,
+                "cn-north-1",
+                "the gateway endpoint com.amazonaws.cn-north-1.s3",
+            ),
+            (
+                Service::Ecr,
+                "us-iso-east-1",
+                "the endpoint gov.ic.c2s.us-iso-east-1.ecr.api",
+            ),
+            (
+                Service::Sts,
+                "us-iso-east-1",
+                "the endpoint com.amazonaws.us-iso-east-1.sts",
+            ),
+            (
+                Service::Ecr,
+                "us-isob-east-1",
+                "the endpoint gov.sgov.sc2s.us-isob-east-1.ecr.api",
+            ),
+            (
+                Service::Ecr,
+                "us-isof-east-1",
+                "the endpoint gov.ic.hci.csp.us-isof-east-1.ecr.api",
+            ),
+            (
+                Service::Ecr,
+                "eu-isoe-west-1",
+                "the endpoint uk.adc-e.cloud.eu-isoe-west-1.ecr.api",
+            ),
+            (
+                Service::Ecr,
+                "eusc-de-east-1",
+                "the endpoint eu.amazonaws.eusc-de-east-1.ecr.api",
+            ),
+            (Service::EcrPublic, "us-east-1", "a NAT gateway"),
+        ] {
+            assert_eq!(service.vpc_endpoint(region), endpoint);
         }
     }
 

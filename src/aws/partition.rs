@@ -11,6 +11,9 @@ pub struct Partition {
     pub dns_suffix: &'static str,
     /// Where the names of dual-stack registries end, such as `on.aws`.
     pub dual_stack_suffix: &'static str,
+    /// What the names of its VPC endpoints begin with, such as `cn.com.amazonaws`. Some services'
+    /// begin with `com.amazonaws` everywhere.
+    pub vpc_endpoint_prefix: &'static str,
     /// The region whose endpoints answer for the whole partition.
     pub home_region: &'static str,
     /// What the names of its regions start with. Empty: any that no other partition has.
@@ -21,6 +24,7 @@ const AWS: Partition = Partition {
     id: "aws",
     dns_suffix: "amazonaws.com",
     dual_stack_suffix: "on.aws",
+    vpc_endpoint_prefix: "com.amazonaws",
     home_region: "us-east-1",
     prefix: "",
 };
@@ -30,6 +34,7 @@ const OTHERS: &[Partition] = &[
         id: "aws-cn",
         dns_suffix: "amazonaws.com.cn",
         dual_stack_suffix: "on.amazonwebservices.com.cn",
+        vpc_endpoint_prefix: "cn.com.amazonaws",
         home_region: "cn-northwest-1",
         prefix: "cn-",
     },
@@ -37,6 +42,7 @@ const OTHERS: &[Partition] = &[
         id: "aws-us-gov",
         dns_suffix: "amazonaws.com",
         dual_stack_suffix: "on.aws",
+        vpc_endpoint_prefix: "com.amazonaws",
         home_region: "us-gov-west-1",
         prefix: "us-gov-",
     },
@@ -44,6 +50,7 @@ const OTHERS: &[Partition] = &[
         id: "aws-eusc",
         dns_suffix: "amazonaws.eu",
         dual_stack_suffix: "on.amazonwebservices.eu",
+        vpc_endpoint_prefix: "eu.amazonaws",
         home_region: "eusc-de-east-1",
         prefix: "eusc-",
     },
@@ -51,6 +58,7 @@ const OTHERS: &[Partition] = &[
         id: "aws-iso",
         dns_suffix: "c2s.ic.gov",
         dual_stack_suffix: "on.aws.ic.gov",
+        vpc_endpoint_prefix: "gov.ic.c2s",
         home_region: "us-iso-east-1",
         prefix: "us-iso-",
     },
@@ -58,6 +66,7 @@ const OTHERS: &[Partition] = &[
         id: "aws-iso-b",
         dns_suffix: "sc2s.sgov.gov",
         dual_stack_suffix: "on.aws.scloud",
+        vpc_endpoint_prefix: "gov.sgov.sc2s",
         home_region: "us-isob-east-1",
         prefix: "us-isob-",
     },
@@ -65,6 +74,7 @@ const OTHERS: &[Partition] = &[
         id: "aws-iso-e",
         dns_suffix: "cloud.adc-e.uk",
         dual_stack_suffix: "on.cloud-aws.adc-e.uk",
+        vpc_endpoint_prefix: "uk.adc-e.cloud",
         home_region: "eu-isoe-west-1",
         prefix: "eu-isoe-",
     },
@@ -72,6 +82,7 @@ const OTHERS: &[Partition] = &[
         id: "aws-iso-f",
         dns_suffix: "csp.hci.ic.gov",
         dual_stack_suffix: "on.aws.hci.ic.gov",
+        vpc_endpoint_prefix: "gov.ic.hci.csp",
         home_region: "us-isof-south-1",
         prefix: "us-isof-",
     },

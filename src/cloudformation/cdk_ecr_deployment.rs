@@ -18,7 +18,7 @@ use super::reader::{InvalidProperties, Reader};
 use super::request::{Properties, Request};
 use super::resource::Done;
 use crate::copy::Meter;
-use crate::deploy::{Access, Credentials, Deploy, Image, Location, S3Location};
+use crate::deploy::{Access, Credentials, Deploy, Image, Location, S3Location, Target};
 use crate::oci::{Platform, Reference, Tag};
 
 /// The architecture that is taken of an index where none is named.
@@ -113,12 +113,14 @@ fn read(properties: &Properties) -> Result<Image, InvalidProperties> {
     let source_access = access(&mut reader, "SrcCreds");
     let destination_access = access(&mut reader, "DestCreds");
     let image = source.zip(destination).map(|(source, destination)| Image {
-        tags: destination.tag().cloned().into_iter().collect(),
+        targets: vec![Target {
+            access: destination_access,
+            ..Target::of(&destination)
+        }],
         platforms: platform.filter(|_| !whole_index).map(|one| vec![one]),
         platform_tags,
         platforms_of_index_only: true,
         source_access,
-        destination_access,
         retry,
         ..Image::new(source, destination.repository().clone())
     });
@@ -269,7 +271,7 @@ mod tests {
         let image = with(json!({"ServiceToken": "arn", "SomethingNew": "ignored"})).unwrap();
         assert_eq!(platforms(&image), Some(vec!["linux/amd64".to_owned()]));
         assert!(image.platforms_of_index_only);
-        assert_eq!(image.tags[0].as_str(), "v1");
+        assert_eq!(image.targets[0].tags[0].as_str(), "v1");
         let arm = with(json!({"ImageArch": "arm64"})).unwrap();
         assert_eq!(platforms(&arm), Some(vec!["linux/arm64".to_owned()]));
         for value in [json!("true"), json!(true)] {
@@ -300,7 +302,7 @@ mod tests {
             assert_eq!(image.source.to_string(), source);
         }
         let untagged = with(json!({"DestImage": DESTINATION})).unwrap();
-        assert_eq!(untagged.tags[0].as_str(), "latest");
+        assert_eq!(untagged.targets[0].tags[0].as_str(), "latest");
     }
 
     #[test]

@@ -77,6 +77,20 @@ pub enum Failure {
         #[source]
         source: BoxError,
     },
+    /// What is replaced would take the image along that replaces it.
+    #[error(
+        "the same image cannot be called {new} instead of {old} while RemovalPolicy is delete: \
+         the removal of the old name would take it from {repository}; keep the first destination, \
+         or set RemovalPolicy to retain in an update before this one"
+    )]
+    Shared {
+        /// The repository that both have.
+        repository: String,
+        /// The physical ID from before.
+        old: String,
+        /// The physical ID that was asked for.
+        new: String,
+    },
     /// The repository's policy does not let those pull who should.
     #[error("cannot grant pulls from {repository}")]
     Grant {

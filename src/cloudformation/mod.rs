@@ -32,7 +32,7 @@ mod tests;
 pub use cdk_ecr_deployment::PROPERTIES as CDK_ECR_DEPLOYMENT_PROPERTIES;
 pub use continuation::{Continuation, Successor};
 pub use delivery::{AttemptError, Delivery, DeliveryError};
-pub use ecr_image::PROPERTIES as ECR_IMAGE_PROPERTIES;
+pub use ecr_image::{CREATE_REPOSITORY, DESTINATIONS, PROPERTIES as ECR_IMAGE_PROPERTIES};
 pub use ecr_pull_policy::PROPERTIES as ECR_PULL_POLICY_PROPERTIES;
 pub use error::{Error, Failure, Limit};
 pub use grants::GRANTS;

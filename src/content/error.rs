@@ -1,6 +1,7 @@
 //! Errors of content on its way.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::oci::Digest;
 
@@ -58,6 +59,9 @@ pub enum Error {
     /// The place that holds or takes the content failed.
     #[error(transparent)]
     Backend(BackendError),
+    /// What all heard who read the same content at once.
+    #[error(transparent)]
+    Shared(Arc<Self>),
 }
 
 impl Error {
@@ -78,6 +82,7 @@ impl Error {
             Self::Size { expected, actual } => actual < expected,
             Self::Stalled { .. } => true,
             Self::Digest { .. } | Self::TooLarge { .. } => false,
+            Self::Shared(error) => error.is_retryable(),
         }
     }
 
@@ -95,6 +100,7 @@ impl Error {
     pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match self {
             Self::Backend(error) => error.inner.downcast_ref(),
+            Self::Shared(error) => error.downcast_ref(),
             _ => None,
         }
     }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::blob::Item;
+use super::blob::{Item, Mounts};
 use super::{KnownLayers, Phase, Result, Run};
 use crate::content::{MemoryOpener, Opener, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Descriptor, Digest, ImageManifest, MediaType, RawManifest};
 
 impl Run {
-    /// Brings an image that has no manifest yet to the destination, and builds its manifest from
+    /// Brings an image that has no manifest yet to the targets, and builds its manifest from
     /// what its layers became: always the same one for the same image. No tag is written.
     ///
-    /// A layer whose diff ID is among `known` is not read.
+    /// A layer whose diff ID is among `known` is not read from the image.
     pub async fn assemble(&self, image: &UnbuiltImage, known: &KnownLayers) -> Result<RawManifest> {
         let blobs = async {
             let layers = self.push_layers(image, known).await?;
@@ -22,7 +22,7 @@ impl Run {
             Ok(build(config, layers))
         };
         let manifest = self.meter.time(Phase::Blobs, blobs).await?;
-        let pushing = self.push_manifest(&manifest);
+        let pushing = self.push_manifest(&manifest, &self.places);
         self.meter.time(Phase::Manifests, pushing).await?;
         Ok(manifest)
     }
@@ -62,18 +62,27 @@ impl Run {
         Ok((&layer.diff_id, blob))
     }
 
+    /// Brings a layer to every target as the same blob: one that is known, if all can have it, or
+    /// one that is made once for all.
     async fn push_layer(&self, layer: &UnbuiltLayer, known: &KnownLayers) -> Result<Descriptor> {
         if let Some(known) = known.layer(&layer.diff_id) {
-            let item = item(layer, known.opener());
-            let mount_from = known.place.mountable_from(&*self.destination);
-            let reused = self.push_blob(&item, mount_from.as_slice()).await;
+            let mounts = Mounts {
+                origin: Some(&*known.place),
+                listed: false,
+            };
+            let item = item(layer, known.opener(), mounts);
+            let failed = self.try_blob(&item, &self.places).await;
             // A blob that is gone from where it was known is made anew.
-            if let Ok(descriptor) = reused {
-                return Ok(descriptor);
+            if failed.is_empty() {
+                return Ok(known.blob.clone());
             }
         }
-        let item = item(layer, Arc::clone(&layer.opener));
-        self.push_blob(&item, &self.options.mount_from).await
+        let mounts = Mounts {
+            origin: None,
+            listed: true,
+        };
+        let item = item(layer, Arc::clone(&layer.opener), mounts);
+        self.push_described(&item).await
     }
 
     async fn push_config(&self, image: &UnbuiltImage, layers: &[Descriptor]) -> Result<Descriptor> {
@@ -85,15 +94,17 @@ impl Run {
         let item = Item {
             label: "config".to_owned(),
             opener: Arc::new(MemoryOpener::new(media_type, image.config.clone())),
+            mounts: Mounts::default(),
         };
-        self.push_blob(&item, &[]).await
+        self.push_described(&item).await
     }
 }
 
-fn item(layer: &UnbuiltLayer, opener: Arc<dyn Opener>) -> Item {
+fn item<'a>(layer: &UnbuiltLayer, opener: Arc<dyn Opener>, mounts: Mounts<'a>) -> Item<'a> {
     Item {
         label: layer.diff_id.hex().chars().take(12).collect(),
         opener,
+        mounts,
     }
 }
 

@@ -1,77 +1,134 @@
-//! One blob on its way to the destination.
+//! One blob on its way to the targets.
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
 use super::error::{Cause, at, blob_of};
-use super::{Error, Operation, Result, Run, Side};
-use crate::content::{Opener, Pushed};
+use super::target::Places;
+use super::tee::tee;
+use super::{Error, Operation, Result, Run, Side, Target};
+use crate::content::{Destination, Opener, Pushed, Source};
 use crate::oci::Descriptor;
 
 /// A blob to be pushed.
-pub(super) struct Item {
+pub(super) struct Item<'a> {
     /// How people see it on the way: the start of its digest or diff ID.
     pub(super) label: String,
     pub(super) opener: Arc<dyn Opener>,
+    pub(super) mounts: Mounts<'a>,
+}
+
+/// Which repositories a blob may be mounted from.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mounts<'a> {
+    /// The place that has it.
+    pub(super) origin: Option<&'a dyn Source>,
+    /// Whether those that a target lists may have it.
+    pub(super) listed: bool,
+}
+
+impl Mounts<'_> {
+    fn at(self, target: &Target) -> Vec<String> {
+        let listed = target.mount_from.iter().filter(|_| self.listed).cloned();
+        let origin = self
+            .origin
+            .and_then(|origin| origin.mountable_from(&*target.destination));
+        listed.chain(origin).collect()
+    }
 }
 
 impl Run {
-    /// Brings one blob to the destination, unless it is there.
-    pub(super) async fn push_blob(&self, item: &Item, mount_from: &[String]) -> Result<Descriptor> {
-        if let Some(known) = item.opener.descriptor()
-            && self.has_blob(&known).await?
+    /// Brings one blob to those of `places` that lack it, reading it once.
+    pub(super) async fn push_blob(&self, item: &Item<'_>, places: &Places) -> Result<()> {
+        for (place, error) in self.try_blob(item, places).await {
+            self.give_up(place, error)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Run::push_blob`] for all targets; what the blob is, is known then.
+    pub(super) async fn push_described(&self, item: &Item<'_>) -> Result<Descriptor> {
+        self.push_blob(item, &self.places).await?;
+        item.opener.descriptor().ok_or_else(|| {
+            let subject = format!("layer {}", item.label);
+            at(Operation::Read, Side::Source, "the image", subject)(Cause::NoDigest)
+        })
+    }
+
+    /// As [`Run::push_blob`], and tells where it failed.
+    pub(super) async fn try_blob(&self, item: &Item<'_>, places: &Places) -> Vec<(usize, Error)> {
+        let places = self.spared(places);
+        let (openers, feeding) = tee(&item.opener, places.len());
+        let pushes = places.into_iter().zip(openers).map(|(place, opener)| {
+            async move {
+                let pushed = self.push_to(&self.targets[place], item, opener).await;
+                pushed.err().map(|error| (place, error))
+            }
+            .boxed()
+        });
+        tokio::select! {
+            failed = join_all(pushes) => failed.into_iter().flatten().collect(),
+            never = feeding => match never {},
+        }
+    }
+
+    async fn push_to(
+        &self,
+        target: &Target,
+        item: &Item<'_>,
+        opener: Arc<dyn Opener>,
+    ) -> Result<()> {
+        let destination = &*target.destination;
+        if let Some(known) = opener.descriptor()
+            && has_blob(destination, &known).await?
         {
             self.count_reused(&known);
-            return Ok(known);
+            return Ok(());
         }
-        let (progress, metered) = self
-            .meter
-            .blob(item.label.clone(), Arc::clone(&item.opener));
-        let pushed = self.destination.push_blob(&metered, mount_from).await;
+        let (progress, metered) = self.meter.blob(item.label.clone(), opener);
+        let mount_from = item.mounts.at(target);
+        let pushed = destination.push_blob(&metered, &mount_from).await;
         self.meter.blob_done(&progress);
-        let error = |cause: Cause| self.blob_error(item, cause);
+        let error = |cause: Cause| blob_error(destination, item, cause);
         let pushed = pushed.map_err(|cause| error(cause.into()))?;
-        let descriptor = item.opener.descriptor();
-        let descriptor = descriptor.ok_or_else(|| error(Cause::NoDigest))?;
+        let size = item.opener.descriptor().ok_or(Cause::NoDigest);
+        let size = size.map_err(error)?.size;
         self.meter.count(|report| match pushed {
             Pushed::Uploaded => report.blobs_uploaded += 1,
             Pushed::Mounted => {
                 report.blobs_mounted += 1;
-                report.bytes_mounted += descriptor.size;
+                report.bytes_mounted += size;
             }
         });
-        Ok(descriptor)
+        Ok(())
     }
 
-    /// Whether the destination has a blob.
-    pub(super) async fn has_blob(&self, blob: &Descriptor) -> Result<bool> {
-        let destination = &*self.destination;
-        let found = destination.blob_size(&blob.digest).await;
-        let place = destination.name();
-        found.map(|size| size.is_some()).map_err(at(
-            Operation::Find,
-            Side::Destination,
-            place,
-            blob_of(blob),
-        ))
-    }
-
-    pub(super) fn count_reused(&self, blob: &Descriptor) {
+    fn count_reused(&self, blob: &Descriptor) {
         self.meter.count(|report| {
             report.blobs_reused += 1;
             report.bytes_reused += blob.size;
         });
     }
+}
 
-    fn blob_error(&self, item: &Item, cause: Cause) -> Error {
-        let subject = match item.opener.descriptor() {
-            Some(descriptor) => blob_of(&descriptor),
-            None => format!("layer {}", item.label),
-        };
-        at(
-            Operation::Push,
-            Side::Destination,
-            self.destination.name(),
-            subject,
-        )(cause)
-    }
+/// Whether a destination has a blob.
+async fn has_blob(destination: &dyn Destination, blob: &Descriptor) -> Result<bool> {
+    let found = destination.blob_size(&blob.digest).await;
+    found.map(|size| size.is_some()).map_err(at(
+        Operation::Find,
+        Side::Destination,
+        destination.name(),
+        blob_of(blob),
+    ))
+}
+
+fn blob_error(destination: &dyn Destination, item: &Item<'_>, cause: Cause) -> Error {
+    let subject = match item.opener.descriptor() {
+        Some(descriptor) => blob_of(&descriptor),
+        None => format!("layer {}", item.label),
+    };
+    let place = destination.name();
+    at(Operation::Push, Side::Destination, place, subject)(cause)
 }

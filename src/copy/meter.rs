@@ -36,7 +36,7 @@ struct State {
 pub struct Report {
     /// Bytes read from the source, those of retries among them.
     pub bytes_read: u64,
-    /// Bytes of blobs sent to the destination, those of retries among them.
+    /// Bytes of blobs sent to the destinations, those of retries among them.
     pub bytes_uploaded: u64,
     /// Bytes of blobs that the destination already had.
     pub bytes_reused: u64,

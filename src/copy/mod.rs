@@ -1,9 +1,9 @@
 //! The engine: brings an image from a [`Source`](crate::content::Source), or one that has no
-//! manifest yet, to a [`Destination`](crate::content::Destination).
+//! manifest yet, to one or more [`Destination`](crate::content::Destination)s.
 //!
 //! 1. [`select`] picks what of an image is wanted: all of it, or some platforms.
-//! 2. [`Run::copy`] walks its manifests, skips what the destination has, and copies the rest:
-//!    blobs side by side, each once; then manifests, children before parents.
+//! 2. [`Run::copy`] walks its manifests, skips what the targets have, and copies the rest: blobs
+//!    side by side, each read once for all; then manifests, children before parents.
 //!    [`Run::assemble`] does the same for an [`UnbuiltImage`](crate::content::UnbuiltImage) and
 //!    builds its manifest.
 //! 3. [`Run::tag`] writes the tags, last, so that a failure never leaves a tag on something
@@ -21,7 +21,11 @@ mod referrers;
 mod reuse;
 mod run;
 mod select;
+#[cfg(test)]
+mod several;
 mod tag;
+mod target;
+mod tee;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -35,6 +39,7 @@ pub use reuse::KnownLayers;
 pub use run::{Options, Run};
 pub use select::{Selection, select};
 pub use tag::TagConflict;
+pub use target::Target;
 
 /// The result of the engine.
 pub type Result<T> = std::result::Result<T, Error>;

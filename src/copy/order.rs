@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
+use super::plan::Wanted;
 use crate::oci::{Digest, RawManifest};
 
-/// A manifest, and what it lists.
-#[derive(Debug)]
+/// A manifest, and what it lists. The same one may be there again, for other targets.
 pub(super) struct Node {
-    pub(super) manifest: RawManifest,
+    pub(super) manifest: Wanted<RawManifest>,
     pub(super) entries: Vec<Digest>,
 }
 
 /// The manifests in steps: each lists only what is in steps before its own.
-pub(super) fn in_steps(nodes: Vec<Node>) -> Vec<Vec<RawManifest>> {
+pub(super) fn in_steps(nodes: Vec<Node>) -> Vec<Vec<Wanted<RawManifest>>> {
     let heights = Heights::of(&nodes);
     let mut steps = Vec::new();
     for (node, height) in nodes.into_iter().zip(heights) {
@@ -37,7 +37,7 @@ impl<'a> Heights<'a> {
         let mut heights = Self {
             nodes,
             places: places
-                .map(|(place, node)| (node.manifest.digest(), place))
+                .map(|(place, node)| (node.manifest.what.digest(), place))
                 .collect(),
             known: vec![None; nodes.len()],
         };

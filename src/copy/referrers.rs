@@ -52,21 +52,21 @@ impl Run {
         Ok(())
     }
 
-    /// Copies one referrer. Tells whether the destination took it.
+    /// Copies one referrer. Tells whether a target took it.
     async fn copy_referrer(&self, source: &dyn Source, referrer: &Referrer) -> Result<bool> {
         let Referrer { manifest, tag } = referrer;
-        match self.copy(source, manifest).await {
-            Err(error) if error.is_refused_push() => {
-                let (digest, place) = (manifest.digest(), self.destination.name());
-                let error = &*error.cause;
-                tracing::warn!(%digest, %place, %error, "the destination does not take a referrer");
-                self.meter.count(|report| report.referrers_refused += 1);
-                return Ok(false);
-            }
-            copied => copied?,
+        let (tolerant, refusals) = self.tolerant();
+        tolerant.copy(source, manifest).await?;
+        let taken = tolerant.spared(&self.places);
+        for (place, error) in refusals.take() {
+            let (digest, place) = (manifest.digest(), self.targets[place].destination.name());
+            let error = &*error.cause;
+            tracing::warn!(%digest, %place, %error, "the destination does not take a referrer");
+            self.meter.count(|report| report.referrers_refused += 1);
         }
-        self.tag(manifest, tag.as_slice()).await?;
-        Ok(true)
+        let is_taken = !taken.is_empty();
+        self.at(taken).tag_as(manifest, tag.as_slice()).await?;
+        Ok(is_taken)
     }
 
     /// The manifests that refer to `digest`.

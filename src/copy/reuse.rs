@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Checkpoint, MAX_CONFIG};
+use super::{Checkpoint, MAX_CONFIG, Run};
 use crate::content::{Destination, ManifestKey, Opener, Source, collect};
 use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest, Manifest, RawManifest};
 
@@ -61,14 +61,15 @@ impl KnownLayers {
         }
     }
 
-    /// The manifest in `place` of the image that has this very config, if one is known: the
-    /// config names its layers, so that image is the same.
-    pub fn image_of(&self, place: &dyn Destination, config: &Digest) -> Option<&RawManifest> {
+    /// The manifest of the image that has this very config, if one is known at a target of `run`,
+    /// and that target: the config names its layers, so that image is the same.
+    pub fn image_of(&self, run: &Run, config: &Digest) -> Option<(&dyn Source, &RawManifest)> {
         let mut images = self.images.iter();
         let is_it = |known: &&KnownImage| {
-            known.parsed.config.digest == *config && known.place.name() == place.name()
+            known.parsed.config.digest == *config && run.goes_to(known.place.name())
         };
-        images.find(is_it).map(|known| &known.raw)
+        let known = images.find(is_it)?;
+        Some((&*known.place, &known.raw))
     }
 
     /// Reads the configs of the known images, which tell what their layers hold.

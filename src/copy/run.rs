@@ -1,14 +1,17 @@
-//! A run: everything that is done for one image at one destination.
+//! A run: everything that is done for one image at its destinations.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::blob::Item;
+use super::blob::{Item, Mounts};
 use super::error::{at, manifest_of};
-use super::plan::Plan;
-use super::{Meter, Operation, Phase, Result, Side};
-use crate::content::{Destination, Source};
+use super::plan::{Plan, Wanted};
+use super::target::{Failures, Places};
+use super::{Error, Meter, Operation, Phase, Result, Side, Target};
+use crate::content::Source;
 use crate::oci::RawManifest;
 
 /// Manifests pushed at once.
@@ -19,84 +22,162 @@ const MANIFESTS: usize = 4;
 pub struct Options {
     /// Blobs under way at once. Memory grows with it, speed up to a point.
     pub concurrency: usize,
-    /// Other repositories of the destination's registry that may have blobs of the image.
-    pub mount_from: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            concurrency: 4,
-            mount_from: Vec::new(),
-        }
+        Self { concurrency: 4 }
     }
 }
 
-/// Everything that is done for one image at one destination, and the count of it.
+/// Everything that is done for one image at its targets, and the count of it.
+///
+/// What fails at one target does not stop the others: that one is given up, and what came of it is
+/// told by [`Run::failures`]. What fails at the last one, or at the source, is the run's failure.
+#[derive(Clone)]
 pub struct Run {
-    pub(super) destination: Arc<dyn Destination>,
+    pub(super) targets: Arc<[Target]>,
+    /// The targets that this is for.
+    pub(super) places: Places,
+    failures: Arc<Failures>,
+    /// Where it is no failure that a target never takes such content: the targets that do not.
+    refusals: Option<Arc<Failures>>,
     pub(super) options: Options,
     pub(super) meter: Arc<Meter>,
 }
 
 impl Run {
     /// A run that has done nothing yet.
-    pub fn new(destination: Arc<dyn Destination>, options: Options, meter: Arc<Meter>) -> Self {
+    pub fn new(targets: Vec<Target>, options: Options, meter: Arc<Meter>) -> Self {
         Self {
-            destination,
+            places: (0..targets.len()).collect(),
+            targets: targets.into(),
+            failures: Arc::default(),
+            refusals: None,
             options,
             meter,
         }
     }
 
-    /// Copies the image of `root`, exactly, to the destination. No tag is written.
+    /// Copies the image of `root`, exactly, to the targets. No tag is written.
     pub async fn copy(&self, source: &dyn Source, root: &RawManifest) -> Result<()> {
-        let destination = &*self.destination;
-        let planning = Plan::make(source, destination, root);
+        let planning = Plan::make(self, source, root);
         let mut plan = self.meter.time(Phase::Plan, planning).await?;
-        plan.blobs.sort_by_key(|blob| source.position(blob));
+        plan.blobs.sort_by_key(|blob| source.position(&blob.what));
         self.meter
             .count(|report| report.manifests_reused += plan.present);
-        let mut mount_from = self.options.mount_from.clone();
-        mount_from.extend(source.mountable_from(destination));
-        let items = plan.blobs.iter().map(|descriptor| Item {
-            label: descriptor.digest.hex().chars().take(12).collect(),
-            opener: source.blob(descriptor),
+        let items = plan.blobs.iter().map(|blob| {
+            let item = Item {
+                label: blob.what.digest.hex().chars().take(12).collect(),
+                opener: source.blob(&blob.what),
+                mounts: Mounts {
+                    origin: Some(source),
+                    listed: true,
+                },
+            };
+            (item, &blob.at)
         });
-        let blobs = self.push_blobs(items.collect(), &mount_from, self.options.concurrency);
+        let items: Vec<_> = items.collect();
+        let blobs = self.push_blobs(&items);
         self.meter.time(Phase::Blobs, blobs).await?;
         let manifests = self.push_steps(&plan.steps);
         self.meter.time(Phase::Manifests, manifests).await
     }
 
-    /// Counts an image that is there as it is: its manifest and `blobs` blobs.
+    /// Whether one of the targets is the place of this name.
+    pub fn goes_to(&self, name: &str) -> bool {
+        let mut targets = self.places.iter().map(|&place| &self.targets[place]);
+        targets.any(|target| target.destination.name() == name)
+    }
+
+    /// Why targets were given up, by their positions in the list; each is told once.
+    pub fn failures(&self) -> BTreeMap<usize, Error> {
+        self.failures.take()
+    }
+
+    /// Counts blobs of an image that is there as it is.
     pub fn count_present(&self, blobs: u64) {
-        self.meter.count(|report| {
-            report.manifests_reused += 1;
-            report.blobs_reused += blobs;
-        });
+        self.meter.count(|report| report.blobs_reused += blobs);
+    }
+
+    /// The same for some of the targets only.
+    pub(super) fn at(&self, places: Places) -> Self {
+        Self {
+            places,
+            ..self.clone()
+        }
+    }
+
+    /// Does `work` at those of `places` that are not given up, side by side, and gives up where
+    /// it fails. What came of it elsewhere is in the order of the targets.
+    pub(super) async fn each<'a, T, F>(
+        &'a self,
+        places: &Places,
+        work: F,
+    ) -> Result<Vec<(usize, T)>>
+    where
+        F: Fn(&'a Target) -> BoxFuture<'a, Result<T>>,
+    {
+        let places: Vec<usize> = self.spared(places).into_iter().collect();
+        let works = places.iter().map(|&place| work(&self.targets[place]));
+        let mut done = Vec::new();
+        for (&place, result) in places.iter().zip(join_all(works).await) {
+            match result {
+                Ok(value) => done.push((place, value)),
+                Err(error) => self.give_up(place, error)?,
+            }
+        }
+        Ok(done)
+    }
+
+    /// The same run, in which a target that never takes such content is left out. Which ones are,
+    /// and why, is in the second.
+    pub(super) fn tolerant(&self) -> (Self, Arc<Failures>) {
+        let refusals = Arc::new(Failures::default());
+        let tolerant = Self {
+            refusals: Some(Arc::clone(&refusals)),
+            ..self.clone()
+        };
+        (tolerant, refusals)
+    }
+
+    /// Those of `places` that are not given up.
+    pub(super) fn spared(&self, places: &Places) -> Places {
+        let spared = self.failures.spared(places);
+        match &self.refusals {
+            Some(refusals) => refusals.spared(&spared),
+            None => spared,
+        }
+    }
+
+    pub(super) fn give_up(&self, place: usize, error: Error) -> Result<()> {
+        if let Some(refusals) = &self.refusals
+            && error.is_refused_push()
+        {
+            refusals.leave_out(place, error);
+            return Ok(());
+        }
+        self.failures.give_up(place, self.targets.len(), error)
     }
 
     /// Pushes blobs, some at once, in their order.
-    pub(super) async fn push_blobs(
-        &self,
-        items: Vec<Item>,
-        mount_from: &[String],
-        concurrency: usize,
-    ) -> Result<()> {
-        stream::iter(items)
-            .map(|item| async move { self.push_blob(&item, mount_from).await.map(drop) }.boxed())
-            .buffer_unordered(concurrency.max(1))
+    async fn push_blobs(&self, items: &[(Item<'_>, &Places)]) -> Result<()> {
+        let pushes: Vec<_> = items
+            .iter()
+            .map(|(item, places)| self.push_blob(item, places).boxed())
+            .collect();
+        stream::iter(pushes)
+            .buffer_unordered(self.options.concurrency.max(1))
             .try_collect()
             .await
     }
 
     /// Pushes manifests, children before parents.
-    async fn push_steps(&self, steps: &[Vec<RawManifest>]) -> Result<()> {
+    async fn push_steps(&self, steps: &[Vec<Wanted<RawManifest>>]) -> Result<()> {
         for step in steps {
             let pushes: Vec<_> = step
                 .iter()
-                .map(|manifest| self.push_manifest(manifest))
+                .map(|manifest| self.push_manifest(&manifest.what, &manifest.at))
                 .collect();
             stream::iter(pushes)
                 .buffer_unordered(MANIFESTS)
@@ -107,16 +188,26 @@ impl Run {
     }
 
     /// Pushes one manifest under its digest.
-    pub(super) async fn push_manifest(&self, manifest: &RawManifest) -> Result<()> {
-        let destination = &*self.destination;
-        let subject = manifest_of(&manifest.descriptor());
-        destination.push_manifest(manifest, None).await.map_err(at(
-            Operation::Push,
-            Side::Destination,
-            destination.name(),
-            subject,
-        ))?;
-        self.meter.count(|report| report.manifests_pushed += 1);
+    pub(super) async fn push_manifest(
+        &self,
+        manifest: &RawManifest,
+        places: &Places,
+    ) -> Result<()> {
+        let pushed = self.each(places, |target| {
+            async move {
+                let destination = &*target.destination;
+                let pushed = destination.push_manifest(manifest, None).await;
+                pushed.map_err(at(
+                    Operation::Push,
+                    Side::Destination,
+                    destination.name(),
+                    manifest_of(&manifest.descriptor()),
+                ))
+            }
+            .boxed()
+        });
+        let pushed = pushed.await?.len() as u64;
+        self.meter.count(|report| report.manifests_pushed += pushed);
         Ok(())
     }
 }

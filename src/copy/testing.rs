@@ -1,6 +1,7 @@
 //! A repository in memory, and images to copy, for the engine's tests.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -15,12 +16,28 @@ use crate::content::{
 use crate::oci::{Descriptor, Digest, MediaType, RawManifest, Tag};
 
 /// A repository that refuses manifests whose content it lacks, and counts what it is asked.
-#[derive(Default)]
 pub(super) struct MemoryRepository {
+    pub(super) name: String,
     pub(super) state: Mutex<State>,
     pub(super) immutable: bool,
     /// What it has of other repositories of its registry.
     pub(super) mountable: BTreeSet<Digest>,
+    /// Blobs that it does not take.
+    pub(super) refused: Mutex<BTreeSet<Digest>>,
+}
+
+impl Default for MemoryRepository {
+    /// An empty one, under a name of its own.
+    fn default() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        Self {
+            name: format!("memory-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
+            state: Mutex::default(),
+            immutable: false,
+            mountable: BTreeSet::new(),
+            refused: Mutex::default(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -89,6 +106,12 @@ impl MemoryRepository {
         self.add_manifest(&MediaType::OCI_MANIFEST, &document)
     }
 
+    /// Does not take this blob.
+    pub(super) fn refuse(&self, text: &str) {
+        let digest = Digest::sha256(text.as_bytes());
+        self.refused.lock().unwrap().insert(digest);
+    }
+
     /// What was pushed, in order.
     pub(super) fn log(&self) -> Vec<String> {
         self.state.lock().unwrap().log.clone()
@@ -131,8 +154,8 @@ pub(super) fn index_of(entries: &[(&str, &RawManifest)]) -> Value {
 }
 
 impl Source for MemoryRepository {
-    fn name(&self) -> &'static str {
-        "memory"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn manifest<'a>(&'a self, descriptor: &'a Descriptor) -> BoxFuture<'a, Result<RawManifest>> {
@@ -167,8 +190,8 @@ impl Source for MemoryRepository {
 }
 
 impl Destination for MemoryRepository {
-    fn name(&self) -> &'static str {
-        "memory"
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn blob_size<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, Result<Option<u64>>> {
@@ -202,6 +225,9 @@ impl Destination for MemoryRepository {
             tokio::task::yield_now().await;
             self.state.lock().unwrap().under_way.0 -= 1;
             let digest = blob.descriptor().expect("known after the end").digest;
+            if self.refused.lock().unwrap().contains(&digest) {
+                return Err(refused("not this blob"));
+            }
             let mut state = self.state.lock().unwrap();
             state
                 .log

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::testing::{MemoryRepository, index_of};
 use super::{
-    Checkpoint, Description, KnownLayers, Meter, Options, Report, Run, Selection, describe, select,
+    Checkpoint, Description, KnownLayers, Meter, Options, Report, Run, Selection, Target, describe,
+    select,
 };
 use crate::content::{ManifestKey, MemoryOpener, Source, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Digest, ImageManifest, Manifest, MediaType, Platform, RawManifest, Tag};
@@ -15,13 +16,14 @@ use crate::oci::{Digest, ImageManifest, Manifest, MediaType, Platform, RawManife
 fn run(destination: &Arc<MemoryRepository>) -> (Run, Arc<Meter>) {
     let meter = Arc::new(Meter::default());
     let destination = Arc::clone(destination);
+    let targets = vec![Target::new(destination)];
     (
-        Run::new(destination, Options::default(), Arc::clone(&meter)),
+        Run::new(targets, Options::default(), Arc::clone(&meter)),
         meter,
     )
 }
 
-async fn copied(
+pub(super) async fn copied_to(
     source: &MemoryRepository,
     root: &RawManifest,
     destination: &Arc<MemoryRepository>,
@@ -79,7 +81,7 @@ async fn copies_an_index_exactly_and_children_first() {
     let nested = source.add_manifest(&MediaType::OCI_INDEX, &nested);
     let destination = Arc::new(MemoryRepository::default());
 
-    let report = copied(&source, &nested, &destination).await;
+    let report = copied_to(&source, &nested, &destination).await;
 
     assert!(destination.has_manifest(nested.digest()));
     let log = destination.log();
@@ -106,7 +108,7 @@ async fn a_manifest_that_is_listed_at_two_depths_goes_before_both_lists() {
     let root = index_of(&[("linux/amd64", &nested), ("linux/amd64", &image)]);
     let root = source.add_manifest(&MediaType::OCI_INDEX, &root);
     let destination = Arc::new(MemoryRepository::default());
-    let report = copied(&source, &root, &destination).await;
+    let report = copied_to(&source, &root, &destination).await;
     assert_eq!(report.manifests_pushed, 3);
     assert!(destination.has_manifest(root.digest()));
 }
@@ -116,10 +118,10 @@ async fn copies_nothing_twice() {
     let source = MemoryRepository::default();
     let root = two_platforms(&source);
     let destination = Arc::new(MemoryRepository::default());
-    copied(&source, &root, &destination).await;
+    copied_to(&source, &root, &destination).await;
     let before = destination.log();
 
-    let again = copied(&source, &root, &destination).await;
+    let again = copied_to(&source, &root, &destination).await;
     assert_eq!(destination.log(), before);
     assert_eq!(
         (
@@ -131,7 +133,7 @@ async fn copies_nothing_twice() {
     );
 
     let new = source.add_image("linux/arm64", "new layer");
-    let report = copied(&source, &new, &destination).await;
+    let report = copied_to(&source, &new, &destination).await;
     assert_eq!((report.blobs_uploaded, report.blobs_reused), (1, 2));
 }
 
@@ -145,11 +147,11 @@ async fn mounts_what_the_registry_has_elsewhere() {
         ..Default::default()
     });
     let meter = Arc::new(Meter::default());
-    let options = Options {
+    let target = Target {
         mount_from: vec!["base".to_owned()],
-        ..Options::default()
+        ..Target::new(destination.clone())
     };
-    let run = Run::new(destination.clone(), options, Arc::clone(&meter));
+    let run = Run::new(vec![target], Options::default(), Arc::clone(&meter));
     run.copy(&source, &root).await.unwrap();
     assert_eq!(
         (meter.report().blobs_mounted, meter.report().blobs_uploaded),
@@ -169,7 +171,7 @@ async fn leaves_foreign_layers_with_their_publisher() {
     let root = source.add_manifest(&MediaType::DOCKER_MANIFEST, &document);
     let destination = Arc::new(MemoryRepository::default());
     destination.add_blob(MediaType::OCTET_STREAM, "windows");
-    let report = copied(&source, &root, &destination).await;
+    let report = copied_to(&source, &root, &destination).await;
     assert_eq!((report.blobs_uploaded, report.blobs_reused), (1, 0));
 }
 
@@ -182,12 +184,12 @@ async fn writes_each_tag_once() {
     let root = destination.add_image("linux/amd64", "layer");
     let (run, meter) = run(&destination);
     for _ in 0..2 {
-        run.tag(&root, &[tag("1"), tag("1.0")]).await.unwrap();
+        run.tag_as(&root, &[tag("1"), tag("1.0")]).await.unwrap();
     }
     assert_eq!(meter.report().tags_written, 2);
 
     let other = destination.add_image("linux/amd64", "other");
-    let error = run.tag(&other, &[tag("1")]).await.unwrap_err();
+    let error = run.tag_as(&other, &[tag("1")]).await.unwrap_err();
     let conflict = std::error::Error::source(&error).unwrap().to_string();
     for digest in [root.digest(), other.digest()] {
         assert!(conflict.contains(&digest.to_string()), "{conflict}");
@@ -241,11 +243,9 @@ async fn no_more_blobs_are_under_way_than_allowed() {
     let document = json!({"schemaVersion": 2, "config": config, "layers": layers});
     let root = source.add_manifest(&MediaType::OCI_MANIFEST, &document);
     let destination = Arc::new(MemoryRepository::default());
-    let options = Options {
-        concurrency: 3,
-        ..Options::default()
-    };
-    let run = Run::new(destination.clone(), options, Arc::default());
+    let options = Options { concurrency: 3 };
+    let targets = vec![Target::new(destination.clone())];
+    let run = Run::new(targets, options, Arc::default());
     run.copy(&source, &root).await.unwrap();
     assert_eq!(destination.most_at_once(), 3);
 }
@@ -276,7 +276,7 @@ async fn some_platforms_are_a_new_index_with_their_attestations() {
     assert_eq!(entries(&images), old[..2]);
 
     let destination = Arc::new(MemoryRepository::default());
-    copied(&source, &images, &destination).await;
+    copied_to(&source, &images, &destination).await;
     assert!(destination.has_manifest(images.digest()));
 }
 
@@ -372,7 +372,7 @@ async fn a_manifest_of_an_unknown_media_type_takes_along_what_it_names() {
     let root = source.add_manifest(&MediaType::OCI_INDEX, &root);
     let destination = Arc::new(MemoryRepository::default());
     let selected = select(&source, &root, &Selection::default()).await.unwrap();
-    let report = copied(&source, &selected, &destination).await;
+    let report = copied_to(&source, &selected, &destination).await;
     for manifest in [&root, &bundle, &image] {
         assert!(destination.has_manifest(manifest.digest()));
     }
@@ -388,7 +388,7 @@ async fn a_manifest_that_names_nothing_is_copied_as_it_stands() {
     let document = json!({"anything": {"digest": 1}, "config": 7, "layers": {}});
     let root = source.add_manifest(&"application/vnd.example+json".into(), &document);
     let destination = Arc::new(MemoryRepository::default());
-    copied(&source, &root, &destination).await;
+    copied_to(&source, &root, &destination).await;
     let copy = Source::manifest(&*destination, &root.descriptor()).await;
     assert_eq!(copy.unwrap(), root);
 
@@ -421,7 +421,7 @@ async fn a_build_cache_is_an_index_of_blobs() {
     let document = json!({"schemaVersion": 2, "manifests": [layer, config, layer]});
     let root = source.add_manifest(&MediaType::OCI_INDEX, &document);
     let destination = Arc::new(MemoryRepository::default());
-    let report = copied(&source, &root, &destination).await;
+    let report = copied_to(&source, &root, &destination).await;
     assert_eq!((report.manifests_pushed, report.blobs_uploaded), (1, 2));
     let described = describe(&source, &root).await.unwrap();
     assert_eq!(described.size, layer.size + config.size);
@@ -507,17 +507,16 @@ async fn reads_only_layers_that_changed() {
         .assemble(&unbuilt(&["a", "b"]), &KnownLayers::default())
         .await
         .unwrap();
-    first.tag(&old, &[tag("1")]).await.unwrap();
+    first.tag_as(&old, &[tag("1")]).await.unwrap();
 
     let mut known = KnownLayers::default();
     known.learn(&destination, ManifestKey::Tag(&tag("1"))).await;
     known
         .learn(&destination, ManifestKey::Tag(&tag("absent")))
         .await;
-    assert_eq!(
-        known.image_of(&*destination, &Digest::sha256(&unbuilt(&["a", "b"]).config)),
-        Some(&old)
-    );
+    let config = Digest::sha256(&unbuilt(&["a", "b"]).config);
+    let (_, known_image) = known.image_of(&first, &config).unwrap();
+    assert_eq!(known_image, &old);
     known.read_configs().await;
 
     let before = destination.log().len();

@@ -1,6 +1,8 @@
 //! Deployments that failed: a sentence that names the image and says what to do.
 
-use super::{Advice, Location};
+use std::error::Error as StdError;
+
+use super::{Advice, Image, Location};
 use crate::content::{self, BoxError};
 use crate::oci::{Reference, Repository};
 use crate::{archive, aws, copy, policy, registry, web};
@@ -84,8 +86,8 @@ pub enum Error {
     },
     /// The destination repository does not exist.
     #[error(
-        "the repository {repository} does not exist: create it before the image is deployed, \
-         and let the resource depend on it"
+        "the repository {repository} does not exist: create it before the image is deployed and \
+         let the resource depend on it, or set CreateRepository"
     )]
     NoRepository {
         /// The destination.
@@ -104,6 +106,19 @@ pub enum Error {
     /// Copying failed.
     #[error(transparent)]
     Copy(Box<copy::Error>),
+    /// Some of several repositories do not have the image.
+    #[error("the image is {}not at {}", done_at(done), listed(missing))]
+    Partly {
+        /// The repositories that have it, with its tags.
+        done: Vec<Repository>,
+        /// Those that do not.
+        missing: Vec<Repository>,
+        /// Why the first of them does not.
+        source: Box<Self>,
+    },
+    /// The destination repository cannot be created.
+    #[error(transparent)]
+    Create(Box<aws::Error>),
     /// What the resource pushed could not be removed.
     #[error("cannot remove {what} from {repository}")]
     Remove {
@@ -182,4 +197,54 @@ impl Error {
             None => self,
         }
     }
+}
+
+/// The failure of those of an image's targets that do not have it, for `errors`, of which there is
+/// at least one. With a single target it is that one's own.
+pub(super) fn partly(
+    image: &Image,
+    is_done: impl Fn(usize) -> bool,
+    mut errors: Vec<Error>,
+) -> Error {
+    let others = errors.split_off(1);
+    let first = errors.remove(0);
+    if image.targets.len() == 1 {
+        return first;
+    }
+    for error in &others {
+        tracing::error!(error = chain(error), "failed at another repository");
+    }
+    let repositories = |wanted: bool| {
+        let targets = image.targets.iter().enumerate();
+        let wanted = targets.filter(|(position, _)| is_done(*position) == wanted);
+        wanted
+            .map(|(_, target)| target.repository.clone())
+            .collect()
+    };
+    Error::Partly {
+        done: repositories(true),
+        missing: repositories(false),
+        source: Box::new(first),
+    }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &Error) -> String {
+    let causes = std::iter::successors(Some(error as &dyn StdError), |error| (*error).source());
+    let mut texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
+}
+
+/// What is done, before what is not.
+fn done_at(done: &[Repository]) -> String {
+    match done {
+        [] => String::new(),
+        done => format!("at {}, and ", listed(done)),
+    }
+}
+
+fn listed(repositories: &[Repository]) -> String {
+    let names: Vec<_> = repositories.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }

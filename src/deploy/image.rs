@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::Location;
 use crate::archive::Compression;
+use crate::aws::{EcrHost, RepositorySettings};
 use crate::copy::Checkpoint;
 use crate::oci::{Digest, MediaType, Platform, Reference, Repository, Tag};
 use crate::registry;
@@ -13,10 +14,11 @@ use crate::registry;
 pub struct Image {
     /// Where the image comes from.
     pub source: Location,
-    /// The repository that it goes to.
-    pub destination: Repository,
-    /// The tags to write, without duplicates; the one of `Destination` first. Empty: by digest only.
-    pub tags: Vec<Tag>,
+    /// The repositories that it goes to: at least one, each once. The first is the one that the
+    /// image is called by.
+    pub targets: Vec<Target>,
+    /// How a repository that is missing is created, if it is.
+    pub create_repository: Option<RepositorySettings>,
     /// The platforms to copy. `None`: everything, exactly as it is.
     pub platforms: Option<Vec<Platform>>,
     /// Tags for single platforms of an index.
@@ -32,8 +34,6 @@ pub struct Image {
     pub compression: Compression,
     /// How the source is reached.
     pub source_access: Access,
-    /// How the destination is reached.
-    pub destination_access: Access,
     /// What becomes of the image when the resource goes.
     pub removal: RemovalPolicy,
     /// Blobs copied at once. `None`: a default that fits a Lambda.
@@ -47,20 +47,20 @@ pub struct Image {
     /// The image that the resource was before, whatever its properties: what a redeploy shares
     /// layers with.
     pub previous: Option<Digest>,
-    /// Images that are likely to share layers with this one. A layer that one of them has is
-    /// not read from the source.
+    /// Images that are likely to share layers with this one, reached as the first target is. A
+    /// layer that one of them has is not read from the source.
     pub reuse_from: Vec<Reference>,
     /// What a deployment that was stopped has done of this one.
     pub resume: Checkpoint,
 }
 
 impl Image {
-    /// All of the image, by its digest only, with nothing else asked for.
+    /// All of the image, to one repository, by its digest only, with nothing else asked for.
     pub fn new(source: Location, destination: Repository) -> Self {
         Self {
             source,
-            destination,
-            tags: Vec::new(),
+            targets: vec![Target::new(destination)],
+            create_repository: None,
             platforms: None,
             platform_tags: Vec::new(),
             platforms_of_index_only: false,
@@ -68,7 +68,6 @@ impl Image {
             referrers: Referrers::default(),
             compression: Compression::default(),
             source_access: Access::default(),
-            destination_access: Access::default(),
             removal: RemovalPolicy::default(),
             max_concurrency: None,
             retry: None,
@@ -95,6 +94,36 @@ impl Image {
                 Location::Registry(reference.repository().at(root))
             }
             _ => self.source.clone(),
+        }
+    }
+}
+
+/// A repository that an image goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The repository.
+    pub repository: Repository,
+    /// The tags to write there, without duplicates. Empty: by digest only.
+    pub tags: Vec<Tag>,
+    /// How it is reached.
+    pub access: Access,
+}
+
+impl Target {
+    /// A repository that the function reaches by itself, and where the image has no tag.
+    pub fn new(repository: Repository) -> Self {
+        Self {
+            repository,
+            tags: Vec::new(),
+            access: Access::default(),
+        }
+    }
+
+    /// The repository of a reference, where the image has the reference's tag, if there is one.
+    pub fn of(reference: &Reference) -> Self {
+        Self {
+            tags: reference.tag().cloned().into_iter().collect(),
+            ..Self::new(reference.repository().clone())
         }
     }
 }
@@ -179,14 +208,8 @@ pub enum RemovalPolicy {
 /// What is known of a deployed image. It depends on the image alone, not on how it got there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployed {
-    /// The repository that has it.
-    pub repository: Repository,
-    /// The account of the registry, for ECR; else empty.
-    pub registry_id: String,
-    /// The region of the registry, for ECR; else empty.
-    pub region: String,
-    /// The tags that were written, in the order asked for.
-    pub tags: Vec<Tag>,
+    /// Where it is: at least one place, in the order asked for.
+    pub places: Vec<Place>,
     /// Digest of its manifest or index.
     pub digest: Digest,
     /// Media type of its manifest or index.
@@ -199,9 +222,52 @@ pub struct Deployed {
     pub platforms: Vec<Platform>,
 }
 
+/// A repository that has a deployed image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The repository.
+    pub repository: Repository,
+    /// The account of the registry, for ECR; else empty.
+    pub registry_id: String,
+    /// The region of the registry, for ECR; else empty.
+    pub region: String,
+    /// The tags that the image has there, in the order asked for.
+    pub tags: Vec<Tag>,
+}
+
 impl Deployed {
+    /// The place that the image is called by.
+    ///
+    /// # Panics
+    ///
+    /// If it is nowhere, which no deployment ends in.
+    pub fn first(&self) -> &Place {
+        self.places.first().expect("an image is somewhere")
+    }
+
     /// The immutable URI: `<registry>/<repository>@<digest>`.
     pub fn uri(&self) -> String {
-        self.repository.at(&self.digest).to_string()
+        self.uri_at(self.first())
+    }
+
+    /// The immutable URI at one of its places.
+    pub fn uri_at(&self, place: &Place) -> String {
+        place.repository.at(&self.digest).to_string()
+    }
+}
+
+impl Place {
+    /// Where `target` is.
+    pub(super) fn of(target: &Target) -> Self {
+        let host = EcrHost::parse(target.repository.registry());
+        let private = host.as_ref().filter(|host| **host != EcrHost::Public);
+        let account = private.and_then(EcrHost::account).unwrap_or_default();
+        let region = private.map(EcrHost::region).unwrap_or_default();
+        Self {
+            repository: target.repository.clone(),
+            registry_id: account.to_owned(),
+            region: region.to_owned(),
+            tags: target.tags.clone(),
+        }
     }
 }

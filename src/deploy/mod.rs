@@ -2,6 +2,7 @@
 
 mod advice;
 mod deployer;
+mod deployment;
 mod error;
 mod image;
 mod location;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+pub use crate::aws::{Encryption, Mutability, RepositorySettings};
 use crate::content::BoxError;
 use crate::copy::Meter;
 use crate::oci::{Digest, Repository, Tag};
@@ -26,18 +28,19 @@ pub use advice::Advice;
 pub use deployer::Deployer;
 pub use error::Error;
 pub use image::{
-    Access, Attestations, Credentials, Deployed, Image, Referrers, RemovalPolicy, Role,
+    Access, Attestations, Credentials, Deployed, Image, Place, Referrers, RemovalPolicy, Role,
+    Target,
 };
 pub use location::{FileLocation, HttpsLocation, InvalidLocation, Location, S3Location};
 pub use memo::{Gave, Memo, MemoPlace};
 pub use open::{Content, Opened};
 pub use permissions::{Granted, PolicyPart};
 pub use reach::{Reach, registry_config, web_config};
-pub use repository_name::{Home, InvalidRepository, arn_of, repository_named};
+pub use repository_name::{Home, InvalidRepository, arn_of, is_in_ecr, repository_named};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.
 pub trait Deploy: Send + Sync {
-    /// Brings the image to its destination and counts what it does. Doing it again ends in the
+    /// Brings the image to its targets and counts what it does. Doing it again ends in the
     /// same state.
     ///
     /// Dropping the future stops the work; a tag never names something incomplete.

@@ -3,9 +3,12 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
-use super::{Access, Credentials, Error, HttpsLocation, S3Location};
+use tracing::{info, warn};
+
+use super::{Access, Credentials, Error, HttpsLocation, S3Location, Target};
 use crate::aws::{
-    self, Clients, EcrCredentials, EcrHost, EcrRepository, PublicCredentials, SecretCredentials,
+    self, Clients, EcrCredentials, EcrHost, EcrRepository, Ensured, PublicCredentials,
+    RepositorySettings, SecretCredentials,
 };
 use crate::content::Tally;
 use crate::oci::{Repository, Tag};
@@ -110,6 +113,29 @@ impl Reach {
         };
         let clients = self.clients(access).await;
         Some(EcrRepository::new(&clients, &host, repository.name()))
+    }
+
+    /// Sees to it that a repository of ECR is there. One that is there stays as it is, and what
+    /// differs from `settings` is logged. Other registries are left to themselves.
+    pub(super) async fn ensure(
+        &self,
+        target: &Target,
+        settings: &RepositorySettings,
+    ) -> Result<(), Error> {
+        let Some(ecr) = self.ecr(&target.repository, &target.access).await else {
+            return Ok(());
+        };
+        let repository = &target.repository;
+        let ensured = ecr.ensure(settings).await;
+        match ensured.map_err(|error| Error::Create(Box::new(error)))? {
+            Ensured::Created => info!(%repository, "the repository was created"),
+            Ensured::Present(differences) => {
+                for difference in differences {
+                    warn!(%repository, %difference, "the repository is left as it is");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The object that holds an archive.

@@ -85,6 +85,12 @@ pub fn arn_of(repository: &Repository) -> Option<String> {
     Some(arn.to_string())
 }
 
+/// Whether a repository is in a private registry of ECR.
+pub fn is_in_ecr(repository: &Repository) -> bool {
+    let host = EcrHost::parse(repository.registry());
+    host.is_some_and(|host| host != EcrHost::Public)
+}
+
 fn uri(account: &str, region: &str, name: &str) -> String {
     let suffix = Partition::of_region(region).dns_suffix;
     format!("{account}.dkr.ecr.{region}.{suffix}/{name}")

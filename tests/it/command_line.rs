@@ -1,12 +1,12 @@
 //! `longshore` as a person runs it, on the embedded stand-ins.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{ECR, LongshoreLocal, skopeo};
+use crate::support::{ECR, LongshoreLocal, longshore, skopeo, stderr};
 
 const CREATE: &str = "events/create-tarball.json";
 const EXAMPLE: &str = "docker-archive:events/buckets/longshore-example/example-1.0.tar";
@@ -142,20 +142,6 @@ impl Data {
     }
 }
 
-/// Runs without any AWS or proxy settings of whoever runs the tests.
-fn longshore(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_longshore"))
-        .args(arguments)
-        .env_clear()
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap()
-}
-
 fn json(run: &Output) -> Value {
     serde_json::from_slice(&run.stdout).unwrap_or_else(|_| panic!("{}", stderr(run)))
-}
-
-fn stderr(run: &Output) -> String {
-    String::from_utf8_lossy(&run.stderr).into_owned()
 }

@@ -6,17 +6,24 @@ use std::process::{Command, Output};
 
 use longshore::aws::{IMPORT_ACTIONS, Operation, PULL_ACTIONS, PUSH_ACTIONS};
 use longshore::cloudformation::{
-    CDK_ECR_DEPLOYMENT_PROPERTIES, ECR_IMAGE_PROPERTIES, ECR_PULL_POLICY_PROPERTIES, Property,
+    CDK_ECR_DEPLOYMENT_PROPERTIES, CREATE_REPOSITORY, DESTINATIONS, ECR_IMAGE_PROPERTIES,
+    ECR_PULL_POLICY_PROPERTIES, Property,
 };
 use serde_json::Value;
 
-const RESOURCES: [(&str, &[Property]); 3] = [
+const RESOURCES: [(&str, &[Property]); 5] = [
     ("Custom::ECRImage", ECR_IMAGE_PROPERTIES),
+    ("an item of Destinations", DESTINATIONS),
+    ("CreateRepository", CREATE_REPOSITORY),
     ("Custom::ECRPullPolicy", ECR_PULL_POLICY_PROPERTIES),
     ("Custom::CDKECRDeployment", CDK_ECR_DEPLOYMENT_PROPERTIES),
 ];
 /// Actions that matter to a role and that no call of ours is named after.
-const BESIDE: [&str; 2] = ["s3:GetEncryptionConfiguration", "sts:GetServiceBearerToken"];
+const BESIDE: [&str; 3] = [
+    "ecr:TagResource",
+    "s3:GetEncryptionConfiguration",
+    "sts:GetServiceBearerToken",
+];
 
 #[test]
 fn the_reference_has_every_property_and_no_other() {

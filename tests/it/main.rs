@@ -3,6 +3,7 @@
 //! Those against real parts are ignored by a plain `cargo test`; `scripts/test` installs the
 //! parts and runs them too.
 
+mod accounts;
 mod architecture;
 mod archive_formats;
 mod assets_build;
@@ -13,6 +14,7 @@ mod assets_publish;
 mod assets_stage;
 mod command_line;
 mod conformance;
+mod destinations;
 mod docker_config;
 mod docs;
 mod docs_commands;
@@ -22,6 +24,7 @@ mod lambda_drop_in;
 mod lambda_life;
 mod lambda_refused;
 mod lambda_time;
+mod least_privilege;
 mod local;
 mod operations;
 mod progress;

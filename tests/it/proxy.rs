@@ -96,6 +96,72 @@ fn other_hosts_are_not() {
 }
 
 #[test]
+fn the_environment_asks_for_fips_and_dual_stack() {
+    let image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1";
+    for (source, variables, host) in [
+        (
+            OBJECT,
+            &["AWS_USE_FIPS_ENDPOINT"][..],
+            "bucket.s3-fips.us-east-1.amazonaws.com",
+        ),
+        (
+            OBJECT,
+            &["AWS_USE_DUALSTACK_ENDPOINT"],
+            "bucket.s3.dualstack.us-east-1.amazonaws.com",
+        ),
+        (
+            image,
+            &["AWS_USE_FIPS_ENDPOINT"],
+            "api.ecr-fips.us-east-1.amazonaws.com",
+        ),
+        (
+            image,
+            &["AWS_USE_DUALSTACK_ENDPOINT"],
+            "ecr.us-east-1.api.aws",
+        ),
+        (
+            image,
+            &["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"],
+            "ecr-fips.us-east-1.api.aws",
+        ),
+    ] {
+        let (proxy, asked) = refusing();
+        let mut environment = vec![
+            ("AWS_REGION", "us-east-1"),
+            ("HTTPS_PROXY", proxy.as_str()),
+            ("AWS_MAX_ATTEMPTS", "1"),
+        ];
+        environment.extend(variables.iter().map(|name| (*name, "true")));
+        inspect(source, &environment);
+        let first = asked.try_recv().unwrap();
+        assert_eq!(
+            first,
+            format!("CONNECT {host}:443 HTTP/1.1"),
+            "{source} {variables:?}"
+        );
+    }
+}
+
+#[test]
+fn registries_that_are_excepted_are_asked_directly() {
+    let (registry, directly) = refusing();
+    let (proxy, proxied) = refusing();
+    let host = registry.trim_start_matches("http://");
+    inspect(
+        &format!("{host}/app:1"),
+        &[
+            ("LONGSHORE_ALLOW_LOOPBACK", "1"),
+            ("HTTP_PROXY", &proxy),
+            ("HTTPS_PROXY", &proxy),
+            ("NO_PROXY", "127.0.0.1"),
+        ],
+    );
+    let first = directly.try_recv().unwrap();
+    assert!(first.starts_with("GET /v2/app/manifests/1"), "{first}");
+    assert!(proxied.try_recv().is_err());
+}
+
+#[test]
 fn registries_are_reached_through_the_proxy() {
     let (proxy, asked) = refusing();
     inspect("registry.example.com/app:1", &[("HTTPS_PROXY", &proxy)]);

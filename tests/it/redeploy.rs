@@ -117,9 +117,9 @@ async fn removal_leaves_what_a_foreign_tag_names() {
     let (own, _) = bench.deploy(&image(&source, "app:own")).await;
     bench.deploy(&image(&source, "app:foreign")).await;
     let pushed = PushedImage {
-        repository: own.repository.clone(),
+        repository: own.first().repository.clone(),
         digest: own.digest.clone(),
-        tags: own.tags.clone(),
+        tags: own.first().tags.clone(),
         kept: Vec::new(),
         access: longshore::deploy::Access::default(),
     };
@@ -150,12 +150,12 @@ async fn removal_leaves_what_a_foreign_tag_names() {
 async fn an_image_keeps_its_last_tag_rather_than_go_with_it() {
     let bench = Bench::new().await;
     let mut image = image(&bench.stage("app.tar", &archive(5).tar()), "app:1");
-    image.tags.push("2".parse().unwrap());
+    image.targets[0].tags.push("2".parse().unwrap());
     let (own, _) = bench.deploy(&image).await;
     let pushed = PushedImage {
-        repository: own.repository.clone(),
+        repository: own.first().repository.clone(),
         digest: own.digest.clone(),
-        tags: own.tags.clone(),
+        tags: own.first().tags.clone(),
         kept: Vec::new(),
         access: longshore::deploy::Access::default(),
     };

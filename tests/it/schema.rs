@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use longshore::cloudformation::{
-    CDK_ECR_DEPLOYMENT_PROPERTIES, ECR_IMAGE_PROPERTIES, ECR_PULL_POLICY_PROPERTIES, GRANTS,
-    Property,
+    CDK_ECR_DEPLOYMENT_PROPERTIES, CREATE_REPOSITORY, ECR_IMAGE_PROPERTIES,
+    ECR_PULL_POLICY_PROPERTIES, GRANTS, Property,
 };
 use serde_json::{Map, Value, json};
 
@@ -77,6 +77,16 @@ fn values(property: &Property) -> Value {
     let kind = property.kind;
     if property.name == "PullAccess" {
         return object(GRANTS);
+    }
+    if property.name == "CreateRepository" {
+        let members = CREATE_REPOSITORY.iter();
+        let members: Map<String, Value> = members
+            .map(|member| (member.name.to_owned(), json!({ "description": member.doc })))
+            .collect();
+        return json!({ "anyOf": [
+            { "type": ["boolean", "string"], "enum": [true, false, "true", "false"] },
+            { "type": "object", "properties": members, "additionalProperties": false },
+        ]});
     }
     if let Some(bounds) = kind.strip_prefix("number from ") {
         let (least, most) = bounds.split_once(" to ").unwrap();

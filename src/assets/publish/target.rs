@@ -8,7 +8,7 @@ use super::material::Material;
 use crate::assets::stage::upload;
 use crate::assets::{Destination, Error, Place};
 use crate::aws::{self, Clients, EcrRepository, Partition, PrivateHost, Slot};
-use crate::deploy::{Access, Deployer, FileLocation, Image, Location, Role};
+use crate::deploy::{self, Access, Deployer, FileLocation, Image, Location, Role};
 use crate::oci::{Reference, Repository, Tag};
 
 /// A destination, as it was found.
@@ -107,9 +107,13 @@ impl Target {
                     path: material.path.clone(),
                     selector: material.selector.clone(),
                 });
-                let image = Image {
+                let target = deploy::Target {
+                    repository: repository.clone(),
                     tags: vec![tag.clone()],
-                    destination_access: access.clone(),
+                    access: access.clone(),
+                };
+                let image = Image {
+                    targets: vec![target],
                     ..Image::new(source, repository.clone())
                 };
                 let deployer = Deployer::new(publisher.reach.clone());

@@ -1,11 +1,7 @@
 //! The IAM actions behind a registry's own protocol, which asks ECR without the SDK.
 
-/// What pulling an image takes, on its repository.
-pub const PULL_ACTIONS: &[&str] = &[
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
-    "ecr:GetDownloadUrlForLayer",
-];
+/// What pulling an image takes, on its repository, and mounting a layer from there.
+pub const PULL_ACTIONS: &[&str] = &["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 
 /// What pushing an image takes, on its repository: what is there is looked at first.
 pub const PUSH_ACTIONS: &[&str] = &[

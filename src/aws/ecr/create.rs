@@ -48,7 +48,11 @@ impl EcrRepository {
             return self.compared(settings, &present).await;
         }
         if self.create(settings).await? {
-            self.set_lifecycle_policy(settings).await?;
+            let set_up = self.set_lifecycle_policy(settings).await;
+            set_up.map_err(|source| Error::Unfinished {
+                name: self.name.as_str().into(),
+                source: Box::new(source),
+            })?;
             return Ok(Ensured::Created);
         }
         match self.describe().await? {

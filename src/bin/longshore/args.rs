@@ -56,8 +56,15 @@ pub(crate) struct CopyArgs {
     #[arg(long_help = SOURCE)]
     pub(crate) source: Location,
     /// Where it goes: HOST/NAME[:TAG].
-    pub(crate) destination: Reference,
-    /// One more tag for the same image. Can be given several times.
+    #[arg(required_unless_present = "to")]
+    pub(crate) destination: Option<Reference>,
+    /// Where it goes, too: read once for all. Can be given several times.
+    #[arg(long, value_name = "DESTINATION")]
+    pub(crate) to: Vec<Reference>,
+    /// Create a repository of ECR that is missing.
+    #[arg(long)]
+    pub(crate) create_repository: bool,
+    /// One more tag for the same image, at each destination. Can be given several times.
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<Tag>,
     /// Copy only this platform, such as linux/arm64. Can be given several times.

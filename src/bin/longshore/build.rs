@@ -172,10 +172,11 @@ fn image(
         selector: None,
     });
     let mut seen = std::collections::HashSet::new();
+    let mut image = Image::new(source, push.repository().clone());
+    image.targets[0].tags = tags.filter(|tag| seen.insert(tag.clone())).collect();
     Image {
-        tags: tags.filter(|tag| seen.insert(tag.clone())).collect(),
         compression,
-        ..Image::new(source, push.repository().clone())
+        ..image
     }
 }
 

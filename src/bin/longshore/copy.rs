@@ -1,12 +1,13 @@
 //! `longshore copy`.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
 use longshore::copy::{Meter, Report};
-use longshore::deploy::{self, Deployed, Image};
-use longshore::oci::Tag;
+use longshore::deploy::{self, Deployed, Image, Target};
+use longshore::oci::{Reference, Tag};
 use serde_json::json;
 
 use crate::args::{Attestations, CopyArgs, Referrers};
@@ -28,19 +29,27 @@ pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn image(args: CopyArgs) -> anyhow::Result<Image> {
-    if args.destination.digest().is_some() {
-        bail!(
-            "the destination {} has a digest: give a tag or none",
-            args.destination
-        );
+    let mut targets: Vec<Target> = Vec::new();
+    for destination in args.destination.into_iter().chain(args.to) {
+        let target = target(&destination, &args.tags)?;
+        let mut known = targets.iter();
+        if known.any(|known| known.repository == target.repository) {
+            bail!(
+                "{} is named twice: give its image more tags by --tag",
+                target.repository
+            );
+        }
+        targets.push(target);
     }
-    let mut tags: Vec<Tag> = args.destination.tag().cloned().into_iter().collect();
-    tags.extend(args.tags);
-    let mut seen = std::collections::HashSet::new();
-    tags.retain(|tag| seen.insert(tag.clone()));
-    let image = Image::new(args.source, args.destination.repository().clone());
+    let Some(first) = targets.first() else {
+        bail!("no destination: give one, or --to");
+    };
+    let image = Image::new(args.source, first.repository.clone());
     Ok(Image {
-        tags,
+        targets,
+        create_repository: args
+            .create_repository
+            .then(deploy::RepositorySettings::default),
         platforms: (!args.platforms.is_empty()).then_some(args.platforms),
         platform_tags: args.platform_tags,
         attestations: match args.attestations {
@@ -58,17 +67,34 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
     })
 }
 
+/// A destination, with its own tag before those that the image has everywhere.
+fn target(destination: &Reference, tags: &[Tag]) -> anyhow::Result<Target> {
+    if destination.digest().is_some() {
+        bail!("the destination {destination} has a digest: give a tag or none");
+    }
+    let mut target = Target::of(destination);
+    target.tags.extend_from_slice(tags);
+    let mut seen = HashSet::new();
+    target.tags.retain(|tag| seen.insert(tag.clone()));
+    Ok(target)
+}
+
 fn show(deployed: &Deployed, report: &Report, json: bool) {
     if !json {
         output::note(&moved(report));
-        output::result(&deployed.uri());
+        for place in &deployed.places {
+            output::result(&deployed.uri_at(place));
+        }
         return;
     }
+    let place =
+        |place: &deploy::Place| json!({"imageUri": deployed.uri_at(place), "tags": place.tags});
     let document = json!({
         "imageUri": deployed.uri(),
         "digest": deployed.digest,
         "mediaType": deployed.media_type,
-        "tags": deployed.tags,
+        "tags": deployed.first().tags,
+        "destinations": deployed.places.iter().map(place).collect::<Vec<_>>(),
         "size": deployed.size,
         "platforms": deployed.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "report": report,

@@ -10,9 +10,9 @@ const MAX_SECRET_NAME: usize = 2048;
 
 /// The names of the properties that say how one side is reached.
 pub(super) struct Side {
-    credentials: &'static str,
-    role: &'static str,
-    external_id: &'static str,
+    pub(super) credentials: &'static str,
+    pub(super) role: &'static str,
+    pub(super) external_id: &'static str,
 }
 
 pub(super) const SOURCE: Side = Side {

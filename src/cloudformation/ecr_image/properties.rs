@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::access::{DESTINATION, SOURCE, access};
-use super::pull_access;
 use super::table::PROPERTIES;
+use super::targets::{Targets, targets};
+use super::{create_repository, pull_access};
 use crate::archive::Compression;
-use crate::cloudformation::reader::{InvalidProperties, Reader, list_of, scalar};
+use crate::cloudformation::reader::{InvalidProperties, Reader, scalar};
 use crate::cloudformation::request::Properties;
-use crate::deploy::{Access, Attestations, Image, Location, Referrers, RemovalPolicy};
-use crate::oci::{Digest, Platform, Reference, Repository, Tag};
+use crate::deploy::{Access, Attestations, Image, Location, Referrers, RemovalPolicy, Target};
+use crate::oci::{Digest, Platform, Repository, Tag};
 use crate::policy::Grants;
 
-/// How many tags ECR lets an image have
-/// ([quotas](https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html)).
-const MAX_TAGS: usize = 1000;
 /// Most blobs that may be copied at once.
 const MAX_CONCURRENCY: usize = 32;
 /// Most attempts that one request may have.
@@ -29,41 +27,55 @@ const CONTENT: &[&str] = &[
     "Refresh",
 ];
 
-/// Reads the properties of a `Custom::ECRImage`: the image, and who may pull it.
-pub(super) fn read(properties: &Properties) -> Result<(Image, Option<Grants>), InvalidProperties> {
+/// The properties of a `Custom::ECRImage`, read.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// The image.
+    pub(super) image: Image,
+    /// How many of its targets, at the end, are those of `Destinations`.
+    pub(super) listed: usize,
+    /// Who may pull it.
+    pub(super) pull_access: Option<Grants>,
+}
+
+/// Reads the properties of a `Custom::ECRImage`.
+pub(super) fn read(properties: &Properties) -> Result<Wish, InvalidProperties> {
     let mut reader = Reader::new(properties, PROPERTIES);
     let source = source(&mut reader);
-    let destination = destination(&mut reader);
-    let tags = tags(&mut reader, destination.as_ref());
+    let Targets { all, listed } = targets(&mut reader);
     let platforms = platforms(&mut reader);
-    let platform_tags = platform_tags(&mut reader, &tags);
+    let platform_tags = platform_tags(&mut reader, &all);
     let attestations = reader.choice("Attestations", ATTESTATIONS);
     let referrers = reader.choice("Referrers", REFERRERS);
     let compression: Option<Compression> = reader.parse("Compression");
     let source_access = access(&mut reader, &SOURCE);
-    let destination_access = access(&mut reader, &DESTINATION);
     let removal = reader.choice("RemovalPolicy", REMOVAL);
     let max_concurrency = reader.number("MaxConcurrency", 1..=MAX_CONCURRENCY);
     let retry = reader.number("Retry", 1..=MAX_RETRY);
     let reuse_from = reader.parse_list("ReuseFrom");
-    let repository = destination.as_ref().map(Reference::repository);
-    let pull_access = pull_access::read(&mut reader, repository);
-    let image = source.zip(destination).map(|(source, destination)| Image {
-        tags,
+    let create_repository = create_repository::read(&mut reader, &all);
+    let pull_access = pull_access::read(&mut reader, &all);
+    let first = all.first().map(|target| target.repository.clone());
+    let image = source.zip(first).map(|(source, first)| Image {
+        targets: all,
+        create_repository,
         platforms,
         platform_tags,
         attestations: attestations.unwrap_or_default(),
         referrers: referrers.unwrap_or_default(),
         compression: compression.unwrap_or_default(),
         source_access,
-        destination_access,
         removal: removal.unwrap_or_default(),
         max_concurrency,
         retry,
         reuse_from,
-        ..Image::new(source, destination.repository().clone())
+        ..Image::new(source, first)
     });
-    reader.finish(image.map(|image| (image, pull_access)))
+    reader.finish(image.map(|image| Wish {
+        image,
+        listed,
+        pull_access,
+    }))
 }
 
 /// Whether both properties mean the same content of the same source.
@@ -77,40 +89,52 @@ pub(super) fn content(properties: &Properties) -> Digest {
     Digest::sha256(serde_json::json!(values).to_string().as_bytes())
 }
 
-/// What properties that may be malformed say about what is the resource's own: its tags, how its
-/// repository is reached, and whether it goes with the resource. What cannot be read is not the
-/// resource's own, so it stays.
+/// What properties that may be malformed say about what is the resource's own: where it is and
+/// under which tags, how that is reached, and whether it goes with the resource. What cannot be
+/// read is not the resource's own, so it stays.
 pub(super) struct Owned {
     pub(super) removal: RemovalPolicy,
-    pub(super) tags: BTreeSet<Tag>,
-    pub(super) access: Access,
+    /// The tags are those of single platforms too.
+    pub(super) targets: Vec<Target>,
+    /// What is said about a `Destination` that cannot be read itself.
+    rest: (Vec<Tag>, Access),
 }
 
 impl Owned {
     pub(super) fn read(properties: &Properties) -> Self {
         let mut reader = Reader::new(properties, PROPERTIES);
         let removal = reader.choice("RemovalPolicy", REMOVAL).unwrap_or_default();
-        let access = access(&mut reader, &DESTINATION);
-        let destination: Option<Reference> = reader.parse("Destination");
-        let own = destination.and_then(|destination| destination.tag().cloned());
-        let list = properties.get("Tags").and_then(list_of).unwrap_or_default();
+        let mut owned = Self {
+            removal,
+            targets: targets(&mut reader).all,
+            rest: (reader.parse_list("Tags"), access(&mut reader, &DESTINATION)),
+        };
         let of_platforms = properties
             .get("PlatformTags")
             .and_then(|map| map.as_object());
-        let texts = list.into_iter().chain(
-            of_platforms
-                .into_iter()
-                .flat_map(|map| map.values())
-                .filter_map(scalar),
-        );
-        Self {
-            removal,
-            tags: texts
-                .filter_map(|tag| tag.parse().ok())
-                .chain(own)
-                .collect(),
-            access,
+        let of_platforms = of_platforms.into_iter().flat_map(|map| map.values());
+        for tag in of_platforms.filter_map(|tag| scalar(tag)?.parse::<Tag>().ok()) {
+            let tags = owned.targets.iter_mut().map(|target| &mut target.tags);
+            for tags in tags.chain([&mut owned.rest.0]) {
+                tags.push(tag.clone());
+            }
         }
+        owned
+    }
+
+    /// What is owned of an image that is called by `repository`: there at least.
+    pub(super) fn targets_with(mut self, repository: &Repository) -> Vec<Target> {
+        let mut known = self.targets.iter();
+        if !known.any(|target| target.repository == *repository) {
+            let (tags, access) = self.rest;
+            let repository = repository.clone();
+            self.targets.push(Target {
+                repository,
+                tags,
+                access,
+            });
+        }
+        self.targets
     }
 }
 
@@ -133,52 +157,6 @@ fn source(reader: &mut Reader<'_>) -> Option<Location> {
         return None;
     }
     Some(location)
-}
-
-fn destination(reader: &mut Reader<'_>) -> Option<Reference> {
-    let text = reader.text("Destination")?;
-    let destination: Reference = reader.parse_text("Destination", &text)?;
-    if destination.digest().is_some() {
-        reader.problem(
-            "Destination",
-            "the digest is that of the source and cannot be chosen: expected \
-             <registry>/<repository>[:tag]",
-        );
-        return None;
-    }
-    let repository: &Repository = destination.repository();
-    if repository.registry() == "docker.io" && !text.contains("docker.") {
-        reader.problem(
-            "Destination",
-            format_args!(
-                "{text:?} names no registry: expected \
-                 <account>.dkr.ecr.<region>.amazonaws.com/<repository>[:tag]"
-            ),
-        );
-        return None;
-    }
-    Some(destination)
-}
-
-/// The tag of the destination and those of `Tags`, each once.
-fn tags(reader: &mut Reader<'_>, destination: Option<&Reference>) -> Vec<Tag> {
-    let own = destination.and_then(|destination| destination.tag().cloned());
-    let mut seen = BTreeSet::new();
-    let tags: Vec<Tag> = own
-        .into_iter()
-        .chain(reader.parse_list("Tags"))
-        .filter(|tag| seen.insert(tag.clone()))
-        .collect();
-    if tags.len() > MAX_TAGS {
-        reader.problem(
-            "Tags",
-            format_args!(
-                "expected at most {MAX_TAGS} tags for an image, got {}",
-                tags.len()
-            ),
-        );
-    }
-    tags
 }
 
 fn platforms(reader: &mut Reader<'_>) -> Option<Vec<Platform>> {
@@ -205,7 +183,8 @@ fn platforms(reader: &mut Reader<'_>) -> Option<Vec<Platform>> {
     Some(platforms)
 }
 
-fn platform_tags(reader: &mut Reader<'_>, tags: &[Tag]) -> Vec<(Platform, Tag)> {
+fn platform_tags(reader: &mut Reader<'_>, targets: &[Target]) -> Vec<(Platform, Tag)> {
+    let tags: BTreeSet<&Tag> = targets.iter().flat_map(|target| &target.tags).collect();
     let mut read: Vec<(Platform, Tag)> = Vec::new();
     for (platform, tag) in reader.map("PlatformTags") {
         let platform = reader.parse_text("PlatformTags", &platform);
@@ -243,7 +222,7 @@ mod tests {
     }
 
     fn image(more: Value) -> Image {
-        read(&with(more)).unwrap().0
+        read(&with(more)).unwrap().image
     }
 
     fn problem(more: Value) -> String {
@@ -279,8 +258,8 @@ mod tests {
             panic!("{}", image.source)
         };
         assert_eq!(source.selector.as_deref(), Some("app:1"));
-        assert_eq!(image.destination.to_string(), REPOSITORY);
-        let tags: Vec<_> = image.tags.iter().map(Tag::as_str).collect();
+        assert_eq!(image.targets[0].repository.to_string(), REPOSITORY);
+        let tags: Vec<_> = image.targets[0].tags.iter().map(Tag::as_str).collect();
         assert_eq!(tags, ["v1", "v2"]);
         let platforms: Vec<_> = image
             .platforms
@@ -304,8 +283,9 @@ mod tests {
             image.source_access.role.unwrap().external_id.as_deref(),
             Some("id")
         );
-        assert_eq!(image.destination_access.credentials, stored("team/login"));
-        assert_eq!(image.destination_access.role.unwrap().external_id, None);
+        let access = &image.targets[0].access;
+        assert_eq!(access.credentials, stored("team/login"));
+        assert_eq!(access.role.as_ref().unwrap().external_id, None);
         assert_eq!(image.max_concurrency.map(usize::from), Some(4));
         assert_eq!(image.retry.map(usize::from), Some(9));
     }
@@ -320,7 +300,7 @@ mod tests {
             json!({"Platforms": ["all"]}),
         ] {
             let image = image(more);
-            assert!(image.tags.is_empty() && image.platforms.is_none());
+            assert!(image.targets[0].tags.is_empty() && image.platforms.is_none());
             assert_eq!(image.compression, Compression::Gzip);
             assert_eq!(image.removal, RemovalPolicy::Retain);
             assert_eq!(image.source_access, Access::default());
@@ -346,6 +326,10 @@ mod tests {
             (
                 json!({"Destination": "app:v1"}),
                 "Destination: \"app:v1\" names no registry",
+            ),
+            (
+                json!({"Destination": "team/docker.app:v1"}),
+                "Destination: \"team/docker.app:v1\" names no registry",
             ),
             (
                 json!({"Destination": "s3://b/k"}),
@@ -406,8 +390,17 @@ mod tests {
             let text = problem(more);
             assert!(text.contains(expected), "{expected} in {text}");
         }
-        let many: Vec<String> = (0..=MAX_TAGS).map(|n| format!("t{n}")).collect();
+        let many: Vec<String> = (0..=1000).map(|n| format!("t{n}")).collect();
         assert!(problem(json!({"Tags": many})).contains("expected at most 1000 tags"));
+    }
+
+    #[test]
+    fn docker_hub_is_a_destination_that_is_named() {
+        for name in ["docker.io/team/app", "docker://index.docker.io/team/app:1"] {
+            let image = image(json!({"Destination": name}));
+            let repository = image.targets[0].repository.to_string();
+            assert_eq!(repository, "docker.io/team/app");
+        }
     }
 
     #[test]

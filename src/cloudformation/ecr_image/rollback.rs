@@ -14,12 +14,12 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::properties::{Owned, content, same_content};
-use super::pushed;
+use super::{for_purpose, pushed};
 use crate::cloudformation::request::{Action, Properties, Request};
 use crate::cloudformation::text;
 use crate::content::BoxError;
-use crate::deploy::{Access, Deploy, Deployed, Gave, Memo, MemoPlace};
-use crate::oci::{Digest, Repository};
+use crate::deploy::{Deploy, Deployed, Gave, Memo, MemoPlace, Target};
+use crate::oci::Digest;
 
 /// How long a Delete may take to read the memo, and to remove it, at the most.
 const MEMO_WITHIN: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ impl Return {
         deploy: &dyn Deploy,
         request: &Request,
         properties: &Properties,
-        destination: (&Repository, &Access),
+        target: &Target,
     ) -> Self {
         let present = pushed(&request.physical_resource_id);
         let (Action::Update, Some((repository, image))) = (&request.action, present) else {
@@ -54,7 +54,7 @@ impl Return {
                 written: None,
             };
         }
-        let here = place(request, destination);
+        let here = place(request, target);
         let memo = match deploy.recall(&here).await {
             Ok(memo) => memo,
             Err(error) => {
@@ -64,7 +64,7 @@ impl Return {
         };
         let wanted = content(properties);
         let known = memo.image_of(&wanted).cloned();
-        let in_place = repository == *destination.0;
+        let in_place = repository == target.repository;
         if in_place && known.as_ref() == Some(&image) {
             // The Update before this one failed. It gave nothing that could be noted.
             return Self {
@@ -86,11 +86,8 @@ impl Return {
             properties: wanted,
             image,
         }));
-        let access = Owned::read(&request.old_properties).access;
-        let there = place(
-            request,
-            (&repository, &access.for_purpose(&request.purpose())),
-        );
+        let old = Owned::read(&request.old_properties).targets_with(&repository);
+        let there = place(request, &for_purpose(old, request)[0]);
         let memo = Memo(gave);
         let noted = note(deploy, &there, &memo).await;
         Self {
@@ -112,7 +109,7 @@ impl Return {
         };
         if request.physical_resource_id == deployed.uri() {
             warn_of(deploy.forget(&place).await);
-        } else if place.repository == deployed.repository {
+        } else if place.repository == deployed.first().repository {
             memo.0.truncate(1);
             memo.0.push(Gave {
                 properties: content(properties),
@@ -136,10 +133,10 @@ impl Going {
         deploy: &dyn Deploy,
         request: &Request,
         image: &Digest,
-        destination: (&Repository, &Access),
+        target: &Target,
         deadline: Instant,
     ) -> Self {
-        let place = place(request, destination);
+        let place = place(request, target);
         let recalled = timeout_at(soon(deadline), deploy.recall(&place)).await;
         let recalled = recalled.unwrap_or_else(|elapsed| Err(elapsed.into()));
         let mut memo = recalled.unwrap_or_else(|error| {
@@ -208,7 +205,7 @@ fn warn_of(forgotten: Result<(), BoxError>) {
 }
 
 /// Where the resource keeps its memo.
-fn place(request: &Request, (repository, access): (&Repository, &Access)) -> MemoPlace {
+fn place(request: &Request, target: &Target) -> MemoPlace {
     let owner = format!("{}\n{}", request.stack_id, request.logical_resource_id);
-    MemoPlace::new(&owner, repository.clone(), access.clone())
+    MemoPlace::new(&owner, target.repository.clone(), target.access.clone())
 }

@@ -11,17 +11,25 @@ pub const PROPERTIES: &[Property] = &[
          `https://host/path` (the same on a web server that the provider's `HttpsSourceHosts` \
          allows; presigned URLs as they are) or an image reference.",
     ),
-    required(
+    optional(
         "Destination",
         "string",
+        "the first of `Destinations`",
         "`<registry>/<repository>[:tag]`. Without a tag and without `Tags` the image is pushed by \
-         digest only.",
+         digest only. Required where there are no `Destinations`.",
+    ),
+    optional(
+        "Destinations",
+        "list of strings, or of maps with `Destination`, `Tags`, `RoleArn`, `ExternalId` and \
+         `Credentials`",
+        "none",
+        "More destinations of the same image, which is read once for all.",
     ),
     optional(
         "Tags",
         "list of strings",
         "none",
-        "More tags for the same image.",
+        "More tags for the same image, at each destination.",
     ),
     optional(
         "Platforms",
@@ -91,6 +99,13 @@ pub const PROPERTIES: &[Property] = &[
         "string",
         "none",
         "The external ID that the destination's role asks for.",
+    ),
+    optional(
+        "CreateRepository",
+        "`false`, `true`, or a map",
+        "`false`",
+        "Whether a destination repository that is missing is created, and how it is set up. One \
+         that is there stays as it is.",
     ),
     optional(
         "PullAccess",

@@ -40,12 +40,18 @@ async fn every_way_to_use_the_construct_is_understood() {
     let image = deployed("Plain").await;
     assert_eq!(image.source.to_string(), "docker.io/library/nginx:1.27");
     assert_eq!(
-        image.destination.tagged(&image.tags[0]).to_string(),
+        image.targets[0]
+            .repository
+            .tagged(&image.targets[0].tags[0])
+            .to_string(),
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com/plain:1.27"
     );
     assert_eq!(image.platforms.unwrap()[0].to_string(), "linux/amd64");
 
-    assert_eq!(deployed("Untagged").await.tags[0].as_str(), "latest");
+    assert_eq!(
+        deployed("Untagged").await.targets[0].tags[0].as_str(),
+        "latest"
+    );
     let arm = deployed("Architecture").await.platforms.unwrap();
     assert_eq!(arm[0].to_string(), "linux/arm64");
 
@@ -64,7 +70,7 @@ async fn every_way_to_use_the_construct_is_understood() {
     let arn = "arn:aws:secretsmanager:us-west-2:000000000000:secret:id";
     assert_eq!(credentials(deployed("SecretArn").await), stored(arn));
 
-    let credentials = |image: Image| image.destination_access.credentials.unwrap();
+    let credentials = |image: Image| image.targets[0].access.credentials.clone().unwrap();
     let given = Credentials::basic("user", "pass:word");
     assert_eq!(credentials(deployed("DestText").await), given);
     let login = stored("registry/login");

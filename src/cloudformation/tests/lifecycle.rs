@@ -42,7 +42,11 @@ async fn create_gives_every_attribute() {
         })
     );
     let image = scene.deploy.deployed.lock().unwrap().pop().unwrap();
-    let tags: Vec<_> = image.tags.iter().map(ToString::to_string).collect();
+    let tags: Vec<_> = image.targets[0]
+        .tags
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(tags, ["v1", "a"]);
     assert_eq!(image.known, None);
 }
@@ -151,7 +155,7 @@ async fn delete_removes_only_where_it_is_told_to() {
     assert_eq!(answer["PhysicalResourceId"], uri_of(OLD));
     let removed = scene.deploy.removed.lock().unwrap().pop().unwrap();
     let tags: Vec<_> = removed.tags.iter().map(ToString::to_string).collect();
-    assert_eq!(tags, ["a", "arm", "v1"]);
+    assert_eq!(tags, ["v1", "a", "arm"]);
     assert_eq!(removed.digest, digest_of(OLD));
     assert_eq!(
         removed.access.credentials,

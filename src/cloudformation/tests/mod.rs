@@ -2,6 +2,7 @@
 
 mod answers;
 mod cdk_ecr_deployment;
+mod destinations;
 mod lifecycle;
 mod lines;
 mod long_work;

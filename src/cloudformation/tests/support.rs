@@ -20,7 +20,8 @@ use crate::cloudformation::{Delivery, Error, Handler, Invocation};
 use crate::content::{BoxError, MemoryObject, RangeRead};
 use crate::copy::{Meter, MeteredObject, Phase};
 use crate::deploy::{
-    Deploy, Deployed, Granted, Image, Memo, MemoPlace, PolicyPart, PushedImage, arn_of,
+    Deploy, Deployed, Granted, Image, Memo, MemoPlace, Place, PolicyPart, PushedImage, Target,
+    arn_of,
 };
 use crate::oci::{Descriptor, Digest, MediaType};
 use crate::policy::Grants;
@@ -280,11 +281,14 @@ pub(super) fn uri_of(source: &str) -> String {
 }
 
 fn deployed(image: &Image) -> Deployed {
-    Deployed {
-        repository: image.destination.clone(),
+    let place = |target: &Target| Place {
+        repository: target.repository.clone(),
         registry_id: "123456789012".to_owned(),
         region: "eu-west-1".to_owned(),
-        tags: image.tags.clone(),
+        tags: target.tags.clone(),
+    };
+    Deployed {
+        places: image.targets.iter().map(place).collect(),
         digest: digest_of(&image.source.to_string()),
         media_type: MediaType::OCI_MANIFEST,
         size: 42,

@@ -102,7 +102,10 @@ impl ApiService {
         let input: Value = serde_json::from_slice(&body)
             .map_err(|error| Refusal::new("SerializationException", error.to_string()))?;
         let (service, operation) = split(&request.path);
-        let resource = input.get("repositoryName").or(input.get("SecretId"));
+        let resource = input
+            .get("repositoryName")
+            .or_else(|| input.get("repositoryNames")?.get(0))
+            .or_else(|| input.get("SecretId"));
         self.record(
             &caller,
             format!("{service}:{operation}"),

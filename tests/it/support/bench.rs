@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use longshore::aws::Clients;
 use longshore::copy::{Meter, Report};
-use longshore::deploy::{self, Deployed, Deployer, Image, Reach, RemovalPolicy};
+use longshore::deploy::{self, Deployed, Deployer, Image, Reach, RemovalPolicy, Target};
 use longshore::local::{BucketOptions, Environment, EnvironmentOptions, RequestRecord};
 use longshore::oci::Reference;
 use longshore::registry::Client;
@@ -89,7 +89,7 @@ pub(crate) fn image(source: &str, destination: &str) -> Image {
         .expect("a reference");
     let source = source.parse().expect("a source");
     Image {
-        tags: destination.tag().cloned().into_iter().collect(),
+        targets: vec![Target::of(&destination)],
         removal: RemovalPolicy::Delete,
         ..Image::new(source, destination.repository().clone())
     }

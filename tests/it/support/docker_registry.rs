@@ -14,6 +14,11 @@ use super::token_server::{self, TokenServer};
 /// cost will do).
 const PASSWORD_LINE: &str = "AWS:$2b$04$uMldPvs/uFPdrJ7S9Pn/fu8Omn7AWA3mNZruemD90IpLS9sApuXyS";
 pub(crate) const PASSWORD: &str = "123456789012-auth-token";
+/// The same of another account.
+const OTHER_PASSWORD_LINE: &str =
+    "AWS:$2b$04$uMldPvs/uFPdrJ7S9Pn/fuw/iPQKKNig0nPzXBIw9.90G6MsWMmdK";
+pub(crate) const OTHER_PASSWORD: &str = "210987654321-auth-token";
+pub(crate) const OTHER_ACCOUNT: &str = "210987654321";
 
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.oci.image.index.v1+json, \
@@ -27,9 +32,18 @@ pub(crate) struct DockerRegistry {
 
 impl DockerRegistry {
     pub(crate) fn start() -> Self {
+        Self::start_for(PASSWORD_LINE)
+    }
+
+    /// That of another account.
+    pub(crate) fn start_for_other_account() -> Self {
+        Self::start_for(OTHER_PASSWORD_LINE)
+    }
+
+    fn start_for(password: &str) -> Self {
         Self::start_with(|directory| {
             let passwords = directory.join("htpasswd");
-            std::fs::write(&passwords, PASSWORD_LINE).expect("a password file");
+            std::fs::write(&passwords, password).expect("a password file");
             json!({ "htpasswd": { "realm": "test", "path": passwords } })
         })
     }
@@ -109,11 +123,21 @@ impl DockerRegistry {
 
     /// The manifest under a tag or digest, as the registry serves it; `None` where there is none.
     pub(crate) async fn manifest(&self, repository: &str, key: &str) -> Option<Value> {
+        self.manifest_with(PASSWORD, repository, key).await
+    }
+
+    /// The same with another password.
+    pub(crate) async fn manifest_with(
+        &self,
+        password: &str,
+        repository: &str,
+        key: &str,
+    ) -> Option<Value> {
         let url = format!("{}/v2/{repository}/manifests/{key}", self.url());
         let response = reqwest::Client::new()
             .get(url)
             .header(ACCEPT, MANIFESTS)
-            .basic_auth("AWS", Some(PASSWORD))
+            .basic_auth("AWS", Some(password))
             .send()
             .await
             .expect("an answer of the registry");

@@ -3,6 +3,7 @@
 mod archive;
 mod bench;
 mod cloud;
+mod command;
 mod contexts;
 mod docker_registry;
 mod emulator;
@@ -20,8 +21,9 @@ mod workshop;
 pub(crate) use archive::Archive;
 pub(crate) use bench::{Bench, HOST, image};
 pub(crate) use cloud::{Answer, Cloud, ECR};
+pub(crate) use command::{longshore, stderr};
 pub(crate) use contexts::Contexts;
-pub(crate) use docker_registry::{DockerRegistry, PASSWORD};
+pub(crate) use docker_registry::{DockerRegistry, OTHER_ACCOUNT, OTHER_PASSWORD, PASSWORD};
 pub(crate) use images::Images;
 pub(crate) use longshore_local::LongshoreLocal;
 pub(crate) use moto::Moto;

@@ -9,6 +9,9 @@ use super::process::{Server, tool};
 
 pub(crate) const REGION: &str = "eu-west-1";
 
+/// The access key of whoever has none of a role.
+const OWN_KEY: &str = "TEST";
+
 /// An empty AWS account, number 123456789012.
 pub(crate) struct Moto {
     server: Server,
@@ -81,25 +84,71 @@ impl Moto {
 
     /// Calls an operation of ECR and returns its answer.
     pub(crate) async fn ecr(&self, operation: &str, body: Value) -> Value {
+        let answer = self.try_ecr(operation, body).await;
+        answer.unwrap_or_else(|refusal| panic!("{operation}: {refusal}"))
+    }
+
+    /// Calls an operation of ECR and returns its answer, or its refusal.
+    pub(crate) async fn try_ecr(&self, operation: &str, body: Value) -> Result<Value, Value> {
+        self.ecr_as(OWN_KEY, REGION, operation, body).await
+    }
+
+    /// The same in the account of an access key, and in any region.
+    pub(crate) async fn ecr_as(
+        &self,
+        key: &str,
+        region: &str,
+        operation: &str,
+        body: Value,
+    ) -> Result<Value, Value> {
         let target = format!("AmazonEC2ContainerRegistry_V20150921.{operation}");
         let request = self
-            .request("ecr", Method::POST, "/")
+            .request_as(key, region, "ecr", Method::POST, "/")
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", target)
             .body(body.to_string());
-        serde_json::from_slice(&succeed(request).await).expect("ECR answers JSON")
+        let response = request.send().await.expect("an answer of moto");
+        let succeeded = response.status().is_success();
+        let body = response.bytes().await.expect("the body of moto's answer");
+        let answer = serde_json::from_slice(&body).expect("ECR answers JSON");
+        if succeeded { Ok(answer) } else { Err(answer) }
     }
 
-    /// moto reads the service and region from the signature and does not verify it.
+    /// The access key of a role's session.
+    pub(crate) async fn assume(&self, role: &str) -> String {
+        let form =
+            format!("Action=AssumeRole&Version=2011-06-15&RoleSessionName=test&RoleArn={role}");
+        let request = self
+            .request("sts", Method::POST, "/")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form);
+        let answer = String::from_utf8(succeed(request).await).expect("STS answers XML");
+        let mut parts = answer.split(['<', '>']);
+        parts.find(|part| *part == "AccessKeyId");
+        let key = parts.next();
+        key.expect("an access key").to_owned()
+    }
+
     fn request(&self, service: &str, method: Method, path: &str) -> RequestBuilder {
+        self.request_as(OWN_KEY, REGION, service, method, path)
+    }
+
+    /// moto reads account, service and region from the signature and does not verify it.
+    fn request_as(
+        &self,
+        key: &str,
+        region: &str,
+        service: &str,
+        method: Method,
+        path: &str,
+    ) -> RequestBuilder {
         let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=TEST/20200101/{REGION}/{service}/aws4_request, \
+            "AWS4-HMAC-SHA256 Credential={key}/20200101/{region}/{service}/aws4_request, \
              SignedHeaders=host, Signature=0"
         );
         reqwest::Client::new()
             .request(method, format!("{}{path}", self.url()))
             .header("authorization", authorization)
-            .header("content-type", "application/octet-stream")
     }
 }
 

@@ -157,6 +157,24 @@ async fn one_that_someone_else_creates_meanwhile_is_taken() {
 }
 
 #[tokio::test]
+async fn a_repository_without_the_policy_that_it_was_to_have_is_told() {
+    let (ensured, _) = ensure(&settings(), |request| match request.operation() {
+        "DescribeRepositories" => json_error(400, "RepositoryNotFoundException", "none"),
+        "PutLifecyclePolicy" => json_error(400, "AccessDeniedException", ""),
+        _ => ok(&json!({})),
+    })
+    .await;
+    let error = ensured.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "repository app was created without its lifecycle policy, and later deployments leave it \
+         as it is: set the policy, or delete the repository and deploy again"
+    );
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("allow ecr:PutLifecyclePolicy"), "{cause}");
+}
+
+#[tokio::test]
 async fn a_refused_creation_says_what_to_do() {
     let (ensured, _) = ensure(&settings(), |request| match request.operation() {
         "DescribeRepositories" => json_error(400, "RepositoryNotFoundException", "none"),

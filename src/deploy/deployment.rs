@@ -1,0 +1,275 @@
+//! One deployment: an image on its way to its targets.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::error::partly;
+use super::open::{Content, Opened};
+use super::reach::Reach;
+use super::{Attestations, Deployed, Error, Image, Place, Referrers};
+use crate::content::{Destination, ManifestKey, Source, UnbuiltImage};
+use crate::copy::{self, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select};
+use crate::oci::{Digest, ImageConfig, RawManifest, Tag};
+use crate::registry::RemoteRepository;
+
+/// How many of an image's tags are looked at for layers to reuse. More rarely tell more.
+const LEARNED_TAGS: usize = 4;
+
+/// The image, where it goes, and what is done for it.
+pub(super) struct Deployment<'a> {
+    image: &'a Image,
+    /// As many as the image has targets.
+    destinations: Vec<Arc<RemoteRepository>>,
+    /// The repositories of `reuse_from`.
+    shared: Vec<Arc<RemoteRepository>>,
+    run: Run,
+    meter: &'a Arc<Meter>,
+}
+
+impl<'a> Deployment<'a> {
+    /// Finds the way to every place that takes part. Nothing is sent yet.
+    pub(super) async fn prepare(
+        reach: &Reach,
+        image: &'a Image,
+        meter: &'a Arc<Meter>,
+        sequential: bool,
+    ) -> Result<Self, Error> {
+        let mut destinations = Vec::new();
+        for target in &image.targets {
+            let destination = reach
+                .destination(&target.repository, &target.access)
+                .await?;
+            destinations.push(destination);
+        }
+        let mut shared = Vec::new();
+        for reference in &image.reuse_from {
+            let access = &image.targets[0].access;
+            shared.push(reach.source(reference.repository(), access).await?);
+        }
+        let targets = image.targets.iter().zip(&destinations);
+        let targets = targets.map(|(target, destination)| copy::Target {
+            tags: target.tags.clone(),
+            mount_from: shared
+                .iter()
+                .filter_map(|place| place.mountable_from(&**destination))
+                .collect(),
+            ..copy::Target::new(destination.clone())
+        });
+        Ok(Self {
+            image,
+            run: Run::new(targets.collect(), options(image, sequential), meter.clone()),
+            destinations,
+            shared,
+            meter,
+        })
+    }
+
+    /// Brings what the source holds to every target.
+    pub(super) async fn bring(&self, opened: Opened) -> Result<RawManifest, Failed> {
+        match opened.content {
+            Content::Stored { root, source } => Ok(self.bring_stored(&*source, &root).await?),
+            Content::Unbuilt(image) => {
+                self.check_platforms(&image)?;
+                Ok(self.bring_unbuilt(&image).await?)
+            }
+        }
+    }
+
+    /// What is deployed where the source cannot be read: what these very properties are known to
+    /// mean, if a target still has it. A rollback must not need an archive that is gone.
+    pub(super) async fn fall_back(&self, error: Error) -> Result<RawManifest, Failed> {
+        let Some(known) = self.image.known.as_ref().or(self.image.named_digest()) else {
+            return Err(error.into());
+        };
+        for place in &self.destinations {
+            let found = Destination::manifest(&**place, ManifestKey::Digest(known)).await;
+            let Ok(Some(manifest)) = found else {
+                continue;
+            };
+            tracing::warn!(%error, digest = %known, "the source cannot be read; the image is there from before");
+            self.run.copy(&**place, &manifest).await?;
+            self.tag_platforms(&**place, &manifest).await?;
+            self.run.tag(&manifest).await?;
+            return Ok(manifest);
+        }
+        Err(error.into())
+    }
+
+    async fn bring_stored(
+        &self,
+        source: &dyn Source,
+        root: &RawManifest,
+    ) -> copy::Result<RawManifest> {
+        let image = self.image;
+        let selection = Selection {
+            platforms: image.platforms.clone(),
+            of_index_only: image.platforms_of_index_only,
+            drop_attestations: image.attestations == Attestations::Drop,
+        };
+        let selecting = select(source, root, &selection);
+        let root = self.meter.time(Phase::Resolve, selecting).await?;
+        let untagged = self.run.untagged(&root).await?;
+        untagged.copy(source, &root).await?;
+        if image.referrers == Referrers::Copy {
+            self.run.copy_referrers(source, &root).await?;
+        }
+        self.tag_platforms(source, &root).await?;
+        untagged.tag(&root).await?;
+        Ok(root)
+    }
+
+    async fn tag_platforms(&self, source: &dyn Source, root: &RawManifest) -> copy::Result<()> {
+        for (platform, tag) in &self.image.platform_tags {
+            let one = Selection {
+                platforms: Some(vec![platform.clone()]),
+                of_index_only: self.image.platforms_of_index_only,
+                drop_attestations: false,
+            };
+            let single = select(source, root, &one).await?;
+            self.run.tag_as(&single, std::slice::from_ref(tag)).await?;
+        }
+        Ok(())
+    }
+
+    async fn bring_unbuilt(&self, unbuilt: &UnbuiltImage) -> copy::Result<RawManifest> {
+        let mut known = self.meter.time(Phase::Plan, self.learn()).await;
+        let config = Digest::sha256(&unbuilt.config);
+        let manifest = if let Some((place, manifest)) = known.image_of(&self.run, &config) {
+            self.run.copy(place, manifest).await?;
+            self.run.count_present(unbuilt.layers.len() as u64);
+            manifest.clone()
+        } else {
+            self.meter.time(Phase::Plan, known.read_configs()).await;
+            self.run.assemble(unbuilt, &known).await?
+        };
+        let platform_tags = self.image.platform_tags.iter();
+        let platform_tags: Vec<_> = platform_tags.map(|(_, tag)| tag.clone()).collect();
+        self.run.tag_as(&manifest, &platform_tags).await?;
+        self.run.tag(&manifest).await?;
+        Ok(manifest)
+    }
+
+    /// What is known of layers that are in the registries already: from the image's own tags,
+    /// from what the resource was before, and from images that it is said to share layers with.
+    async fn learn(&self) -> KnownLayers {
+        let mut known = KnownLayers::default();
+        for (target, place) in self.image.targets.iter().zip(&self.destinations) {
+            known.resume(place, &self.image.resume);
+            for tag in target.tags.iter().take(LEARNED_TAGS) {
+                known.learn(place, ManifestKey::Tag(tag)).await;
+            }
+            for digest in self.image.known.iter().chain(&self.image.previous) {
+                known.learn(place, ManifestKey::Digest(digest)).await;
+            }
+        }
+        for (place, reference) in self.shared.iter().zip(&self.image.reuse_from) {
+            let latest = Tag::latest();
+            let key = match reference.digest() {
+                Some(digest) => ManifestKey::Digest(digest),
+                None => ManifestKey::Tag(reference.tag().unwrap_or(&latest)),
+            };
+            known.learn(place, key).await;
+        }
+        known
+    }
+
+    /// An archive of one image has one platform.
+    fn check_platforms(&self, unbuilt: &UnbuiltImage) -> Result<(), Error> {
+        let location = &self.image.source;
+        let config: ImageConfig =
+            serde_json::from_slice(&unbuilt.config).map_err(|source| Error::Config {
+                location: location.clone(),
+                source,
+            })?;
+        let tagged = self
+            .image
+            .platform_tags
+            .iter()
+            .map(|(platform, _)| platform);
+        let mut wanted = self.image.platforms.iter().flatten().chain(tagged);
+        let missing = wanted.find(|wanted| !wanted.matches(&config.platform));
+        match missing {
+            Some(missing) if !self.image.platforms_of_index_only => Err(Error::Platform {
+                location: location.clone(),
+                wanted: missing.to_string(),
+                available: config.platform.to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// What was deployed, if it is at every target.
+    pub(super) async fn finish(
+        self,
+        brought: Result<RawManifest, Failed>,
+    ) -> Result<Deployed, Error> {
+        let image = self.image;
+        let failures = self.run.failures();
+        let ended = match brought {
+            Ok(manifest) if failures.is_empty() => return self.describe(&manifest).await,
+            Ok(_) => None,
+            Err(Failed::Before(error)) => return Err(error),
+            Err(Failed::Copying(error)) => Some(self.named(error)),
+        };
+        let has_ended = ended.is_some();
+        let failed: BTreeSet<usize> = failures.keys().copied().collect();
+        let of_targets = failures
+            .into_iter()
+            .map(|(position, error)| Error::copy(&image.targets[position].repository, error));
+        let errors = ended.into_iter().chain(of_targets).collect();
+        let is_done = |position| !has_ended && !failed.contains(&position);
+        Err(partly(image, is_done, errors))
+    }
+
+    async fn describe(&self, manifest: &RawManifest) -> Result<Deployed, Error> {
+        let described = describe(&*self.destinations[0], manifest).await;
+        let description = described.map_err(|error| self.named(error))?;
+        Ok(Deployed {
+            places: self.image.targets.iter().map(Place::of).collect(),
+            digest: manifest.digest().clone(),
+            media_type: manifest.media_type().clone(),
+            size: description.size,
+            config: description.config,
+            platforms: description.platforms,
+        })
+    }
+
+    /// What an error means at the target that it names.
+    fn named(&self, error: copy::Error) -> Error {
+        let mut targets = self.image.targets.iter();
+        let named = targets.find(|target| target.repository.to_string() == error.place);
+        let target = named.unwrap_or(&self.image.targets[0]);
+        Error::copy(&target.repository, error)
+    }
+}
+
+/// Why nothing was brought anywhere.
+pub(super) enum Failed {
+    /// It is not for the engine to bring.
+    Before(Error),
+    /// The engine failed.
+    Copying(copy::Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Before(error)
+    }
+}
+
+impl From<copy::Error> for Failed {
+    fn from(error: copy::Error) -> Self {
+        Self::Copying(error)
+    }
+}
+
+fn options(image: &Image, sequential: bool) -> Options {
+    let mut options = Options::default();
+    if let Some(wanted) = image.max_concurrency {
+        options.concurrency = wanted.get();
+    }
+    if sequential {
+        options.concurrency = 1;
+    }
+    options
+}
