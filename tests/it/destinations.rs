@@ -139,9 +139,10 @@ async fn an_upload_that_breaks_is_made_again_without_the_others() {
             Some(deployed.digest.to_string())
         );
     }
-    // One layer of three is read once more, for one destination.
+    // One layer of three is read again, for one destination: from where the registry was, and where
+    // that was too little for it, from the beginning.
     let read = bench.bytes_of_bucket();
-    assert!(read < bytes.len() as u64 + (7 << 20), "{read} bytes");
+    assert!(read < bytes.len() as u64 + (13 << 20), "{read} bytes");
 }
 
 #[tokio::test]

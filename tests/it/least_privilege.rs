@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use longshore::aws::Clients;
 use longshore::deploy::{
-    Credentials, Deploy, Image, Mutability, PolicyPart, PushedImage, RepositorySettings, Role,
+    Credentials, Deploy, Gave, Image, Memo, MemoPlace, Mutability, PolicyPart, PushedImage,
+    RepositorySettings, Role,
 };
 use longshore::local::{EnvironmentOptions, RegistryOptions, RequestRecord};
 use longshore::policy::{Grants, Owner, Principals};
@@ -27,6 +28,8 @@ const CREATE: &str = "`CreateRepository`";
 const LIFECYCLE: &str = "`CreateRepository` with `LifecyclePolicyText`";
 const REMOVE: &str = "`RemovalPolicy`: `delete`";
 const GRANT: &str = "`PullAccess`, `Custom::ECRPullPolicy`, `longshore grant`";
+const NOTE: &str = "the note of an Update for its \
+                    [rollback](resource-reference.md#life-of-customecrimage); without it, the note stays";
 const CONTINUE: &str = "work that takes longer than one invocation";
 
 /// Actions of the table that no call here shows: the stand-ins have no versions, keys, caches and
@@ -253,6 +256,25 @@ async fn every_call_is_in_the_row_of_its_property() {
         .unwrap();
     check(&bench, &Allowed(&[(FUNCTION, &[CONTINUE])]), &mut seen);
 
+    // What an Update notes for its rollback.
+    let place = MemoPlace {
+        repository: deployed.first().repository.clone(),
+        tag: "longshore-rollback-1".parse().unwrap(),
+        access: longshore::deploy::Access::default(),
+    };
+    let gave = Gave {
+        properties: deployed.digest.clone(),
+        image: deployed.digest.clone(),
+    };
+    let noting = Allowed(&[("app", &[PUSH, NOTE]), ("*", &[TOKEN])]);
+    bench
+        .deployer
+        .note(&place, &Memo(vec![gave]))
+        .await
+        .unwrap();
+    bench.deployer.forget(&place).await.unwrap();
+    check(&bench, &noting, &mut seen);
+
     nothing_is_allowed_that_is_not_called(&seen);
 }
 
@@ -263,7 +285,9 @@ fn nothing_is_allowed_that_is_not_called(seen: &BTreeSet<Call>) {
         .flat_map(|(row, actions)| actions.into_iter().map(move |action| (row.clone(), action)))
         .filter(|(row, action)| {
             let cache = row.contains("pull-through cache");
-            !cache && !NOT_SEEN.contains(&action.as_str())
+            // These rows are of the command line, not of a deployment.
+            let command = row.contains("longshore build") || row.contains("longshore publish");
+            !cache && !command && !NOT_SEEN.contains(&action.as_str())
         })
         .filter(|call| !seen.contains(call))
         .map(|(row, action)| format!("{action} for {row}"))

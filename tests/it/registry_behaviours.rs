@@ -153,6 +153,27 @@ async fn locations_with_a_query_keep_it() {
     .await;
 }
 
+/// As ECR does, the registry keeps what came before the connection broke, and then finds that it
+/// is too little for a chunk.
+#[tokio::test]
+async fn a_blob_of_which_too_little_came_is_sent_again() {
+    let harness = Harness::start(RegistryOptions {
+        min_chunk: Some(5 << 20),
+        ..RegistryOptions::default()
+    })
+    .await;
+    let cut = Fault::cut_request(2 << 20).on("PATCH", "/v2/app/");
+    harness.registry.faults().add(cut);
+    let repository = harness.repository("app");
+    let blob = blob(LARGE);
+    let pushed = repository.push_blob(&blob, &[]).await.unwrap();
+    assert_eq!(pushed, Pushed::Uploaded);
+    assert_eq!(harness.registry.faults().pending(), 0);
+    let descriptor = blob.descriptor().unwrap();
+    let pulled = bytes_of(&*repository.blob(&descriptor)).await;
+    assert!(descriptor.digest.matches(&pulled));
+}
+
 #[tokio::test]
 async fn large_blobs_go_in_chunks_where_bodies_must_be_small() {
     round_trip_through(RegistryOptions {

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use self::session::{Failure, Session};
 use super::retry::Retries;
 use super::transport::Transport;
-use super::{Error, ErrorCode, blob};
+use super::{Error, blob};
 use crate::content::{self, Opener, Pushed, collect};
 use crate::oci::Descriptor;
 
@@ -138,7 +138,8 @@ impl Upload<'_> {
             }
             // The registry has lost the session, or disagrees on how far it is.
             Some(StatusCode::NOT_FOUND | StatusCode::RANGE_NOT_SATISFIABLE) => false,
-            _ if session.resumed && error.has_code(&ErrorCode::DIGEST_INVALID) => false,
+            // What the registry had was not what was sent, or too little for a chunk.
+            Some(StatusCode::BAD_REQUEST) if session.resumed => false,
             _ if error.is_retryable() => true,
             _ => return Err(error.into()),
         };
