@@ -66,7 +66,8 @@ class Stack:
                 case "Ref":
                     return self.reference(argument)
                 case "Fn::GetAtt":
-                    return self.attribute(*argument)
+                    name, *attribute = argument
+                    return self.attribute(name, ".".join(attribute))
                 case "Fn::Sub":
                     return re.sub(r"\$\{([^}]+)\}", lambda at: self.named(at[1]), argument)
                 case "Fn::ImportValue":
@@ -202,6 +203,17 @@ class Examples(unittest.TestCase):
         uris = self.deploy("for-each")
         expected = {f"Uri{n}": f"{REGISTRY}/mirror/{n}@{digest}" for n, digest in digests.items()}
         self.assertEqual(uris, expected)
+
+    def test_regions(self):
+        digest = self.upstream("busybox:1.37")
+        uris = self.deploy("regions")
+        hosts = [
+            f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com",
+            f"{ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com",
+            "210987654321.dkr.ecr.us-west-2.amazonaws.com",
+        ]
+        expected = [f"{host}/mirror/app@{digest}" for host in hosts]
+        self.assertEqual(list(uris.values()), expected)
 
     def test_none_is_left_out(self):
         tested = {name.removeprefix("test_").replace("_", "-") for name in dir(self)}
