@@ -152,12 +152,20 @@ pub(super) async fn delete(
         targets: for_purpose(owned.targets_with(&first), request),
     };
     parts.delete(deploy, properties, deadline).await?;
-    let going = Going::begin(deploy, request, &digest, &parts.targets[0], deadline).await;
+    let at = called_by(&parts.targets, &first);
+    let going = Going::begin(deploy, request, &digest, at, deadline).await;
     if removal == RemovalPolicy::Delete {
         remove(deploy, &parts.targets, &digest, &going.kept(&digest)).await?;
     }
     going.end(deploy).await;
     Ok(done)
+}
+
+/// The target by whose repository the resource is called.
+fn called_by<'a>(targets: &'a [Target], repository: &Repository) -> &'a Target {
+    let mut of_it = targets.iter();
+    let found = of_it.find(|target| target.repository == *repository);
+    found.unwrap_or(&targets[0])
 }
 
 /// Removes the image from all targets, but for what the images of `kept` need, and fails for the

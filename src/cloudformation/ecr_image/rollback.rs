@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use super::properties::{Owned, content, same_content};
-use super::{for_purpose, pushed};
+use super::{called_by, for_purpose, pushed};
 use crate::cloudformation::request::{Action, Properties, Request};
 use crate::cloudformation::text;
 use crate::content::BoxError;
@@ -87,7 +87,8 @@ impl Return {
             image,
         }));
         let old = Owned::read(&request.old_properties).targets_with(&repository);
-        let there = place(request, &for_purpose(old, request)[0]);
+        let old = for_purpose(old, request);
+        let there = place(request, called_by(&old, &repository));
         let memo = Memo(gave);
         let noted = note(deploy, &there, &memo).await;
         Self {

@@ -315,6 +315,9 @@ async fn a_refused_upload_says_why() {
     let error = server.repository().push_blob(&memory(b"x"), &[]).await;
     let error = error.unwrap_err();
     let refused = error.downcast_ref::<Error>().unwrap();
-    assert!(refused.has_code(&ErrorCode::NAME_UNKNOWN), "{refused}");
+    assert!(
+        refused.has_code(&crate::registry::ErrorCode::NAME_UNKNOWN),
+        "{refused}"
+    );
     assert_eq!(methods(&server), ["POST"]);
 }
