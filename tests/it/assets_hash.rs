@@ -1,11 +1,13 @@
 //! The hash of an image asset is that of CDK's `DockerImageAsset`.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use longshore::assets::{ImageAsset, Input};
 use serde_json::{Value, json};
 
-use crate::support::{Contexts, output_of, tool};
+use crate::support::{Contexts, output_of, stderr, tool};
 
 #[test]
 fn hashes_are_those_that_cdk_gave() {
@@ -23,6 +25,32 @@ fn hashes_are_those_that_cdk_gives() {
     for (case, hash) in table.iter().zip(ask_cdk(&contexts, &table)) {
         assert_eq!(hash, case["hash"], "{case}");
     }
+}
+
+#[test]
+#[ignore = "needs real parts: run scripts/test"]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let permit = |path: &Path, mode| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    permit(folder.path(), 0o755);
+    let program = folder.path().join("longshore");
+    std::fs::copy(env!("CARGO_BIN_EXE_longshore"), &program).unwrap();
+    let secret = folder.path().join("secret.txt");
+    std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\n").unwrap();
+    std::fs::write(&secret, "secret").unwrap();
+    permit(&secret, 0);
+    // Root reads everything: then it is somebody else who hashes.
+    let mut command = Command::new("setpriv");
+    if std::fs::read(&secret).is_ok() {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    }
+    let run = command.arg(program).arg("hash").arg(folder.path()).output();
+    let run = run.unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    let expected = format!("longshore: cannot read {}", secret.display());
+    assert!(stderr(&run).starts_with(&expected), "{}", stderr(&run));
 }
 
 /// Cases, and what `aws-cdk-lib` has made of them.
