@@ -9,6 +9,7 @@ peak memory are the Lambda process's own, as the kernel counts them (Linux only)
     scripts/test                            # installs the other parts
     benches/compare.py                      # archives of 64 MiB and 1 GiB
     benches/compare.py --sizes 16 --runs 1  # a quick look
+    benches/compare.py --sizes 256 --layers 1 --latency 30 --rate 80
 """
 
 import argparse
@@ -20,6 +21,7 @@ import re
 import statistics
 import sys
 import tempfile
+import time
 
 import archives
 import parts
@@ -35,8 +37,9 @@ def main():
     parts.print_head("", "archive", *lambdas, "ratio", texts=1)
     compare("binary, MB", "", [p.stat().st_size / 1e6 for p, _ in lambdas.values()])
     for size in options.sizes:
-        archive = archives.build(options.archives, size)
-        figures = [measure(*each, archive, options.runs) for each in lambdas.values()]
+        archive = archives.build(options.archives, size, options.layers)
+        network = Network(options.latency, options.rate)
+        figures = [measure(*each, archive, options.runs, network) for each in lambdas.values()]
         if figures[0].pop("diff IDs") != figures[1].pop("diff IDs"):
             sys.exit("the two images differ")
         for figure in figures[0]:
@@ -49,6 +52,9 @@ def parse_options():
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 1024], metavar="MIB")
     parser.add_argument("--runs", type=int, default=3, help="of each; the median is shown")
+    parser.add_argument("--layers", type=int, default=archives.LAYERS)
+    parser.add_argument("--latency", type=int, metavar="MS", help="of each answer of S3")
+    parser.add_argument("--rate", type=int, metavar="MB/S", help="of each connection to S3")
     parser.add_argument("--bootstrap", type=pathlib.Path, default=parts.BOOTSTRAP)
     parser.add_argument("--peer", type=pathlib.Path, default=parts.PEER)
     parser.add_argument(
@@ -62,19 +68,20 @@ def compare(figure, archive, values):
     parts.print_row(figure, archive, f"{peer:.3g}", f"{longshore:.3g}", f"{longshore / peer:.2f}")
 
 
-def measure(program, event, archive, runs):
+def measure(program, event, archive, runs, network=None):
     """The median of each figure; the diff IDs, which no run changes."""
-    figures = [run_once(program, event, archive) for _ in range(runs)]
+    network = network or Network()
+    figures = [run_once(program, event, archive, network) for _ in range(runs)]
     return {
         figure: value if figure == "diff IDs" else statistics.median(f[figure] for f in figures)
         for figure, value in figures[0].items()
     }
 
 
-def run_once(program, event, archive):
+def run_once(program, event, archive, network):
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bucket = stack.enter_context(parts.serving(Bucket(archive)))
+        bucket = stack.enter_context(parts.serving(Bucket(archive, network)))
         registry = stack.enter_context(parts.docker_registry(directory, directory / "storage"))
         invoke = stack.enter_context(parts.emulating(program, directory, bucket, [registry]))
         kind, properties = event("s3://bucket/archive.tar", f"{registry.address}/image:1.0")
@@ -91,12 +98,33 @@ def pushed(registry, archive):
     }
 
 
+class Network:
+    """How S3 is reached: what each answer takes in ms, and each connection carries in MB/s."""
+
+    PIECE = 256 << 10
+
+    def __init__(self, latency=None, rate=None):
+        self.latency = (latency or 0) / 1e3
+        self.rate = rate and rate * 1e6
+
+    def send(self, connection, file, start, end):
+        time.sleep(self.latency)
+        started, begin = time.monotonic(), start
+        while start < end:
+            length = min(end - start, self.PIECE) if self.rate else end - start
+            start += os.sendfile(connection.fileno(), file.fileno(), start, length)
+            if self.rate:
+                due = started + (start - begin) / self.rate
+                time.sleep(max(0, due - time.monotonic()))
+
+
 class Bucket(parts.Answers):
     """One object under any key, and the place of answers."""
 
-    def __init__(self, archive):
+    def __init__(self, archive, network):
         super().__init__(BucketRequest)
         self.archive = archive
+        self.network = network
 
 
 class BucketRequest(parts.AnswersRequest):
@@ -123,8 +151,7 @@ class BucketRequest(parts.AnswersRequest):
 
     def send_range(self, file, start, end):
         with contextlib.suppress(ConnectionError):
-            while start < end:
-                start += os.sendfile(self.connection.fileno(), file.fileno(), start, end - start)
+            self.server.network.send(self.connection, file, start, end)
 
 
 if __name__ == "__main__":
