@@ -135,7 +135,8 @@ def docker_registry(directory, storage):
 
 @contextlib.contextmanager
 def emulating(program, directory, answers, registries):
-    """AWS's emulator with a Lambda, and a function that sends it a Create."""
+    """AWS's emulator with a Lambda, and a function that sends it a Create. The emulator's process
+    is the function's attribute of that name."""
     # Plain HTTP to the registries, in the words of each side.
     settings = directory / ".config/containers/registries.conf"
     settings.parent.mkdir(parents=True)
@@ -179,6 +180,7 @@ def emulating(program, directory, answers, registries):
 
     with running(command, directory / "lambda.log", environment) as process:
         wait_for(address)
+        invoke.emulator = process
         yield invoke
 
 

@@ -16,9 +16,10 @@ import pathlib
 import statistics
 import sys
 import tempfile
-import time
 
+import archives
 import compare
+import parts
 
 GROUPS = pathlib.Path("/sys/fs/cgroup")
 PERIOD = 100_000
@@ -30,9 +31,9 @@ PRICE = 0.0000133334
 
 def main():
     options = parse_options()
-    archive = compare.build_archive(options.archives, options.size)
-    compare.print_row("memory, MB", "processors", "wall, s", "peak memory, MiB", "$ per 1000")
-    compare.print_row(*["---:"] * 5)
+    archive = archives.build(options.archives, options.size)
+    columns = "memory, MB", "processors", "wall, s", "peak memory, MiB", "$ per 1000"
+    parts.print_head(*columns, texts=0)
     for memory in options.memory:
         processors = memory / OF_ONE_PROCESSOR
         if processors > os.cpu_count():
@@ -42,7 +43,7 @@ def main():
         peak = max(one["peak memory, MiB"] for one in runs)
         cost = 1000 * seconds * memory / 1024 * PRICE
         cells = f"{memory}", f"{processors:.2f}", f"{seconds:.1f}", f"{peak:.0f}", f"{cost:.2f}"
-        compare.print_row(*cells)
+        parts.print_row(*cells)
 
 
 def parse_options():
@@ -52,29 +53,21 @@ def parse_options():
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="of the archive")
     parser.add_argument("--memory", type=int, nargs="+", default=[512, 1024, 1769, 3008])
     parser.add_argument("--runs", type=int, default=1, help="of each; the median is shown")
+    parser.add_argument("--bootstrap", type=pathlib.Path, default=parts.BOOTSTRAP)
     parser.add_argument(
-        "--bootstrap", type=pathlib.Path, default=compare.ROOT / "target/release/bootstrap"
+        "--archives", type=pathlib.Path, default=archives.KEPT, help="kept between runs"
     )
-    parser.add_argument("--archives", type=pathlib.Path, default=compare.ROOT / "target/bench")
     return parser.parse_args()
 
 
 def run(program, archive, memory):
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bucket = stack.enter_context(compare.serving(archive))
-        registry = stack.enter_context(compare.docker_registry(directory))
-        lambda_ = compare.emulating(program, directory, bucket, registry)
-        emulator, invoke = stack.enter_context(lambda_)
-        stack.enter_context(limited(emulator.pid, memory))
-        kind, properties = compare.longshore_event("s3://bucket/a.tar", f"{registry}/image:1.0")
-        started = time.monotonic()
-        invoke(kind, properties)
-        seconds = time.monotonic() - started
-        answer = bucket.answers[0]
-        if answer["Status"] != "SUCCESS":
-            sys.exit(answer["Reason"])
-        return compare.usage(emulator) | {"wall, s": seconds}
+        bucket = stack.enter_context(parts.serving(compare.Bucket(archive, compare.Network())))
+        registry = stack.enter_context(parts.docker_registry(directory, directory / "storage"))
+        invoke = stack.enter_context(parts.emulating(program, directory, bucket, [registry]))
+        stack.enter_context(limited(invoke.emulator.pid, memory))
+        return invoke(*parts.longshore_event("s3://bucket/a.tar", f"{registry.address}/image:1.0"))
 
 
 @contextlib.contextmanager
