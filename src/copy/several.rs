@@ -315,3 +315,34 @@ async fn a_layer_that_one_place_has_is_not_made_again() {
         assert!(place.has_manifest(manifest.digest()));
     }
 }
+
+#[tokio::test]
+async fn a_target_that_takes_no_referrers_gets_the_image_without_them() {
+    let source = MemoryRepository::default();
+    let root = source.add_image("linux/amd64", "layer");
+    let empty = source.add_blob(MediaType::OCI_EMPTY, "{}");
+    let subject = root.descriptor();
+    let document = json!({"schemaVersion": 2, "config": empty, "layers": [], "subject": subject});
+    let sbom = source.add_manifest(&MediaType::OCI_MANIFEST, &document);
+    let takes = Arc::new(MemoryRepository::default());
+    let refuses = Arc::new(MemoryRepository {
+        without_subjects: true,
+        ..MemoryRepository::default()
+    });
+    let targets = [&refuses, &takes].map(|place| Target {
+        tags: vec!["1".parse().unwrap()],
+        ..Target::new(Arc::clone(place) as Arc<dyn Destination>)
+    });
+    let meter = Arc::new(Meter::default());
+    let run = Run::new(targets.into(), Options::default(), Arc::clone(&meter));
+    run.copy(&source, &root).await.unwrap();
+    run.copy_referrers(&source, &root).await.unwrap();
+    run.tag(&root).await.unwrap();
+
+    assert!(run.failures().is_empty());
+    assert_eq!(meter.report().referrers_refused, 1);
+    assert!(takes.has_manifest(sbom.digest()) && !refuses.has_manifest(sbom.digest()));
+    for place in [&takes, &refuses] {
+        assert_eq!(place.tag_names()["1"], *root.digest());
+    }
+}

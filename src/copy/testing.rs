@@ -20,6 +20,8 @@ pub(super) struct MemoryRepository {
     pub(super) name: String,
     pub(super) state: Mutex<State>,
     pub(super) immutable: bool,
+    /// Whether it takes no manifest with a subject, as ECR takes none of some.
+    pub(super) without_subjects: bool,
     /// What it has of other repositories of its registry.
     pub(super) mountable: BTreeSet<Digest>,
     /// Blobs that it does not take.
@@ -34,6 +36,7 @@ impl Default for MemoryRepository {
             name: format!("memory-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
             state: Mutex::default(),
             immutable: false,
+            without_subjects: false,
             mountable: BTreeSet::new(),
             refused: Mutex::default(),
         }
@@ -266,10 +269,28 @@ impl Destination for MemoryRepository {
     }
 }
 
+/// What a repository never does.
+#[derive(Debug, thiserror::Error)]
+#[error("unsupported")]
+struct Unsupported;
+
+impl Retryable for Unsupported {
+    fn is_retryable(&self) -> bool {
+        false
+    }
+
+    fn is_unsupported(&self) -> bool {
+        true
+    }
+}
+
 impl MemoryRepository {
     fn take(&self, manifest: &RawManifest, tag: Option<&Tag>) -> Result<()> {
         let mut state = self.state.lock().unwrap();
         let document: Value = serde_json::from_slice(manifest.bytes()).unwrap();
+        if self.without_subjects && document["subject"].is_object() {
+            return Err(Error::backend(Unsupported));
+        }
         let named = |member: &str| {
             let list = document[member].as_array().cloned().unwrap_or_default();
             list.into_iter()
