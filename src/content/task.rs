@@ -5,21 +5,23 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
+use tracing::{Instrument, Span};
 
 /// Work that goes on whether or not it is polled, and is given up when this is dropped. A panic
-/// in it goes on in whoever waits.
+/// in it goes on in whoever waits, and what it logs is of the same request.
 pub(crate) struct Task<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
     /// Starts `work` on the async threads.
     pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(work))
+        Self(tokio::spawn(work.in_current_span()))
     }
 
     /// Starts `work`, which takes long for an async thread, on one that may be blocked. What has
     /// begun comes to its end.
     pub(crate) fn blocking(work: impl FnOnce() -> T + Send + 'static) -> Self {
-        Self(tokio::task::spawn_blocking(work))
+        let span = Span::current();
+        Self(tokio::task::spawn_blocking(move || span.in_scope(work)))
     }
 }
 
@@ -42,5 +44,20 @@ impl<T> Future for Task<T> {
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_of_the_request_of_who_starts_it() {
+        let _logs = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let request = tracing::info_span!("request");
+        let work = async { Task::spawn(async { Span::current().id() }).await };
+        let seen = work.instrument(request.clone()).await;
+        assert!(seen.is_some());
+        assert_eq!(seen, request.id());
     }
 }
