@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Error;
-use super::index::Index;
+use super::index::{File, Index};
+use super::scan::{End, Found};
 use crate::content::{self, ByteStream, FileError, FileObject, RangeRead, Task};
 
 /// How deep directories are searched: `blobs/sha256/<hex>`.
@@ -33,6 +34,7 @@ impl Directory {
             };
             let mut index = Index::default();
             directory.add_all(&path, &path, &mut index, MAX_DEPTH)?;
+            index.take(Found::End(End::Marked))?;
             Ok((directory, index))
         })
         .await
@@ -60,7 +62,8 @@ impl Directory {
                 let name = path.strip_prefix(root).unwrap_or(&path);
                 let name: Vec<_> = name.iter().map(|part| part.to_string_lossy()).collect();
                 let data = self.size..self.size + metadata.len();
-                index.add_file(name.join("/"), data.clone(), &begin)?;
+                let file = File::new(data.clone(), &begin);
+                index.take(Found::File(name.join("/"), file, None))?;
                 self.files.push((data.start, path));
                 self.size = data.end;
             } else if metadata.is_dir() && depth > 0 {

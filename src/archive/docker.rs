@@ -2,17 +2,18 @@
 //! ([Docker image specification v1.2](https://github.com/moby/docker-image-spec/blob/main/v1.2.md#combined-image-json--filesystem-changeset-format)).
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer};
 
 use super::Error;
 use super::choice::{Choice, choose};
 use super::compression::Compression;
-use super::layer::{digest_in_name, layer};
+use super::layer::{Layer, digest_in_name};
+use super::order::ArchiveOrder;
 use super::selector::Selector;
 use super::store::Store;
-use crate::content::{Opener, UnbuiltImage, UnbuiltLayer};
+use crate::content::{Opener, Order, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Digest, ImageConfig};
 
 /// The file that lists the images.
@@ -99,6 +100,7 @@ impl Docker {
         }
         Ok(UnbuiltImage {
             config,
+            order: self.order(&image.layers, &diff_ids),
             layers: self.layers(&image.layers, diff_ids, compression)?,
             tags: image.repo_tags.clone(),
         })
@@ -114,19 +116,39 @@ impl Docker {
         let mut openers: HashMap<Digest, Arc<dyn Opener>> = HashMap::new();
         let mut layers = Vec::with_capacity(entries.len());
         for (entry, diff_id) in entries.iter().zip(diff_ids) {
-            let position = self.store.index.file(entry, MANIFEST)?.start;
-            let opener = match openers.get(&diff_id) {
-                Some(opener) => Arc::clone(opener),
-                None => layer(&self.store, entry, MANIFEST, &diff_id, compression)?,
+            let layer = Layer {
+                store: Arc::clone(&self.store),
+                entry: entry.clone(),
+                named_by: MANIFEST,
+                diff_id: diff_id.clone(),
+                compression,
+                pushed: OnceLock::new(),
             };
-            openers.insert(diff_id.clone(), Arc::clone(&opener));
+            if let Some(file) = self.store.known_file(entry, MANIFEST)? {
+                layer.pushed(file)?;
+            }
+            let opener = openers
+                .entry(diff_id.clone())
+                .or_insert_with(|| Arc::new(layer));
             layers.push(UnbuiltLayer {
+                opener: Arc::clone(opener),
                 diff_id,
-                position,
-                opener,
             });
         }
         Ok(layers)
+    }
+
+    fn order(&self, entries: &[String], diff_ids: &[Digest]) -> Option<Arc<dyn Order>> {
+        let entries = diff_ids.iter().cloned().zip(entries.iter().cloned());
+        let entries: HashMap<Digest, String> = entries.collect();
+        let name = move |diff_id: &Digest| entries.get(diff_id).cloned().unwrap_or_default();
+        ArchiveOrder::of(&self.store, name)
+    }
+
+    /// Whether files of its images lie where those of a layout do: then there may be one, too.
+    pub(super) fn is_beside_layout(&self) -> bool {
+        let mut images = self.images.iter();
+        images.any(|image| digest_in_name(&image.config).is_some())
     }
 }
 
@@ -154,23 +176,17 @@ fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Strin
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::archive::testing::{Tar, config, drain, open, read};
+    use crate::archive::testing::{Tar, config, drain, gzip, open, read};
     use crate::archive::{Archive, Selected};
     use crate::oci::MediaType;
 
     const BASE: &[u8] = b"the base layer";
     const TOP: &[u8] = b"the top layer";
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(9));
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
 
     fn gunzip(bytes: &[u8]) -> Vec<u8> {
         let mut decoder = flate2::bufread::GzDecoder::new(bytes);
@@ -227,7 +243,6 @@ mod tests {
         }
         assert!(Arc::ptr_eq(&layers[0].opener, &layers[2].opener));
         assert!(Arc::ptr_eq(&layers[0].opener, &layers[3].opener));
-        assert!(layers[0].position < layers[1].position);
     }
 
     #[tokio::test]

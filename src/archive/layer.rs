@@ -25,8 +25,8 @@ pub(super) struct StoredBlob {
 }
 
 impl StoredBlob {
-    fn stream(&self, offset: u64) -> std::result::Result<ByteStream, Error> {
-        let file = self.store.index.file(&self.entry, &self.named_by)?;
+    async fn stream(&self, offset: u64) -> std::result::Result<ByteStream, Error> {
+        let file = self.store.find(&self.entry, &self.named_by).await?;
         if file.size != self.descriptor.size {
             return Err(Error::Size {
                 entry: self.entry.clone(),
@@ -56,7 +56,7 @@ impl Opener for StoredBlob {
     }
 
     fn open(&self, offset: u64) -> BoxFuture<'_, Result<ByteStream>> {
-        std::future::ready(self.stream(offset).map_err(Into::into)).boxed()
+        async move { Ok(self.stream(offset).await?) }.boxed()
     }
 }
 
@@ -129,42 +129,75 @@ fn skip(stream: ByteStream, offset: u64) -> ByteStream {
         .boxed()
 }
 
-/// The layer `entry`, as it is pushed.
-pub(super) fn layer(
-    store: &Arc<Store>,
-    entry: &str,
-    named_by: &str,
-    diff_id: &Digest,
-    compression: Compression,
-) -> std::result::Result<Arc<dyn Opener>, Error> {
-    let file = store.index.file(entry, named_by)?;
-    let codec = compression.codec().filter(|_| file.format.is_plain());
-    let media_type = file
-        .format
-        .layer_media_type()
-        .ok_or_else(|| Error::LayerFormat {
-            entry: entry.to_owned(),
-            format: file.format.name(),
-        })?;
-    let stored = |digest: Digest, mismatch| StoredBlob {
-        store: Arc::clone(store),
-        entry: entry.to_owned(),
-        named_by: named_by.to_owned(),
-        descriptor: Descriptor::new(media_type.clone(), digest, file.size),
-        mismatch,
-    };
-    Ok(match (codec, digest_in_name(entry)) {
-        (None, _) if file.format.is_plain() => Arc::new(stored(diff_id.clone(), diff_id_mismatch)),
-        (None, Some(digest)) => Arc::new(stored(digest, digest_mismatch)),
-        (codec, _) => Arc::new(MadeLayer {
-            store: Arc::clone(store),
-            entry: entry.to_owned(),
-            file,
-            diff_id: diff_id.clone(),
-            making: codec.map_or(Making::Pass, Making::Compress),
-            made: Arc::default(),
-        }),
-    })
+/// A layer of an archive whose files may not all be known yet: what is pushed of it turns out when
+/// its file is found.
+pub(super) struct Layer {
+    pub(super) store: Arc<Store>,
+    pub(super) entry: String,
+    /// What names the layer, for the error where it is missing.
+    pub(super) named_by: &'static str,
+    pub(super) diff_id: Digest,
+    pub(super) compression: Compression,
+    pub(super) pushed: OnceLock<Arc<dyn Opener>>,
+}
+
+impl Layer {
+    /// What is pushed, now that the file is known.
+    pub(super) fn pushed(&self, file: File) -> std::result::Result<&Arc<dyn Opener>, Error> {
+        if let Some(pushed) = self.pushed.get() {
+            return Ok(pushed);
+        }
+        let pushed = self.as_pushed(file)?;
+        Ok(self.pushed.get_or_init(|| pushed))
+    }
+
+    fn as_pushed(&self, file: File) -> std::result::Result<Arc<dyn Opener>, Error> {
+        let media_type = file
+            .format
+            .layer_media_type()
+            .ok_or_else(|| Error::LayerFormat {
+                entry: self.entry.clone(),
+                format: file.format.name(),
+            })?;
+        let stored = |digest: Digest, mismatch| StoredBlob {
+            store: Arc::clone(&self.store),
+            entry: self.entry.clone(),
+            named_by: self.named_by.to_owned(),
+            descriptor: Descriptor::new(media_type.clone(), digest, file.size),
+            mismatch,
+        };
+        let codec = self.compression.codec();
+        let codec = codec.filter(|_| file.format.is_plain());
+        Ok(match (codec, digest_in_name(&self.entry)) {
+            (None, _) if file.format.is_plain() => {
+                Arc::new(stored(self.diff_id.clone(), diff_id_mismatch))
+            }
+            (None, Some(digest)) => Arc::new(stored(digest, digest_mismatch)),
+            (codec, _) => Arc::new(MadeLayer {
+                store: Arc::clone(&self.store),
+                entry: self.entry.clone(),
+                file,
+                diff_id: self.diff_id.clone(),
+                making: codec.map_or(Making::Pass, Making::Compress),
+                made: Arc::default(),
+            }),
+        })
+    }
+}
+
+impl Opener for Layer {
+    fn descriptor(&self) -> Option<Descriptor> {
+        let file = self.store.known_file(&self.entry, self.named_by).ok()??;
+        self.pushed(file).ok()?.descriptor()
+    }
+
+    fn open(&self, offset: u64) -> BoxFuture<'_, Result<ByteStream>> {
+        async move {
+            let file = self.store.find(&self.entry, self.named_by).await?;
+            self.pushed(file)?.open(offset).await
+        }
+        .boxed()
+    }
 }
 
 /// The digest that an entry of a blob directory (`blobs/sha256/…`) has in its name.

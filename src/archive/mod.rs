@@ -29,12 +29,17 @@ mod header;
 mod index;
 mod layer;
 mod layout;
+mod order;
 mod outer;
+mod passes;
 mod pax;
+mod scan;
 mod selector;
 mod store;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod window;
 
@@ -50,9 +55,10 @@ use self::compression::Format;
 use self::directory::Directory;
 use self::docker::Docker;
 use self::header::BLOCK;
-use self::index::{Index, Reader};
+use self::index::Index;
 use self::layout::Layout;
-use self::outer::{Cursor, Unpacked};
+use self::passes::Passes;
+use self::scan::Reader;
 use self::store::Store;
 use self::window::Window;
 use crate::content::{RangeRead, Source, UnbuiltImage};
@@ -78,62 +84,107 @@ pub enum Selected {
 }
 
 impl Archive {
-    /// Finds the files of an archive, reading its headers. An archive that is compressed as a whole
-    /// is decompressed for that from beginning to end.
+    /// Finds the files of an archive, reading its headers. In an archive that is compressed as a
+    /// whole they are found later, on the way.
     pub async fn open(object: Arc<dyn RangeRead>) -> Result<Self, Error> {
         let mut window = Window::new(object.as_ref());
         let begin = window.read(0..BLOCK as u64).await.map_err(Error::Read)?;
         match Format::of(&begin) {
             format @ (Format::Gzip | Format::Zstd | Format::Xz | Format::Bzip2) => {
-                Self::open_compressed(object, format).await
+                let passes = Passes::new(object, format);
+                expect_tar(&passes.begin().await.map_err(Error::Read)?)?;
+                Ok(Self::of(Store::passing(passes)))
             }
             Format::Json | Format::Plain => {
                 expect_tar(&begin)?;
                 let index = Index::scan(&mut window).await?;
-                Ok(Self::over(object, index, false))
+                Ok(Self::of(Store::known(object, index)))
             }
         }
-    }
-
-    async fn open_compressed(object: Arc<dyn RangeRead>, format: Format) -> Result<Self, Error> {
-        let mut cursor = Cursor::new(&object, format);
-        let begin = cursor.read(0..BLOCK as u64).await.map_err(Error::Read)?;
-        expect_tar(&begin)?;
-        let index = Index::scan(&mut cursor).await?;
-        let size = cursor.position();
-        let object = Arc::new(Unpacked::new(object, format, size));
-        Ok(Self::over(object, index, true))
     }
 
     /// Finds the files of an image that lies unpacked in a directory, such as an OCI layout.
     pub async fn open_directory(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let (directory, index) = Directory::scan(path.into()).await?;
-        Ok(Self::over(Arc::new(directory), index, false))
+        Ok(Self::of(Store::known(Arc::new(directory), index)))
     }
 
-    fn over(object: Arc<dyn RangeRead>, index: Index, sequential: bool) -> Self {
-        let store = Arc::new(Store {
-            object,
-            index,
-            sequential,
-        });
+    fn of(store: Store) -> Self {
+        let store = Arc::new(store);
         Self { store }
     }
 
-    /// Whether the archive as a whole is compressed: then it can only be read from the beginning
-    /// on, and blobs are best copied one at a time in order of their position.
-    pub fn is_sequential(&self) -> bool {
-        self.store.sequential
+    /// Whether all files are known. Until then, what was selected is what the archive said so far:
+    /// something behind may say otherwise.
+    pub fn is_complete(&self) -> bool {
+        self.store.is_complete()
+    }
+
+    /// Reads on to the end, to know all files.
+    pub async fn complete(&self) -> Result<(), Error> {
+        self.store.find_all().await
     }
 
     /// The image that `selector` means, or the only one. `compression` is for layers that the
     /// archive holds uncompressed.
+    ///
+    /// An archive that is compressed as a whole is read on until it has said enough to tell: where
+    /// it does so before its layers, they can be read in the same pass.
     pub async fn select(
         &self,
         selector: Option<&Selector>,
         compression: Compression,
     ) -> Result<Selected, Error> {
-        let docker = if self.store.index.has(docker::MANIFEST) {
+        if let Some(early) = self.select_early(selector, compression).await? {
+            return Ok(early);
+        }
+        self.complete().await?;
+        self.select_known(selector, compression).await
+    }
+
+    /// The image, if the archive tells before its end is known.
+    async fn select_early(
+        &self,
+        selector: Option<&Selector>,
+        compression: Compression,
+    ) -> Result<Option<Selected>, Error> {
+        while !self.has(layout::INDEX) && !self.has(docker::MANIFEST) {
+            if !self.store.find_more().await? {
+                return Ok(None);
+            }
+        }
+        if self.is_complete() {
+            return Ok(None);
+        }
+        let selected = match self.select_known(selector, compression).await {
+            Err(error @ Error::Read(_)) => return Err(error),
+            // With more of the archive it may be none.
+            Err(_) => return Ok(None),
+            Ok(selected) => selected,
+        };
+        let is_told = match &selected {
+            Selected::Stored { root, .. } => self.has(docker::MANIFEST) || !has_plain_layers(root),
+            Selected::Unbuilt(_) => self.has(layout::INDEX) || !self.may_have_layout().await?,
+        };
+        Ok((is_told && !self.is_complete()).then_some(selected))
+    }
+
+    /// Whether an archive whose `manifest.json` came first looks as if a layout comes behind it.
+    async fn may_have_layout(&self) -> Result<bool, Error> {
+        Ok(Docker::read(&self.store).await?.is_beside_layout())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.store.index().has(name)
+    }
+
+    /// The image by what is known of the archive.
+    async fn select_known(
+        &self,
+        selector: Option<&Selector>,
+        compression: Compression,
+    ) -> Result<Selected, Error> {
+        let docker = if self.has(docker::MANIFEST) {
             Some(Docker::read(&self.store).await?)
         } else {
             None
@@ -165,7 +216,7 @@ impl Archive {
         &self,
         selector: Option<&Selector>,
     ) -> Option<Result<(RawManifest, Layout), Error>> {
-        if !self.store.index.has(layout::INDEX) {
+        if !self.has(layout::INDEX) {
             return None;
         }
         let read = async {
@@ -177,7 +228,8 @@ impl Archive {
     }
 
     fn hint(&self) -> &'static str {
-        let names = || self.store.index.names();
+        let index = self.store.index();
+        let names = || index.names();
         if names().any(|name| name == "repositories") {
             return ": it was written by Docker before 1.10, load and save it with a current one";
         }
@@ -195,18 +247,22 @@ async fn uncompressed(
     docker: &Docker,
     compression: Compression,
 ) -> Option<Result<UnbuiltImage, Error>> {
+    if !has_plain_layers(root) {
+        return None;
+    }
     let Ok(Manifest::Image(image)) = root.parse() else {
         return None;
     };
-    let plain = [MediaType::OCI_LAYER, MediaType::DOCKER_LAYER];
-    if !image
-        .layers
-        .iter()
-        .any(|layer| plain.contains(&layer.media_type))
-    {
-        return None;
-    }
     docker.with_config(&image.config.digest, compression).await
+}
+
+fn has_plain_layers(root: &RawManifest) -> bool {
+    let plain = [MediaType::OCI_LAYER, MediaType::DOCKER_LAYER];
+    let Ok(Manifest::Image(image)) = root.parse() else {
+        return false;
+    };
+    let mut layers = image.layers.iter();
+    layers.any(|layer| plain.contains(&layer.media_type))
 }
 
 /// Tells what is certainly no tar by how it begins.

@@ -1,22 +1,18 @@
-//! Archives that are compressed as a whole: they can only be read from the beginning on.
-//!
-//! The first pass finds the files. The next serves them, as long as they are asked for in the
-//! order in which they stand; a file that lies behind starts another pass.
+//! What archives that are compressed as a whole hold: it can only be read from the beginning on.
 
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::BoxFuture;
 use futures_util::stream::Fuse;
-use futures_util::{FutureExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+use tokio::sync::mpsc;
 
 use super::Error;
 use super::compression::Format;
-use super::index::Reader;
+use super::scan::Reader;
 use super::walk::Length;
 use crate::content::{self, Buffer, ByteStream, RangeRead, Windows, stream_ranges};
 
@@ -169,7 +165,7 @@ impl Cursor {
     }
 
     /// Moves on to `position`, or to the end if that comes first.
-    async fn skip_to(&mut self, position: u64) -> content::Result<()> {
+    pub(super) async fn skip_to(&mut self, position: u64) -> content::Result<()> {
         loop {
             let left = position.saturating_sub(self.position);
             if left < self.rest.len() as u64 || left == 0 {
@@ -205,7 +201,7 @@ impl Cursor {
     }
 
     /// The next bytes, at most `limit`, moving on behind them.
-    async fn take(&mut self, limit: u64) -> content::Result<Bytes> {
+    pub(super) async fn take(&mut self, limit: u64) -> content::Result<Bytes> {
         if self.rest.is_empty() && !self.pull().await? {
             return Ok(Bytes::new());
         }
@@ -238,138 +234,23 @@ impl Reader for Cursor {
     }
 }
 
-/// A compressed object as if it were not, for those who read it in order.
-///
-/// One range is read at a time: the next waits until the stream before it is dropped.
-pub(super) struct Unpacked {
-    object: Arc<dyn RangeRead>,
-    format: Format,
-    size: u64,
-    cursor: Arc<Mutex<Option<Cursor>>>,
-}
-
-impl Unpacked {
-    /// `size` is that of the decompressed bytes.
-    pub(super) fn new(object: Arc<dyn RangeRead>, format: Format, size: u64) -> Self {
-        Self {
-            object,
-            format,
-            size,
-            cursor: Arc::default(),
-        }
-    }
-}
-
-impl RangeRead for Unpacked {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn name(&self) -> &str {
-        self.object.name()
-    }
-
-    fn read(&self, range: Range<u64>) -> BoxFuture<'_, content::Result<ByteStream>> {
-        async move {
-            let mut guard = Arc::clone(&self.cursor).lock_owned().await;
-            // Out of its place while it moves: a cursor that failed or was left is not gone on with.
-            let cursor = guard.take().filter(|cursor| cursor.position <= range.start);
-            let mut cursor = cursor.unwrap_or_else(|| Cursor::new(&self.object, self.format));
-            cursor.skip_to(range.start).await?;
-            *guard = Some(cursor);
-            Ok(stream::try_unfold(Some((guard, range.end)), next).boxed())
-        }
-        .boxed()
-    }
-}
-
-type Place = (OwnedMutexGuard<Option<Cursor>>, u64);
-
-/// The next piece before the end. With the last, the next reader may go on.
-async fn next(place: Option<Place>) -> content::Result<Option<(Bytes, Option<Place>)>> {
-    let Some((mut guard, end)) = place else {
-        return Ok(None);
-    };
-    let Some(mut cursor) = guard.take() else {
-        return Ok(None);
-    };
-    let piece = cursor.take(end.saturating_sub(cursor.position)).await?;
-    let position = cursor.position;
-    *guard = Some(cursor);
-    if piece.is_empty() && position < end {
-        return Err(content::Error::Size {
-            expected: end,
-            actual: position,
-        });
-    }
-    let place = (position < end).then_some((guard, end));
-    Ok(Some((piece, place)))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
 
     use super::*;
-    use crate::archive::testing::{Counting, Tar, drain, noise};
-    use crate::archive::{Archive, Error};
+    use crate::archive::testing::{Counting, Tar, gzip, noise, packed};
+    use crate::archive::{Archive, Compression, Error, Selected};
 
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn packed(bytes: &[u8]) -> [(Format, Vec<u8>); 2] {
-        [
-            (Format::Gzip, gzip(bytes)),
-            (Format::Zstd, zstd::encode_all(bytes, 1).unwrap()),
-        ]
-    }
-
-    async fn open(bytes: Vec<u8>) -> Result<Archive, Error> {
-        Archive::open(Arc::new(Counting::new(bytes))).await
+    async fn select(bytes: Vec<u8>) -> Result<Selected, Error> {
+        let archive = Archive::open(Arc::new(Counting::new(bytes))).await?;
+        archive.select(None, Compression::Gzip).await
     }
 
     /// The error at the end of its chain.
     fn root_cause(error: &dyn std::error::Error) -> String {
         error.source().map_or_else(|| error.to_string(), root_cause)
-    }
-
-    #[tokio::test]
-    async fn what_is_read_in_order_is_read_once() {
-        let plain = noise(PIECE + 3 * PIECE / 2);
-        for (format, bytes) in packed(&plain) {
-            let object = Arc::new(Counting::new(bytes));
-            let size = object.size();
-            let shared: Arc<dyn RangeRead> = object.clone();
-            let unpacked = Unpacked::new(shared, format, plain.len() as u64);
-            for (range, passes) in [
-                (0..10, 1),
-                (10..PIECE + 5, 1),
-                (PIECE + 9..PIECE + 10, 1),
-                (2 * PIECE..2 * PIECE + 1, 1),
-                (7..PIECE, 2),
-                (PIECE..2 * PIECE + 9, 2),
-            ] {
-                let stream = unpacked.read(range.start as u64..range.end as u64).await;
-                let read = drain(stream.unwrap()).await.unwrap();
-                assert!(read == plain[range.clone()], "{format:?} {range:?}");
-                assert!(object.bytes() <= passes * size, "{format:?} {range:?}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stream_that_is_left_does_not_keep_the_next_from_reading() {
-        let plain = noise(3 * PIECE);
-        let object: Arc<dyn RangeRead> = Arc::new(Counting::new(gzip(&plain)));
-        let unpacked = Unpacked::new(object, Format::Gzip, plain.len() as u64);
-        let mut left = unpacked.read(0..plain.len() as u64).await.unwrap();
-        left.next().await.unwrap().unwrap();
-        drop(left);
-        let again = drain(unpacked.read(100..200).await.unwrap()).await;
-        assert_eq!(again.unwrap(), plain[100..200]);
     }
 
     /// An object that is waited for without end.
@@ -413,7 +294,10 @@ mod tests {
     async fn says_that_the_outer_stream_is_cut_off_or_damaged() {
         let tar = Tar::default().file("a", noise(PIECE)).finish();
         for (format, bytes) in packed(&tar) {
-            let error = open(bytes[..bytes.len() / 2].to_vec()).await.err().unwrap();
+            let error = select(bytes[..bytes.len() / 2].to_vec())
+                .await
+                .err()
+                .unwrap();
             let outer = std::error::Error::source(&error).unwrap().to_string();
             let expected = format!(
                 "the archive's {} stream is damaged or cut off: write or upload it again",
@@ -444,7 +328,7 @@ mod tests {
                  expected what `docker save` or an OCI archive exporter writes",
             ),
         ] {
-            let error = open(gzip(bytes)).await.err().unwrap();
+            let error = select(gzip(bytes)).await.err().unwrap();
             assert_eq!(error.to_string(), message);
         }
     }
@@ -452,7 +336,7 @@ mod tests {
     #[tokio::test]
     async fn endless_content_is_refused_by_what_its_header_says() {
         let tar = Tar::default().entry("zeros", &[], |header| header.set_size(1 << 41));
-        let error = open(gzip(&tar.finish())).await.err().unwrap();
+        let error = select(gzip(&tar.finish())).await.err().unwrap();
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     }
 }

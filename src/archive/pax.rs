@@ -2,7 +2,7 @@
 //! ([POSIX, pax Extended Header](https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_03)).
 
 /// What an extended header says about the entry that follows it.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extended {
     pub(super) path: Option<Vec<u8>>,
     pub(super) link: Option<Vec<u8>>,

@@ -1,6 +1,7 @@
 //! The files of an archive, read from the object that holds it.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -8,24 +9,129 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use super::index::{File, Index};
-use crate::content::{ByteStream, RangeRead, Windows, collect_exactly, stream_ranges};
+use super::passes::Passes;
+use crate::content::{self, ByteStream, RangeRead, Windows, collect_exactly, stream_ranges};
 
 /// Largest document (manifest, config, list of images) that is read.
 pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
 
-/// An archive's object and index.
+/// An archive's files, as far as they are known, and what they are read from.
 pub(super) struct Store {
-    pub(super) object: Arc<dyn RangeRead>,
-    pub(super) index: Index,
-    /// Whether the object can only be read from the beginning on.
-    pub(super) sequential: bool,
+    files: Arc<Files>,
+    index: RwLock<Index>,
+}
+
+/// What files are read from.
+enum Files {
+    /// From where any can be read, also several at once.
+    Object(Arc<dyn RangeRead>),
+    /// From the beginning on, and found on the way.
+    Passes(Passes),
+}
+
+impl Files {
+    async fn read(&self, range: Range<u64>) -> content::Result<ByteStream> {
+        match self {
+            Self::Object(object) => object.read(range).await,
+            Self::Passes(passes) => passes.read(range).await,
+        }
+    }
 }
 
 impl Store {
+    /// An archive all of whose files are known.
+    pub(super) fn known(object: Arc<dyn RangeRead>, index: Index) -> Self {
+        Self {
+            files: Arc::new(Files::Object(object)),
+            index: RwLock::new(index),
+        }
+    }
+
+    /// An archive whose files are found on the way.
+    pub(super) fn passing(passes: Passes) -> Self {
+        Self {
+            files: Arc::new(Files::Passes(passes)),
+            index: RwLock::default(),
+        }
+    }
+
+    /// How errors name the archive.
+    pub(super) fn name(&self) -> &str {
+        match &*self.files {
+            Files::Object(object) => object.name(),
+            Files::Passes(passes) => passes.name(),
+        }
+    }
+
+    /// Whether the archive can only be read from the beginning on.
+    pub(super) fn is_sequential(&self) -> bool {
+        matches!(*self.files, Files::Passes(_))
+    }
+
+    /// The files that are known. Let go before anything is waited for.
+    pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all files are known.
+    pub(super) fn is_complete(&self) -> bool {
+        self.index().is_complete()
+    }
+
+    /// Finds one more file or link, if more may come; whether still more may.
+    pub(super) async fn find_more(&self) -> Result<bool, Error> {
+        match &*self.files {
+            Files::Passes(passes) if !self.is_complete() => passes.find_more(&self.index).await,
+            _ => Ok(false),
+        }
+    }
+
+    /// Finds all files.
+    pub(super) async fn find_all(&self) -> Result<(), Error> {
+        while self.find_more().await? {}
+        Ok(())
+    }
+
+    /// The file of this name. `named_by` says who asks.
+    pub(super) async fn find(&self, name: &str, named_by: &str) -> Result<File, Error> {
+        loop {
+            match self.known_file(name, named_by)? {
+                Some(file) => return Ok(file),
+                None => self.find_more().await?,
+            };
+        }
+    }
+
+    /// The file of this name, or `None` where it may still come.
+    pub(super) fn known_file(&self, name: &str, named_by: &str) -> Result<Option<File>, Error> {
+        let index = self.index();
+        match index.file(name, named_by) {
+            Err(Error::Missing { .. }) if !index.is_complete() => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Which of `names` is to be read next, so that as few passes as possible are needed.
+    pub(super) async fn next_of(&self, names: &[String]) -> Result<usize, Error> {
+        let Files::Passes(passes) = &*self.files else {
+            return Ok(0);
+        };
+        loop {
+            let position = passes.position().await;
+            if let Some(next) = self.index().next_of(names, position) {
+                return Ok(next);
+            }
+            if self.is_complete() {
+                return Ok(self.index().next_of(names, 0).unwrap_or(0));
+            }
+            self.find_more().await?;
+        }
+    }
+
     /// The content of a document.
     pub(super) async fn document(&self, name: &str, named_by: &str) -> Result<Bytes, Error> {
-        let file = self.index.file(name, named_by)?;
-        if let Some(kept) = self.index.kept(file) {
+        let file = self.find(name, named_by).await?;
+        if let Some(kept) = self.index().kept(file) {
             return Ok(kept);
         }
         if file.size > MAX_DOCUMENT {
@@ -35,7 +141,7 @@ impl Store {
                 actual: file.size,
             });
         }
-        let stream = self.object.read(file.range()).await.map_err(Error::Read)?;
+        let stream = self.files.read(file.range()).await.map_err(Error::Read)?;
         collect_exactly(stream, file.size)
             .await
             .map_err(Error::Read)
@@ -56,18 +162,20 @@ impl Store {
 
     /// The bytes of a file from `offset` to its end.
     pub(super) fn stream(&self, file: File, offset: u64) -> ByteStream {
-        let object = Arc::clone(&self.object);
-        let mut range = file.range();
-        range.start = range.end.min(range.start.saturating_add(offset));
-        if let Some(kept) = self.index.kept(file) {
+        if let Some(kept) = self.index().kept(file) {
             let skipped =
                 usize::try_from(offset).map_or(kept.len(), |offset| offset.min(kept.len()));
             return stream::iter([Ok(kept.slice(skipped..))]).boxed();
         }
-        if self.sequential {
-            let opened = async move { object.read(range).await };
-            return stream::once(opened).try_flatten().boxed();
+        let mut range = file.range();
+        range.start = range.end.min(range.start.saturating_add(offset));
+        match &*self.files {
+            Files::Object(object) => stream_ranges(Arc::clone(object), range, Windows::DEFAULT),
+            Files::Passes(_) => {
+                let files = Arc::clone(&self.files);
+                let opened = async move { files.read(range).await };
+                stream::once(opened).try_flatten().boxed()
+            }
         }
-        stream_ranges(object, range, Windows::DEFAULT)
     }
 }

@@ -1,5 +1,6 @@
 //! Archives for tests.
 
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::compression::Format;
 use super::{Archive, Error};
 use crate::content::{self, ByteStream, MemoryObject, Opener, RangeRead, collect};
 use crate::oci::Digest;
@@ -129,6 +131,19 @@ pub(super) fn noise(length: usize) -> Vec<u8> {
     std::iter::repeat_with(|| random.u8(..))
         .take(length)
         .collect()
+}
+
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(super) fn packed(bytes: &[u8]) -> [(Format, Vec<u8>); 2] {
+    [
+        (Format::Gzip, gzip(bytes)),
+        (Format::Zstd, zstd::encode_all(bytes, 1).unwrap()),
+    ]
 }
 
 /// An image config with these layers.

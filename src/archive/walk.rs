@@ -14,7 +14,7 @@ const MAX_EXTENSION: u64 = 1 << 20;
 const MAX_NAME: usize = 4096;
 
 /// Finds the entries of a tar. Give it the block at [`Walker::position`] again and again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Walker {
     next: u64,
     length: Length,
@@ -30,7 +30,7 @@ pub(super) enum Length {
 }
 
 /// What extensions said about the entry to come.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Pending {
     any: bool,
     pax: Extended,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::index::Reader;
+use super::scan::Reader;
 use super::walk::Length;
 use crate::content::{self, RangeRead, collect_exactly};
 

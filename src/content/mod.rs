@@ -3,7 +3,8 @@
 //!
 //! - A [`RangeRead`] is an object of known length that can be read in parts: an S3 object, a file.
 //! - An [`Opener`] is one blob that can be opened again and again, at any offset.
-//! - A [`Source`] has manifests and blobs by digest; a [`Destination`] takes them.
+//! - A [`Source`] has manifests and blobs by digest, in an [`Order`] if need be; a [`Destination`]
+//!   takes them.
 //!
 //! All are used as trait objects: one call a blob or a range, so the indirection costs nothing
 //! and code is compiled once.
@@ -109,11 +110,10 @@ pub trait Source: Send + Sync {
     /// A blob that streams this content, checked against the descriptor's digest and size.
     fn blob(&self, descriptor: &Descriptor) -> Arc<dyn Opener>;
 
-    /// Where the blob stands, in a place whose blobs are read with the least effort in ascending
-    /// order. Elsewhere it is the same for all.
-    fn position(&self, descriptor: &Descriptor) -> u64 {
-        let _ = descriptor;
-        0
+    /// The order in which blobs and manifests are to be read, one after the other. `None` where
+    /// any can be read at any time, also several at once.
+    fn order(&self) -> Option<Arc<dyn Order>> {
+        None
     }
 
     /// Descriptors of the manifests whose `subject` is `digest`, by whatever way this place
@@ -129,6 +129,14 @@ pub trait Source: Send + Sync {
         let _ = destination;
         None
     }
+}
+
+/// The order of what stands in a place that can only be read from the beginning on, as an archive
+/// that is compressed as a whole.
+pub trait Order: Send + Sync {
+    /// Which of `wanted` comes next, as a position in it. The place is read on for that, if it has
+    /// to be. What is not there at all comes first, so that whoever reads it learns of it.
+    fn next<'a>(&'a self, wanted: &'a [&'a Digest]) -> BoxFuture<'a, Result<usize>>;
 }
 
 /// A place that takes manifests and blobs: a repository of a registry.

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::blob::{Item, Mounts};
+use super::run::next_of;
 use super::{KnownLayers, Phase, Result, Run};
-use crate::content::{MemoryOpener, Opener, UnbuiltImage, UnbuiltLayer};
+use crate::content::{MemoryOpener, Opener, Order, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Descriptor, Digest, ImageManifest, MediaType, RawManifest};
+
+/// What layers became, by diff ID.
+type Stored<'a> = HashMap<&'a Digest, Descriptor>;
 
 impl Run {
     /// Brings an image that has no manifest yet to the targets, and builds its manifest from
@@ -36,20 +40,46 @@ impl Run {
         let mut seen = HashSet::new();
         let mut distinct: Vec<&UnbuiltLayer> = image.layers.iter().collect();
         distinct.retain(|layer| seen.insert(&layer.diff_id));
-        distinct.sort_by_key(|layer| layer.position);
-        let pushes: Vec<_> = distinct
-            .into_iter()
-            .map(|layer| self.push_distinct(layer, known))
-            .collect();
-        let stored: HashMap<&Digest, Descriptor> = stream::iter(pushes)
-            .buffer_unordered(self.options.concurrency.max(1))
-            .try_collect()
-            .await?;
+        let stored = match &image.order {
+            None => self.push_layers_at_once(distinct, known).await?,
+            Some(order) => self.push_layers_in_order(distinct, &**order, known).await?,
+        };
         Ok(image
             .layers
             .iter()
             .map(|layer| stored[&layer.diff_id].clone())
             .collect())
+    }
+
+    async fn push_layers_at_once<'a>(
+        &self,
+        layers: Vec<&'a UnbuiltLayer>,
+        known: &KnownLayers,
+    ) -> Result<Stored<'a>> {
+        let pushes = layers.into_iter();
+        let pushes: Vec<_> = pushes
+            .map(|layer| self.push_distinct(layer, known))
+            .collect();
+        stream::iter(pushes)
+            .buffer_unordered(self.options.concurrency.max(1))
+            .try_collect()
+            .await
+    }
+
+    async fn push_layers_in_order<'a>(
+        &self,
+        mut layers: Vec<&'a UnbuiltLayer>,
+        order: &dyn Order,
+        known: &KnownLayers,
+    ) -> Result<Stored<'a>> {
+        let mut stored = Stored::new();
+        while !layers.is_empty() {
+            let wanted: Vec<_> = layers.iter().map(|layer| &layer.diff_id).collect();
+            let next = next_of(order, "the image", &wanted).await?;
+            let (diff_id, blob) = self.push_distinct(layers.swap_remove(next), known).await?;
+            stored.insert(diff_id, blob);
+        }
+        Ok(stored)
     }
 
     async fn push_distinct<'a>(

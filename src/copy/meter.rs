@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Checkpoint;
-use crate::content::{self, ByteStream, Destination, Opener, RangeRead, Source, Tally};
+use crate::content::{self, ByteStream, Destination, Opener, Order, RangeRead, Source, Tally};
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
 /// Counts what a run does. Shared by everything that works for the run.
@@ -351,8 +351,8 @@ impl Source for MeteredSource {
         })
     }
 
-    fn position(&self, descriptor: &Descriptor) -> u64 {
-        self.inner.position(descriptor)
+    fn order(&self) -> Option<Arc<dyn Order>> {
+        self.inner.order()
     }
 
     fn referrers<'a>(

@@ -20,13 +20,14 @@ const MAX_DEPTH: usize = 8;
 const CONCURRENCY: usize = 8;
 
 /// What is to be copied.
-#[derive(Default)]
 pub(super) struct Plan {
+    root: Descriptor,
+    /// What manifests list and what was not looked up yet: manifests, or blobs.
+    pub(super) entries: Vec<Wanted<Descriptor>>,
     /// Distinct blobs, in the order in which the manifests name them.
     pub(super) blobs: Vec<Wanted<Descriptor>>,
-    /// Manifests in the order in which they are to be pushed: each lists only what is in steps
-    /// before its own.
-    pub(super) steps: Vec<Vec<Wanted<RawManifest>>>,
+    nodes: Vec<Node>,
+    seen: Seen,
     /// How many manifests the targets already have.
     pub(super) present: u64,
 }
@@ -36,94 +37,114 @@ pub(super) struct Plan {
 pub(super) struct Wanted<T> {
     pub(super) what: T,
     pub(super) at: Places,
+    /// How many indexes it is in.
+    depth: usize,
 }
 
 impl Plan {
-    /// Walks the image below `root`, leaving out for each target every manifest that it has, with
-    /// all that it names: a registry takes a manifest only after what it names.
-    pub(super) async fn make(run: &Run, source: &dyn Source, root: &RawManifest) -> Result<Self> {
-        let mut plan = Self::default();
-        let mut seen = Seen::default();
+    /// Begins with the manifest of `root`. Left out for each target is every manifest that it has,
+    /// with all that it names: a registry takes a manifest only after what it names.
+    pub(super) async fn begin(run: &Run, source: &dyn Source, root: &RawManifest) -> Result<Self> {
         let at = run.lacking(source, root.digest(), &run.places).await?;
-        plan.present = (run.places.len() - at.len()) as u64;
-        let mut level = Vec::new();
+        let mut plan = Self {
+            root: root.descriptor(),
+            entries: Vec::new(),
+            blobs: Vec::new(),
+            nodes: Vec::new(),
+            seen: Seen::default(),
+            present: (run.places.len() - at.len()) as u64,
+        };
         if !at.is_empty() {
-            let what = root.clone();
-            level.push(Wanted { what, at });
+            plan.add(
+                source,
+                Wanted {
+                    what: root.clone(),
+                    at,
+                    depth: 0,
+                },
+            )?;
         }
-        let mut nodes = Vec::new();
-        for depth in 0.. {
-            if level.is_empty() {
-                break;
-            }
-            if depth == MAX_DEPTH {
-                return Err(too_many(source, root, MAX_DEPTH, "levels of indexes"));
-            }
-            let mut children = Vec::new();
-            for manifest in level {
-                let parsed = parse(source, &manifest.what)?;
-                plan.add_blobs(parsed.blobs(), &manifest.at, &mut seen);
-                for entry in parsed.entries() {
-                    let wanted = &manifest.at;
-                    seen.entries.want(&mut children, entry.clone(), wanted);
-                }
-                let entries = parsed.entries().iter();
-                nodes.push(Node {
-                    entries: entries.map(|entry| entry.digest.clone()).collect(),
-                    manifest,
-                });
-            }
-            if seen.entries.0.len() > MAX_MANIFESTS {
-                return Err(too_many(source, root, MAX_MANIFESTS, "manifests"));
-            }
-            seen.entries.next_level();
-            level = plan.missing(run, source, children, &mut seen).await?;
-        }
-        plan.steps = in_steps(nodes);
         Ok(plan)
     }
 
-    /// Looks for `children`: gives the manifests that a target lacks, and notes what else there is.
-    async fn missing(
+    /// Looks for all that is listed, down to the last.
+    pub(super) async fn look_up_all(&mut self, run: &Run, source: &dyn Source) -> Result<()> {
+        while !self.entries.is_empty() {
+            let entries = std::mem::take(&mut self.entries);
+            self.look_up(run, source, entries).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks for `entries`: what a target lacks of them is planned, and what it lists is there to be
+    /// looked up.
+    pub(super) async fn look_up(
         &mut self,
         run: &Run,
         source: &dyn Source,
-        children: Vec<Wanted<Descriptor>>,
-        seen: &mut Seen,
-    ) -> Result<Vec<Wanted<RawManifest>>> {
-        let asked: usize = children.iter().map(|child| child.at.len()).sum();
-        let found: Vec<Option<Entry>> = stream::iter(children)
-            .map(|child| look_up(run, source, child))
+        entries: Vec<Wanted<Descriptor>>,
+    ) -> Result<()> {
+        let asked: usize = entries.iter().map(|entry| entry.at.len()).sum();
+        let found: Vec<Option<Entry>> = stream::iter(entries)
+            .map(|entry| look_up(run, source, entry))
             .buffered(CONCURRENCY)
             .try_collect()
             .await?;
-        let (mut manifests, mut missing) = (Vec::new(), 0);
+        let mut missing = 0;
         for entry in found.into_iter().flatten() {
             match entry {
                 Entry::Manifest(manifest) => {
                     missing += manifest.at.len();
-                    manifests.push(manifest);
+                    self.add(source, manifest)?;
                 }
                 Entry::Blob(blob) => {
                     missing += blob.at.len();
-                    self.add_blobs([&blob.what], &blob.at, seen);
+                    self.add_blobs([&blob.what], &blob.at);
                 }
             }
         }
         self.present += (asked - missing) as u64;
-        Ok(manifests)
+        Ok(())
+    }
+
+    /// The manifests in the order in which they are to be pushed: each lists only what is in steps
+    /// before its own.
+    pub(super) fn into_steps(self) -> Vec<Vec<Wanted<RawManifest>>> {
+        in_steps(self.nodes)
+    }
+
+    /// Adds a manifest, with what it names.
+    fn add(&mut self, source: &dyn Source, manifest: Wanted<RawManifest>) -> Result<()> {
+        let parsed = parse(source, &manifest.what)?;
+        let entries = parsed.entries();
+        if manifest.depth == MAX_DEPTH {
+            return Err(self.too_many(source, MAX_DEPTH, "levels of indexes"));
+        }
+        self.add_blobs(parsed.blobs(), &manifest.at);
+        for entry in entries {
+            let seen = &mut self.seen.entries;
+            seen.want(&mut self.entries, entry, &manifest.at, manifest.depth + 1);
+        }
+        if self.seen.entries.0.len() > MAX_MANIFESTS {
+            return Err(self.too_many(source, MAX_MANIFESTS, "manifests"));
+        }
+        self.nodes.push(Node {
+            entries: entries.iter().map(|entry| entry.digest.clone()).collect(),
+            manifest,
+        });
+        Ok(())
     }
 
     /// Adds those of `blobs` that registries store, for those of `at` that did not want them before.
-    fn add_blobs<'a>(
-        &mut self,
-        blobs: impl IntoIterator<Item = &'a Descriptor>,
-        at: &Places,
-        seen: &mut Seen,
-    ) {
+    fn add_blobs<'a>(&mut self, blobs: impl IntoIterator<Item = &'a Descriptor>, at: &Places) {
         for blob in blobs.into_iter().filter(|blob| !is_elsewhere(blob)) {
-            seen.blobs.want(&mut self.blobs, blob.clone(), at);
+            self.seen.blobs.want(&mut self.blobs, blob, at, 0);
         }
+    }
+
+    fn too_many(&self, source: &dyn Source, limit: usize, what: &'static str) -> Error {
+        let subject = manifest_of(&self.root);
+        at(Operation::Read, Side::Source, source.name(), subject)(Cause::TooMany { limit, what })
     }
 }
 
@@ -145,11 +166,12 @@ fn look_up<'a>(
             return Ok(None);
         }
         Ok(Some(match fetch_listed(source, &entry.what).await? {
-            Some(what) => Entry::Manifest(Wanted { what, at }),
-            None => Entry::Blob(Wanted {
-                what: entry.what,
+            Some(what) => Entry::Manifest(Wanted {
+                what,
                 at,
+                depth: entry.depth,
             }),
+            None => Entry::Blob(Wanted { at, ..entry }),
         }))
     }
     .boxed()
@@ -161,31 +183,34 @@ struct Seen {
     entries: Known,
 }
 
-/// Content that was met: where it was wanted, and its place in the list that it is on.
+/// Content that was met, and where it was wanted.
 #[derive(Default)]
-struct Known(HashMap<Digest, (Places, Option<usize>)>);
+struct Known(HashMap<Digest, Places>);
 
 impl Known {
     /// Puts content on the list for those of `at` that did not want it before.
-    fn want(&mut self, list: &mut Vec<Wanted<Descriptor>>, what: Descriptor, at: &Places) {
-        let (wanted, listed) = self.0.entry(what.digest.clone()).or_default();
+    fn want(
+        &mut self,
+        list: &mut Vec<Wanted<Descriptor>>,
+        what: &Descriptor,
+        at: &Places,
+        depth: usize,
+    ) {
+        let wanted = self.0.entry(what.digest.clone()).or_default();
         let new: Places = at.difference(wanted).copied().collect();
         if new.is_empty() {
             return;
         }
+        let is_known = !wanted.is_empty();
         wanted.extend(&new);
-        if let Some(position) = *listed {
-            list[position].at.extend(new);
-            return;
-        }
-        *listed = Some(list.len());
-        list.push(Wanted { what, at: new });
-    }
-
-    /// Begins a new list.
-    fn next_level(&mut self) {
-        for (_, listed) in self.0.values_mut() {
-            *listed = None;
+        let mut listed = list.iter_mut().filter(|_| is_known);
+        match listed.find(|listed| listed.what.digest == what.digest) {
+            Some(listed) => listed.at.extend(new),
+            None => list.push(Wanted {
+                what: what.clone(),
+                at: new,
+                depth,
+            }),
         }
     }
 }
@@ -254,9 +279,4 @@ impl Run {
             .filter_map(|(place, has)| (!has).then_some(place))
             .collect())
     }
-}
-
-fn too_many(source: &dyn Source, root: &RawManifest, limit: usize, what: &'static str) -> Error {
-    let subject = manifest_of(&root.descriptor());
-    at(Operation::Read, Side::Source, source.name(), subject)(Cause::TooMany { limit, what })
 }

@@ -11,8 +11,8 @@ use super::error::{at, manifest_of};
 use super::plan::{Plan, Wanted};
 use super::target::{Failures, Places};
 use super::{Error, Meter, Operation, Phase, Result, Side, Target};
-use crate::content::Source;
-use crate::oci::RawManifest;
+use crate::content::{Order, Source};
+use crate::oci::{Descriptor, Digest, RawManifest};
 
 /// Manifests pushed at once.
 const MANIFESTS: usize = 4;
@@ -61,27 +61,21 @@ impl Run {
 
     /// Copies the image of `root`, exactly, to the targets. No tag is written.
     pub async fn copy(&self, source: &dyn Source, root: &RawManifest) -> Result<()> {
-        let planning = Plan::make(self, source, root);
+        let planning = Plan::begin(self, source, root);
         let mut plan = self.meter.time(Phase::Plan, planning).await?;
-        plan.blobs.sort_by_key(|blob| source.position(&blob.what));
+        if let Some(order) = source.order() {
+            let pushing = self.push_in_order(source, &*order, &mut plan);
+            self.meter.time(Phase::Blobs, pushing).await?;
+        } else {
+            let planning = plan.look_up_all(self, source);
+            self.meter.time(Phase::Plan, planning).await?;
+            let pushing = self.push_at_once(source, &plan.blobs);
+            self.meter.time(Phase::Blobs, pushing).await?;
+        }
         self.meter
             .count(|report| report.manifests_reused += plan.present);
-        let items = plan.blobs.iter().map(|blob| {
-            let item = Item {
-                label: blob.what.digest.hex().chars().take(12).collect(),
-                opener: source.blob(&blob.what),
-                mounts: Mounts {
-                    origin: Some(source),
-                    listed: true,
-                },
-            };
-            (item, &blob.at)
-        });
-        let items: Vec<_> = items.collect();
-        let blobs = self.push_blobs(&items);
-        self.meter.time(Phase::Blobs, blobs).await?;
-        let manifests = self.push_steps(&plan.steps);
-        self.meter.time(Phase::Manifests, manifests).await
+        let pushing = self.push_steps(plan.into_steps());
+        self.meter.time(Phase::Manifests, pushing).await
     }
 
     /// Whether one of the targets is the place of this name.
@@ -160,10 +154,14 @@ impl Run {
         self.failures.give_up(place, self.targets.len(), error)
     }
 
-    /// Pushes blobs, some at once, in their order.
-    async fn push_blobs(&self, items: &[(Item<'_>, &Places)]) -> Result<()> {
-        let pushes: Vec<_> = items
-            .iter()
+    /// Pushes blobs, some at once.
+    async fn push_at_once(&self, source: &dyn Source, blobs: &[Wanted<Descriptor>]) -> Result<()> {
+        let items = blobs.iter();
+        let items: Vec<_> = items
+            .map(|blob| (item(source, &blob.what), &blob.at))
+            .collect();
+        let pushes = items.iter();
+        let pushes: Vec<_> = pushes
             .map(|(item, places)| self.push_blob(item, places).boxed())
             .collect();
         stream::iter(pushes)
@@ -172,8 +170,36 @@ impl Run {
             .await
     }
 
+    /// Takes what the source has in its order: looks up manifests, and pushes blobs of those that
+    /// it came upon, one by one.
+    async fn push_in_order(
+        &self,
+        source: &dyn Source,
+        order: &dyn Order,
+        plan: &mut Plan,
+    ) -> Result<()> {
+        loop {
+            let wanted = plan.entries.iter().chain(&plan.blobs);
+            let wanted: Vec<_> = wanted.map(|wanted| &wanted.what.digest).collect();
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            let next = next_of(order, source.name(), &wanted).await?;
+            match next.checked_sub(plan.entries.len()) {
+                None => {
+                    let entry = plan.entries.swap_remove(next);
+                    plan.look_up(self, source, vec![entry]).await?;
+                }
+                Some(next) => {
+                    let blob = plan.blobs.swap_remove(next);
+                    self.push_blob(&item(source, &blob.what), &blob.at).await?;
+                }
+            }
+        }
+    }
+
     /// Pushes manifests, children before parents.
-    async fn push_steps(&self, steps: &[Vec<Wanted<RawManifest>>]) -> Result<()> {
+    async fn push_steps(&self, steps: Vec<Vec<Wanted<RawManifest>>>) -> Result<()> {
         for step in steps {
             let pushes: Vec<_> = step
                 .iter()
@@ -210,4 +236,22 @@ impl Run {
         self.meter.count(|report| report.manifests_pushed += pushed);
         Ok(())
     }
+}
+
+fn item<'a>(source: &'a dyn Source, blob: &Descriptor) -> Item<'a> {
+    Item {
+        label: blob.digest.hex().chars().take(12).collect(),
+        opener: source.blob(blob),
+        mounts: Mounts {
+            origin: Some(source),
+            listed: true,
+        },
+    }
+}
+
+/// Which of `wanted` comes next in the place of this name.
+pub(super) async fn next_of(order: &dyn Order, place: &str, wanted: &[&Digest]) -> Result<usize> {
+    let subject = "the image".to_owned();
+    let next = order.next(wanted).await;
+    next.map_err(at(Operation::Read, Side::Source, place, subject))
 }

@@ -464,7 +464,6 @@ fn unbuilt(layers: &[&'static str]) -> UnbuiltImage {
     let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": diff_ids}});
     let layer = |(position, text): (usize, &&'static str)| UnbuiltLayer {
         diff_id: diff_ids[position].clone(),
-        position: position as u64,
         opener: Arc::new(MemoryOpener::new(
             MediaType::DOCKER_LAYER_GZIP,
             Bytes::from(*text),
@@ -473,6 +472,7 @@ fn unbuilt(layers: &[&'static str]) -> UnbuiltImage {
     UnbuiltImage {
         config: config.to_string().into(),
         layers: layers.iter().enumerate().map(layer).collect(),
+        order: None,
         tags: Vec::new(),
     }
 }

@@ -37,8 +37,7 @@ impl Deployer {
         if opened.is_ok() {
             create_missing(&reach, image).await?;
         }
-        let sequential = opened.as_ref().is_ok_and(|opened| opened.sequential);
-        let deployment = Deployment::prepare(&reach, image, meter, sequential).await?;
+        let deployment = Deployment::prepare(&reach, image, meter).await?;
         let brought = match opened {
             Ok(opened) => deployment.bring(opened).await,
             Err(error) => deployment.fall_back(error).await,

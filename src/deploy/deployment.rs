@@ -32,7 +32,6 @@ impl<'a> Deployment<'a> {
         reach: &Reach,
         image: &'a Image,
         meter: &'a Arc<Meter>,
-        sequential: bool,
     ) -> Result<Self, Error> {
         let mut destinations = Vec::new();
         for target in &image.targets {
@@ -57,7 +56,7 @@ impl<'a> Deployment<'a> {
         });
         Ok(Self {
             image,
-            run: Run::new(targets.collect(), options(image, sequential), meter.clone()),
+            run: Run::new(targets.collect(), options(image), meter.clone()),
             destinations,
             shared,
             meter,
@@ -65,14 +64,41 @@ impl<'a> Deployment<'a> {
     }
 
     /// Brings what the source holds to every target.
-    pub(super) async fn bring(&self, opened: Opened) -> Result<RawManifest, Failed> {
-        match opened.content {
-            Content::Stored { root, source } => Ok(self.bring_stored(&*source, &root).await?),
-            Content::Unbuilt(image) => {
-                self.check_platforms(&image)?;
-                Ok(self.bring_unbuilt(&image).await?)
+    pub(super) async fn bring(&self, mut opened: Opened) -> Result<RawManifest, Failed> {
+        let mut copied = self.copy(&opened.content).await;
+        if copied.is_ok() || opened.is_read() {
+            let settling = opened.settle();
+            if self.meter.time(Phase::Resolve, settling).await? {
+                copied = self.copy(&opened.content).await;
             }
         }
+        let copied = copied?;
+        self.tag(&opened.content, &copied).await?;
+        Ok(copied.manifest)
+    }
+
+    /// Copies what the source holds, all but tags.
+    async fn copy(&self, content: &Content) -> Result<Copied, Failed> {
+        match content {
+            Content::Stored { root, source } => Ok(self.copy_stored(&**source, root).await?),
+            Content::Unbuilt(image) => {
+                self.check_platforms(image)?;
+                Ok(self.copy_unbuilt(image).await?)
+            }
+        }
+    }
+
+    async fn tag(&self, content: &Content, copied: &Copied) -> copy::Result<()> {
+        let manifest = &copied.manifest;
+        match content {
+            Content::Stored { source, .. } => self.tag_platforms(&**source, manifest).await?,
+            Content::Unbuilt(_) => {
+                let tags = self.image.platform_tags.iter();
+                let tags: Vec<_> = tags.map(|(_, tag)| tag.clone()).collect();
+                self.run.tag_as(manifest, &tags).await?;
+            }
+        }
+        copied.untagged.tag(manifest).await
     }
 
     /// What is deployed where the source cannot be read: what these very properties are known to
@@ -95,11 +121,7 @@ impl<'a> Deployment<'a> {
         Err(error.into())
     }
 
-    async fn bring_stored(
-        &self,
-        source: &dyn Source,
-        root: &RawManifest,
-    ) -> copy::Result<RawManifest> {
+    async fn copy_stored(&self, source: &dyn Source, root: &RawManifest) -> copy::Result<Copied> {
         let image = self.image;
         let selection = Selection {
             platforms: image.platforms.clone(),
@@ -107,15 +129,13 @@ impl<'a> Deployment<'a> {
             drop_attestations: image.attestations == Attestations::Drop,
         };
         let selecting = select(source, root, &selection);
-        let root = self.meter.time(Phase::Resolve, selecting).await?;
-        let untagged = self.run.untagged(&root).await?;
-        untagged.copy(source, &root).await?;
+        let manifest = self.meter.time(Phase::Resolve, selecting).await?;
+        let untagged = self.run.untagged(&manifest).await?;
+        untagged.copy(source, &manifest).await?;
         if image.referrers == Referrers::Copy {
-            self.run.copy_referrers(source, &root).await?;
+            self.run.copy_referrers(source, &manifest).await?;
         }
-        self.tag_platforms(source, &root).await?;
-        untagged.tag(&root).await?;
-        Ok(root)
+        Ok(Copied { manifest, untagged })
     }
 
     async fn tag_platforms(&self, source: &dyn Source, root: &RawManifest) -> copy::Result<()> {
@@ -131,7 +151,7 @@ impl<'a> Deployment<'a> {
         Ok(())
     }
 
-    async fn bring_unbuilt(&self, unbuilt: &UnbuiltImage) -> copy::Result<RawManifest> {
+    async fn copy_unbuilt(&self, unbuilt: &UnbuiltImage) -> copy::Result<Copied> {
         let mut known = self.meter.time(Phase::Plan, self.learn()).await;
         let config = Digest::sha256(&unbuilt.config);
         let manifest = if let Some((place, manifest)) = known.image_of(&self.run, &config) {
@@ -142,11 +162,10 @@ impl<'a> Deployment<'a> {
             self.meter.time(Phase::Plan, known.read_configs()).await;
             self.run.assemble(unbuilt, &known).await?
         };
-        let platform_tags = self.image.platform_tags.iter();
-        let platform_tags: Vec<_> = platform_tags.map(|(_, tag)| tag.clone()).collect();
-        self.run.tag_as(&manifest, &platform_tags).await?;
-        self.run.tag(&manifest).await?;
-        Ok(manifest)
+        Ok(Copied {
+            manifest,
+            untagged: self.run.clone(),
+        })
     }
 
     /// What is known of layers that are in the registries already: from the image's own tags,
@@ -243,6 +262,13 @@ impl<'a> Deployment<'a> {
     }
 }
 
+/// An image that is at the targets.
+struct Copied {
+    manifest: RawManifest,
+    /// The run for those targets whose tags do not name it yet.
+    untagged: Run,
+}
+
 /// Why nothing was brought anywhere.
 pub(super) enum Failed {
     /// It is not for the engine to bring.
@@ -263,13 +289,10 @@ impl From<copy::Error> for Failed {
     }
 }
 
-fn options(image: &Image, sequential: bool) -> Options {
+fn options(image: &Image) -> Options {
     let mut options = Options::default();
     if let Some(wanted) = image.max_concurrency {
         options.concurrency = wanted.get();
-    }
-    if sequential {
-        options.concurrency = 1;
     }
     options
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::reach::Reach;
 use super::{Access, Advice, Error, Location};
-use crate::archive::{Archive, Compression, Selected, Selector};
+use crate::archive::{self, Archive, Compression, Selected, Selector};
 use crate::content::{FileObject, RangeRead, Source, UnbuiltImage};
 use crate::copy::{Meter, MeteredObject, MeteredSource};
 use crate::oci::{RawManifest, Reference};
@@ -13,8 +13,55 @@ use crate::oci::{RawManifest, Reference};
 pub struct Opened {
     /// What it holds.
     pub content: Content,
-    /// Whether its blobs are best read one at a time, in the order of their positions.
-    pub sequential: bool,
+    /// Where what it holds is only what it said at first.
+    early: Option<Early>,
+}
+
+/// An archive that told what it holds before its end was known, and how it was asked.
+struct Early {
+    archive: Archive,
+    location: Location,
+    selector: Option<Selector>,
+    compression: Compression,
+}
+
+impl Opened {
+    /// Whether [`Opened::settle`] has nothing more to read.
+    pub fn is_read(&self) -> bool {
+        let early = self.early.as_ref();
+        early.is_none_or(|early| early.archive.is_complete())
+    }
+
+    /// Reads an archive that told early what it holds to its end. Tells whether it holds something
+    /// else after all.
+    ///
+    /// # Errors
+    ///
+    /// When the archive cannot be read to its end, or holds no such image then.
+    pub async fn settle(&mut self) -> Result<bool, Error> {
+        let Some(early) = self.early.take() else {
+            return Ok(false);
+        };
+        let settled = early.settled().await.map_err(|error| Error::Archive {
+            location: early.location,
+            source: Box::new(error),
+        })?;
+        let is_other = !self.content.is_same(&settled);
+        if is_other {
+            self.content = settled;
+        }
+        Ok(is_other)
+    }
+}
+
+impl Early {
+    async fn settled(&self) -> Result<Content, archive::Error> {
+        self.archive.complete().await?;
+        let selected = self
+            .archive
+            .select(self.selector.as_ref(), self.compression);
+        Ok(selected.await?.into())
+    }
 }
 
 /// What a source holds.
@@ -69,10 +116,14 @@ impl Reach {
         let archive = archive.map_err(unreadable)?;
         let selector = selector(location)?;
         let selected = archive.select(selector.as_ref(), compression).await;
-        Ok(Opened {
-            content: selected.map_err(unreadable)?.into(),
-            sequential: archive.is_sequential(),
-        })
+        let content = selected.map_err(unreadable)?.into();
+        let early = (!archive.is_complete()).then(|| Early {
+            archive,
+            location: location.clone(),
+            selector,
+            compression,
+        });
+        Ok(Opened { content, early })
     }
 
     /// The image of a registry. Its tag is resolved here, once; all that follows asks by digest.
@@ -99,7 +150,7 @@ impl Reach {
         let source = Arc::new(MeteredSource::new(source, Arc::clone(meter)));
         Ok(Opened {
             content: Content::Stored { root, source },
-            sequential: false,
+            early: None,
         })
     }
 }
@@ -121,6 +172,19 @@ fn selector(location: &Location) -> Result<Option<Selector>, Error> {
             location: location.clone(),
             source,
         })
+}
+
+impl Content {
+    /// Whether this is the same image.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Stored { root: one, .. }, Self::Stored { root: other, .. }) => {
+                one.digest() == other.digest()
+            }
+            (Self::Unbuilt(one), Self::Unbuilt(other)) => one.config == other.config,
+            _ => false,
+        }
+    }
 }
 
 impl From<Selected> for Content {

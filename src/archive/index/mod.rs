@@ -1,60 +1,23 @@
 //! Where the files of a tar are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::Error;
 use super::compression::Format;
-use super::header::BLOCK;
-use super::walk::{Length, Step, Walker, inside};
-use crate::content;
+use super::scan::{End, Found, Reader, Scan};
+use super::walk::inside;
 
 /// Most files and links that an archive may have.
 const MAX_ENTRIES: u64 = 1 << 16;
 /// Bytes of names that are remembered, at most.
 const MAX_NAMES: u64 = 16 << 20;
-/// Largest document that is kept when it passes by, to save reading it again.
-const KEEP_EACH: u64 = 1 << 20;
 /// Bytes of documents that are kept, at most.
 const KEEP_ALL: u64 = 8 << 20;
 /// Longest chain of links.
 const MAX_LINKS: usize = 8;
-
-/// Where a tar is read from, ever further on.
-pub(super) trait Reader: Send {
-    /// How long the tar is, as far as is known.
-    fn length(&self) -> Length;
-
-    /// The bytes of `range`, as far as there are any.
-    fn read(&mut self, range: Range<u64>) -> impl Future<Output = content::Result<Bytes>> + Send;
-
-    /// The bytes of `range`, as far as they cost nothing to read.
-    fn pass(&mut self, range: Range<u64>) -> impl Future<Output = content::Result<Bytes>> + Send;
-}
-
-/// The bytes of `range`, all of them.
-async fn whole(
-    reader: &mut impl Reader,
-    range: Range<u64>,
-    what: impl Fn() -> String,
-) -> Result<Bytes, Error> {
-    let bytes = reader.read(range.clone()).await.map_err(Error::Read)?;
-    let end = range.start + bytes.len() as u64;
-    if end < range.end {
-        return Err(truncated(what(), range.end, end));
-    }
-    Ok(bytes)
-}
-
-fn truncated(what: String, expected: u64, actual: u64) -> Error {
-    Error::Truncated {
-        what,
-        expected,
-        actual,
-    }
-}
 
 /// A file in an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +29,17 @@ pub(super) struct File {
 }
 
 impl File {
+    /// The file at `data`. `begin` is its first bytes, maybe with some of what is behind it.
+    pub(super) fn new(data: Range<u64>, begin: &[u8]) -> Self {
+        let size = data.end - data.start;
+        let begin = &begin[..usize::try_from(size).map_or(begin.len(), |s| s.min(begin.len()))];
+        Self {
+            start: data.start,
+            size,
+            format: Format::of(begin),
+        }
+    }
+
     pub(super) fn range(self) -> Range<u64> {
         self.start..self.start + self.size
     }
@@ -75,12 +49,13 @@ impl File {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     nodes: HashMap<String, Node>,
-    kept: HashMap<u64, Bytes>,
+    /// Documents by size and start: where they become too many, the largest goes first. It is the
+    /// least likely to be one that describes an image.
+    kept: BTreeMap<(u64, u64), Bytes>,
+    kept_bytes: u64,
     names: u64,
     entries: u64,
-    kept_bytes: u64,
-    /// Whether the tar ended without an end marker.
-    cut_off: bool,
+    end: Option<End>,
 }
 
 #[derive(Debug)]
@@ -92,87 +67,30 @@ enum Node {
 impl Index {
     /// Finds the files of a tar, reading its headers.
     pub(super) async fn scan(reader: &mut impl Reader) -> Result<Self, Error> {
-        let mut index = Self {
-            cut_off: true,
-            ..Self::default()
-        };
-        let mut walker = Walker::new(reader.length());
-        let mut last = (String::new(), 0);
-        loop {
-            let at = walker.position();
-            // With the header comes the first block of what it describes.
-            let until = at.saturating_add(2 * BLOCK as u64);
-            let read = reader.read(at..until).await.map_err(Error::Read)?;
-            let Some((block, content)) = read.split_first_chunk() else {
-                Self::check_end(reader, last, at..at + read.len() as u64)?;
-                return Ok(index);
-            };
-            match walker.header(block)? {
-                Step::Extension(kind, data) => {
-                    let what = || format!("the extension at byte {at}");
-                    let data = whole(reader, data, what).await?;
-                    walker.extend(kind, &data)?;
-                }
-                Step::File(name, data) => {
-                    last = (name.clone(), data.end);
-                    let format = index.add_file(name, data.clone(), content)?;
-                    if index.wants(format, &data) {
-                        let bytes = reader.pass(data.clone()).await.map_err(Error::Read)?;
-                        index.keep(&data, &bytes);
-                    }
-                }
-                Step::Link(name, target) => index.add(name, Node::Link(target))?,
-                Step::Other => {}
-                Step::End => {
-                    index.cut_off = false;
-                    return Ok(index);
+        let mut index = Self::default();
+        let mut scan = Scan::new(reader.length());
+        while index.take(scan.next(reader).await?)? {}
+        Ok(index)
+    }
+
+    /// Takes what a scan found; whether more may come.
+    pub(super) fn take(&mut self, found: Found) -> Result<bool, Error> {
+        match found {
+            Found::File(name, file, document) => {
+                self.add(name, Node::File(file))?;
+                if let Some(document) = document {
+                    self.keep(file, &document);
                 }
             }
+            Found::Link(name, target) => self.add(name, Node::Link(target))?,
+            Found::End(end) => self.end = Some(end),
         }
+        Ok(self.end.is_none())
     }
 
-    /// Checks that a tar which ends at `end` has no more to it: all of its last file, and no part
-    /// of a header.
-    fn check_end(
-        reader: &impl Reader,
-        (name, expected): (String, u64),
-        header: Range<u64>,
-    ) -> Result<(), Error> {
-        let actual = match reader.length() {
-            Length::Known(length) => length,
-            Length::AtMost(_) => header.end,
-        };
-        if actual < expected {
-            return Err(truncated(format!("{name:?}"), expected, actual));
-        }
-        if header.is_empty() {
-            return Ok(());
-        }
-        let what = format!("the header at byte {}", header.start);
-        Err(truncated(what, header.start + BLOCK as u64, actual))
-    }
-
-    /// Adds a file that begins with `content`; tells its format.
-    pub(super) fn add_file(
-        &mut self,
-        name: String,
-        data: Range<u64>,
-        content: &[u8],
-    ) -> Result<Format, Error> {
-        let size = data.end - data.start;
-        let begins =
-            usize::try_from(size).map_or(content, |size| &content[..size.min(content.len())]);
-        let format = Format::of(begins);
-        let start = data.start;
-        self.add(
-            name,
-            Node::File(File {
-                start,
-                size,
-                format,
-            }),
-        )?;
-        Ok(format)
+    /// Whether all files are known.
+    pub(super) fn is_complete(&self) -> bool {
+        self.end.is_some()
     }
 
     fn add(&mut self, name: String, node: Node) -> Result<(), Error> {
@@ -206,23 +124,45 @@ impl Index {
         Ok(())
     }
 
-    /// Whether a file is a small document, worth keeping while it passes by.
-    fn wants(&self, format: Format, data: &Range<u64>) -> bool {
-        let size = data.end - data.start;
-        format == Format::Json && size <= KEEP_EACH && self.kept_bytes + size <= KEEP_ALL
-    }
-
-    fn keep(&mut self, data: &Range<u64>, bytes: &[u8]) {
-        let size = data.end - data.start;
-        if bytes.len() as u64 == size {
-            self.kept_bytes += size;
-            self.kept.insert(data.start, Bytes::copy_from_slice(bytes));
+    fn keep(&mut self, file: File, document: &[u8]) {
+        let document = Bytes::copy_from_slice(document);
+        self.kept_bytes += file.size;
+        if self
+            .kept
+            .insert((file.size, file.start), document)
+            .is_some()
+        {
+            self.kept_bytes -= file.size;
+        }
+        while self.kept_bytes > KEEP_ALL
+            && let Some(((size, _), _)) = self.kept.pop_last()
+        {
+            self.kept_bytes -= size;
         }
     }
 
     /// The content of a file, if it was kept.
     pub(super) fn kept(&self, file: File) -> Option<Bytes> {
-        self.kept.get(&file.start).cloned()
+        self.kept.get(&(file.size, file.start)).cloned()
+    }
+
+    /// Which of `names` is best read next: one that is at hand or is certainly not there, or else
+    /// the first that stands at `position` or behind it, if one is known to.
+    pub(super) fn next_of(&self, names: &[String], position: u64) -> Option<usize> {
+        let mut next: Option<(u64, usize)> = None;
+        for (place, name) in names.iter().enumerate() {
+            match self.file(name, "") {
+                Ok(file) if self.kept(file).is_some() => return Some(place),
+                Ok(file) if file.start >= position => {
+                    let found = (file.start, place);
+                    next = Some(next.map_or(found, |next| next.min(found)));
+                }
+                Ok(_) => {}
+                Err(_) if self.is_complete() => return Some(place),
+                Err(_) => {}
+            }
+        }
+        next.map(|(_, place)| place)
     }
 
     /// The file of this name, links followed. `named_by` says who asks.
@@ -230,10 +170,9 @@ impl Index {
         let missing = |entry: &str| Error::Missing {
             entry: entry.to_owned(),
             named_by: named_by.to_owned(),
-            hint: if self.cut_off {
-                ": its end is missing too, it may have been cut off"
-            } else {
-                ""
+            hint: match self.end {
+                Some(End::Unmarked) => ": its end is missing too, it may have been cut off",
+                _ => "",
             },
         };
         let mut at = inside(name).ok_or_else(|| missing(name))?;

@@ -11,9 +11,10 @@ use super::Error;
 use super::choice::{Choice, choose};
 use super::compression::Format;
 use super::layer::{StoredBlob, digest_mismatch};
+use super::order::ArchiveOrder;
 use super::selector::Selector;
 use super::store::{MAX_DOCUMENT, Store};
-use crate::content::{self, Opener, Source};
+use crate::content::{self, Opener, Order, Source};
 use crate::oci::{
     Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest, Manifest, MediaType, RawManifest,
     Tag,
@@ -107,8 +108,9 @@ impl Layout {
 
     /// A manifest that stands in an index.
     async fn nested(&self, digest: &Digest) -> Result<Option<RawManifest>, Error> {
-        let Ok(file) = self.store.index.file(&blob(digest), INDEX) else {
-            return Ok(None);
+        let file = match self.store.find(&blob(digest), INDEX).await {
+            Err(Error::Missing { .. }) => return Ok(None),
+            found => found?,
         };
         if file.format != Format::Json || file.size > MAX_DOCUMENT {
             return Ok(None);
@@ -125,7 +127,7 @@ impl Layout {
         if media_type.is_manifest() || media_type.is_schema1() {
             return self.raw(descriptor).await.map(Some);
         }
-        let file = self.store.index.file(&blob(&descriptor.digest), INDEX);
+        let file = self.store.find(&blob(&descriptor.digest), INDEX).await;
         let file = file.map_err(|error| explain_missing(error, descriptor))?;
         if file.format != Format::Json || file.size > MAX_DOCUMENT {
             return Ok(None);
@@ -194,6 +196,9 @@ impl Layout {
         if !survey.seen.insert(child.digest.clone()) {
             return Ok(());
         }
+        if matches!(self.store.known_file(&blob(&child.digest), INDEX), Ok(None)) {
+            return Ok(());
+        }
         let raw = match self.entry(child).await {
             Ok(Some(raw)) => raw,
             Ok(None) => return Ok(()),
@@ -217,18 +222,18 @@ impl Layout {
         for descriptor in image.layers.iter().chain([&image.config]) {
             if !descriptor.media_type.is_foreign_layer() {
                 self.store
-                    .index
-                    .file(&blob(&descriptor.digest), &named_by)?;
+                    .known_file(&blob(&descriptor.digest), &named_by)?;
             }
         }
         let types = [MediaType::OCI_CONFIG, MediaType::DOCKER_CONFIG];
         if !types.contains(&image.config.media_type) {
             return Ok(());
         }
-        let config: ImageConfig = self
-            .store
-            .json(&blob(&image.config.digest), &named_by)
-            .await?;
+        let config = blob(&image.config.digest);
+        if self.store.known_file(&config, &named_by)?.is_none() {
+            return Ok(());
+        }
+        let config: ImageConfig = self.store.json(&config, &named_by).await?;
         let diff_ids = config.rootfs.diff_ids.len();
         // Early artifacts have layers under an image config that is empty.
         if diff_ids > 0 && diff_ids != image.layers.len() {
@@ -260,7 +265,7 @@ impl Survey {
 
 impl Source for Layout {
     fn name(&self) -> &str {
-        self.store.object.name()
+        self.store.name()
     }
 
     fn manifest<'a>(
@@ -287,12 +292,8 @@ impl Source for Layout {
         })
     }
 
-    fn position(&self, descriptor: &Descriptor) -> u64 {
-        let file = self
-            .store
-            .index
-            .file(&blob(&descriptor.digest), "the image");
-        file.map_or(u64::MAX, |file| file.start)
+    fn order(&self) -> Option<Arc<dyn Order>> {
+        ArchiveOrder::of(&self.store, blob)
     }
 
     fn referrers<'a>(

@@ -26,7 +26,9 @@ pub(crate) async fn run(args: InspectArgs) -> anyhow::Result<ExitCode> {
     let opening = place
         .reach()
         .open(&args.source, &access, Compression::default(), &meter);
-    match opening.await?.content {
+    let mut opened = opening.await?;
+    opened.settle().await?;
+    match opened.content {
         Content::Stored { root, source } => stored(&args, &root, &*source).await?,
         Content::Unbuilt(image) => unbuilt(&args, &image)?,
     }
