@@ -6,6 +6,7 @@
 mod accounts;
 mod architecture;
 mod archive_formats;
+mod archive_passes;
 mod assets_build;
 mod assets_examples;
 mod assets_hash;
