@@ -36,6 +36,19 @@ def build(directory, size, layers=LAYERS):
     return path
 
 
+def described_first(path):
+    """The same archive with its documents before its layers."""
+    ordered = path.with_name(f"{path.stem}-first.tar")
+    if ordered.exists():
+        return ordered
+    unfinished = ordered.with_suffix(".part")
+    with tarfile.open(path) as archive, tarfile.open(unfinished, "w") as written:
+        for entry in sorted(archive, key=lambda entry: not entry.name.endswith(".json")):
+            written.addfile(entry, archive.extractfile(entry))
+    unfinished.rename(ordered)
+    return ordered
+
+
 def machine_files():
     """Regular files of the usual places, in an order that mixes them and never changes."""
     roots = ["/usr/bin", "/usr/lib", "/usr/share", "/usr/local", "/opt", sys.prefix]

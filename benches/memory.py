@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Measures the peak memory of Longshore's Lambda over sizes of archives.
 
-Each archive is of plain layers, and is loaded as it is and compressed as a whole with gzip. It
-comes from a stand-in for S3 and goes to a fresh `docker-registry`, under AWS's Runtime Interface
-Emulator. Peak memory is the Lambda process's own, as the kernel counts it (Linux only).
+Each archive is of plain layers, and is loaded as it is, and compressed as a whole with gzip: once
+as `docker save` orders it, which takes two passes, and once with its description first, which
+takes one. It comes from a stand-in for S3 and goes to a fresh `docker-registry`, under AWS's
+Runtime Interface Emulator. Peak memory is the Lambda process's own, as the kernel counts it (Linux
+only).
 
     cargo build --release --bin bootstrap
     scripts/test                            # installs the other parts
@@ -27,7 +29,11 @@ def main():
     parts.print_head("archive", "compressed", "peak memory, MiB", "CPU, s", texts=2)
     for size in options.sizes:
         plain = archives.build(options.archives, size)
-        for archive, outer in [(plain, "no"), (gzipped(plain), "gzip")]:
+        for archive, outer in [
+            (plain, "no"),
+            (gzipped(plain), "gzip"),
+            (gzipped(archives.described_first(plain)), "gzip, one pass"),
+        ]:
             figures = compare.measure(options.bootstrap, event(options), archive, options.runs)
             memory, cpu = figures["peak memory, MiB"], figures["CPU, s"]
             parts.print_row(f"{size} MiB", outer, f"{memory:.1f}", f"{cpu:.3g}")

@@ -1,7 +1,8 @@
 //! Archives of images: tars that `docker save` and exporters of OCI layouts write, read by ranges
 //! where they lie and never unpacked.
 //!
-//! [`Archive::open`] finds out where every file is, reading headers and skipping data.
+//! [`Archive::open`] finds out where every file is, reading headers and skipping data. In an archive
+//! that is compressed as a whole that is not possible: there files are found on the way past them.
 //! [`Archive::select`] finds the image. What comes out is either [`Selected::Stored`], an image
 //! that has its manifest and is copied exactly, or [`Selected::Unbuilt`], one whose layers become
 //! blobs on the way.

@@ -44,6 +44,29 @@ fn modules_use_only_those_below_them() {
 }
 
 #[test]
+fn the_page_has_the_same_table() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let names = |cell: &str| -> Vec<String> {
+        let names = cell.split('`').skip(1).step_by(2);
+        names.map(str::to_owned).collect()
+    };
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let written: BTreeMap<String, BTreeSet<String>> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+            let [module] = names(cells[0]).try_into().unwrap();
+            (module, names(cells[2]).into_iter().collect())
+        })
+        .collect();
+    let rules = MAY_USE.iter().map(|(module, below)| {
+        let below = below.iter().map(ToString::to_string);
+        (module.to_string(), below.collect())
+    });
+    assert_eq!(written, rules.collect());
+}
+
+#[test]
 fn only_the_aws_module_uses_aws_clients() {
     for Source { path, module, code } in sources() {
         if ["aws", "bin"].contains(&module.as_str()) {

@@ -1,6 +1,8 @@
 //! Archives that are compressed as a whole: how often they are read, counted at the bucket.
 
 use std::io::Write;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use longshore::copy::Report;
@@ -8,7 +10,7 @@ use longshore::deploy::{Deployed, Image};
 use longshore::oci::{Descriptor, Digest, MediaType, Platform};
 use serde_json::{Value, json};
 
-use crate::support::{Archive, Bench, image};
+use crate::support::{Archive, Bench, image, output};
 
 const LAYER: usize = 1_500_000;
 
@@ -119,8 +121,11 @@ impl Layout {
 
 /// Deploys an archive, gzipped, and counts how much of it was read.
 async fn deploy(bench: &Bench, archive: &Archive, image_of: impl Fn(&str) -> Image) -> Read {
-    let packed = gzip(&archive.tar());
-    let image = image_of(&bench.stage("app.tar.gz", &packed));
+    deploy_packed(bench, &gzip(&archive.tar()), image_of).await
+}
+
+async fn deploy_packed(bench: &Bench, packed: &[u8], image_of: impl Fn(&str) -> Image) -> Read {
+    let image = image_of(&bench.stage("app.tar.gz", packed));
     let (deployed, report) = bench.deploy(&image).await;
     let read = bench.bytes_of_bucket();
     let quarter = packed.len() as u64 / 4;
@@ -245,4 +250,29 @@ async fn no_tag_names_the_image_of_an_archive_that_is_cut_off_behind_it() {
     let tagged = |path: &str| path.ends_with("/manifests/1");
     let mut puts = requests.iter().filter(|request| request.method == "PUT");
     assert!(!puts.any(|put| tagged(&put.path)), "{requests:#?}");
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn a_layout_packed_as_the_page_says_is_read_once() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/archives.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, script) = page.split_once("```sh\n").unwrap();
+    let (script, _) = script.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("app.tar"), docker(&[1, 2, 3]).tar()).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", script]).current_dir(folder.path());
+    output(&mut shell);
+
+    let bench = Bench::new().await;
+    let packed = std::fs::read(folder.path().join("app.tar.gz")).unwrap();
+    let read = deploy_packed(&bench, &packed, |source| image(source, "app:1")).await;
+    assert_eq!(read.quarters, 4);
+    let index = std::fs::read(folder.path().join("layout/index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    assert_eq!(
+        index["manifests"][0]["digest"],
+        read.deployed.digest.to_string()
+    );
 }

@@ -70,6 +70,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("longshore hash app", "tests/it/assets_examples.rs runs it"),
     ("buildah build", "how the sample was made"),
+    (
+        "skopeo copy docker-archive:app.tar",
+        "tests/it/archive_passes.rs runs it",
+    ),
+    (
+        "tar --directory layout",
+        "tests/it/archive_passes.rs runs it",
+    ),
     ("skopeo copy", "how the sample was made"),
 ];
 

@@ -157,9 +157,8 @@ impl Index {
                     let found = (file.start, place);
                     next = Some(next.map_or(found, |next| next.min(found)));
                 }
-                Ok(_) => {}
                 Err(_) if self.is_complete() => return Some(place),
-                Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
         next.map(|(_, place)| place)
