@@ -65,7 +65,7 @@ use self::window::Window;
 use crate::content::{RangeRead, Source, UnbuiltImage};
 use crate::oci::{Manifest, MediaType, RawManifest};
 
-/// An archive whose files are known.
+/// An archive, and what is known of its files.
 #[derive(Clone)]
 pub struct Archive {
     store: Arc<Store>,
@@ -233,6 +233,10 @@ impl Archive {
         let names = || index.names();
         if names().any(|name| name == "repositories") {
             return ": it was written by Docker before 1.10, load and save it with a current one";
+        }
+        if names().any(|name| name.starts_with("etc/")) {
+            return ": it is the file system of a container, as `docker export` and `crane export` \
+                    write it; save the image, as with `docker save` or `crane pull`";
         }
         let ends = |name: &str| name.ends_with("/index.json") || name.ends_with("/manifest.json");
         if names().any(ends) {

@@ -5,15 +5,18 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
 
 from rendering import ROOT, TEMPLATES, load, render
-from samples import ACCOUNT, REGISTRY, sample_parameters
+from samples import ACCOUNT, REGISTRY, SAMPLES, sample_parameters
 
 LONGSHORE = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), "debug/longshore")
 PLATFORMS = ROOT / "tests/fixtures/buildah-oci-platforms.tar"
+SEVERAL = ROOT / "tests/fixtures/podman-docker-images.tar"
+BUCKETS = ROOT / "events/buckets"
 EXAMPLES = sorted((TEMPLATES / "examples").glob("*.yaml"))
 PSEUDO = {
     "AWS::AccountId": ACCOUNT,
@@ -27,10 +30,11 @@ PSEUDO = {
 class Stack:
     """A stack of one template, made by way of `longshore invoke`."""
 
-    def __init__(self, template, kept):
+    def __init__(self, template, kept, buckets):
         self.resources = template["Resources"]
         self.outputs = template.get("Outputs", {})
         self.kept = kept
+        self.buckets = buckets
         self.answers = {}
 
     def deploy(self):
@@ -53,7 +57,8 @@ class Stack:
         }
         path = pathlib.Path(self.kept, "event.json")
         path.write_text(json.dumps(event))
-        return longshore("invoke", "--local", "--data", f"{self.kept}/data", path)
+        kept = ["--data", f"{self.kept}/data", "--buckets", self.buckets]
+        return longshore("invoke", "--local", *kept, path)
 
     def value(self, value):
         if isinstance(value, list):
@@ -136,12 +141,12 @@ class Examples(unittest.TestCase):
         data = f"{self.kept}/data"
         return longshore("copy", "--local", "--json", "--data", data, source, place)["digest"]
 
-    def deploy(self, name, parameters=None):
+    def deploy(self, name, parameters=None, buckets=BUCKETS):
         path = TEMPLATES / f"examples/{name}.yaml"
         rendered = render(path, sample_parameters(path) | (parameters or {}))
         # The stand-in is for registries of ECR.
         text = json.dumps(rendered.template).replace("public.ecr.aws/docker", REGISTRY)
-        self.stack = Stack(json.loads(text), self.kept)
+        self.stack = Stack(json.loads(text), self.kept, buckets)
         outputs = self.stack.deploy()
         for output, value in outputs.items():
             self.assertTrue(value, output)
@@ -150,6 +155,18 @@ class Examples(unittest.TestCase):
     def test_tarball(self):
         image = self.deploy("tarball")["ImageUri"]
         self.assertRegex(image, rf"^{REGISTRY}/repository@sha256:[0-9a-f]{{64}}$")
+
+    def test_several_images(self):
+        bucket = pathlib.Path(self.kept, "buckets", SAMPLES["Bucket"])
+        bucket.mkdir(parents=True)
+        shutil.copy(SEVERAL, bucket / SAMPLES["Key"])
+        names = {"Web": "localhost/app:amd64", "Worker": "localhost/app:arm64"}
+        uris = self.deploy("several-images", names, bucket.parent)
+        web, worker = uris["WebUri"], uris["WorkerUri"]
+        self.assertTrue(web.startswith(f"{REGISTRY}/webrepository@sha256:"), web)
+        self.assertTrue(worker.startswith(f"{REGISTRY}/workerrepository@sha256:"), worker)
+        platforms = {name: of["Data"]["Platforms"] for name, of in self.stack.answers.items()}
+        self.assertEqual(platforms, {"WebImage": "linux/amd64", "WorkerImage": "linux/arm64"})
 
     def test_dockerfile(self):
         image = self.deploy("dockerfile")["ImageUri"]

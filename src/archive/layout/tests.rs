@@ -296,8 +296,18 @@ async fn says_what_is_wrong() {
 "the archive lists no image".to_owned(),
         ),
         (
-            Tar::default().file("etc/passwd", "root").finish(),
+            Tar::default().file("srv/data", "1").finish(),
             "the archive holds no image: there is neither manifest.json nor index.json at its top"
+                .to_owned(),
+        ),
+        (
+            Tar::default()
+                .file("srv/manifest.json", "{}")
+                .file("etc/passwd", "root")
+                .finish(),
+            "the archive holds no image: there is neither manifest.json nor index.json at its top: \
+             it is the file system of a container, as `docker export` and `crane export` write it; \
+             save the image, as with `docker save` or `crane pull`"
                 .to_owned(),
         ),
         (
