@@ -3,9 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-
 use super::error::partly;
 use super::open::{Content, Opened};
 use super::reach::Reach;
@@ -81,17 +78,14 @@ impl<'a> Deployment<'a> {
     }
 
     /// Copies what the source holds, all but tags.
-    fn copy<'c>(&'c self, content: &'c Content) -> BoxFuture<'c, Result<Copied, Failed>> {
-        async move {
-            match content {
-                Content::Stored { root, source } => Ok(self.copy_stored(&**source, root).await?),
-                Content::Unbuilt(image) => {
-                    self.check_platforms(image)?;
-                    Ok(self.copy_unbuilt(image).await?)
-                }
+    async fn copy(&self, content: &Content) -> Result<Copied, Failed> {
+        match content {
+            Content::Stored { root, source } => Ok(self.copy_stored(&**source, root).await?),
+            Content::Unbuilt(image) => {
+                self.check_platforms(image)?;
+                Ok(self.copy_unbuilt(image).await?)
             }
         }
-        .boxed()
     }
 
     async fn tag(&self, content: &Content, copied: &Copied) -> copy::Result<()> {
