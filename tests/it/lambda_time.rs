@@ -69,6 +69,17 @@ impl World {
         })
     }
 
+    /// What the tag of a repository names.
+    async fn tagged(&self, repository: &str) -> String {
+        let base = self.environment.registry.base_url();
+        let url = format!("{base}/v2/{repository}/manifests/1.0");
+        let request = reqwest::Client::new().head(url);
+        let request = request.basic_auth("AWS", Some(PASSWORD));
+        let response = request.send().await.unwrap();
+        let digest = &response.headers()["docker-content-digest"];
+        digest.to_str().unwrap().to_owned()
+    }
+
     /// How many blobs were uploaded to their end.
     fn uploads(&self) -> usize {
         let requests = self.environment.registry.requests();
@@ -110,6 +121,39 @@ async fn an_image_that_takes_five_invocations_arrives_whole_with_one_answer() {
     let handed_on = ["handed on"; 4];
     assert_eq!(ends, [&handed_on[..], &["SUCCESS"]].concat());
     assert_eq!(sum(&lines, "continuations"), 4);
+}
+
+#[tokio::test]
+#[ignore = "needs real parts: run scripts/test"]
+async fn an_image_for_two_destinations_goes_on_where_each_of_them_was() {
+    let world = World::new().await;
+    let mut properties = world.image(3);
+    let second = format!("{ECR}/second:1.0");
+    properties["Destinations"] = json!([second]);
+    // One of two may have the second layer when the time is up, and then the third.
+    for passed in [3, 6] {
+        let hang = Fault::hang().on("POST", "/blobs/uploads/").skip(passed);
+        world.environment.registry.faults().add(hang);
+    }
+    let created = world.cloud.create(&properties).await.succeeded();
+    assert_eq!(
+        created
+            .attribute("Destinations.0.ImageUri")
+            .split('@')
+            .count(),
+        2
+    );
+    assert_eq!(world.environment.registry.faults().pending(), 0);
+    let lines = world.cloud.log_lines();
+    assert_eq!(sum(&lines, "continuations"), 2);
+    // Three layers and the config at each. A layer that one has may be made once more.
+    let uploads = world.uploads();
+    assert!((8..=10).contains(&uploads), "{uploads}");
+    let digest = created.attribute("ImageDigest");
+    for name in ["example", "second"] {
+        let tagged = world.tagged(name).await;
+        assert_eq!(tagged, digest, "{name}");
+    }
 }
 
 #[tokio::test]
