@@ -11,6 +11,7 @@ only).
     scripts/test                            # installs the other parts
     benches/memory.py                       # archives of 64 MiB, 1 GiB and 4 GiB
     benches/memory.py --sizes 64 --compression zstd
+    benches/memory.py --sizes 256 --destinations 16
 """
 
 import argparse
@@ -46,6 +47,7 @@ def parse_options():
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 1024, 4096], metavar="MIB")
     parser.add_argument("--runs", type=int, default=3, help="of each; the median is shown")
     parser.add_argument("--compression", default="gzip", help="the resource's property")
+    parser.add_argument("--destinations", type=int, default=1, help="repositories at once")
     parser.add_argument("--bootstrap", type=pathlib.Path, default=parts.BOOTSTRAP)
     parser.add_argument(
         "--archives", type=pathlib.Path, default=archives.KEPT, help="kept between runs"
@@ -56,7 +58,8 @@ def parse_options():
 def event(options):
     def of(source, destination):
         kind, properties = parts.longshore_event(source, destination)
-        return kind, properties | {"Compression": options.compression}
+        more = [destination.replace("/image:", f"/image-{n}:") for n in range(1, options.destinations)]
+        return kind, properties | {"Compression": options.compression, "Destinations": more}
 
     return of
 
