@@ -40,5 +40,5 @@ pub use identity::Account;
 pub use operation::{Call, Operation, Permission, Service};
 pub use partition::Partition;
 pub use role::Role;
-pub use s3::{Location, Object, Slot};
+pub use s3::{Location, Slot, open_object};
 pub use secrets::SecretCredentials;

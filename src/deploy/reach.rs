@@ -10,7 +10,7 @@ use crate::aws::{
     self, Clients, EcrCredentials, EcrHost, EcrRepository, Ensured, PublicCredentials,
     RepositorySettings, SecretCredentials,
 };
-use crate::content::Tally;
+use crate::content::{RemoteObject, Tally};
 use crate::oci::{Repository, Tag};
 use crate::registry::{self, Anonymous, Client, CredentialProvider, RemoteRepository};
 use crate::web;
@@ -143,7 +143,7 @@ impl Reach {
         &self,
         at: &S3Location,
         access: &Access,
-    ) -> Result<aws::Object, Error> {
+    ) -> Result<RemoteObject, Error> {
         let location = aws::Location {
             bucket: at.bucket.clone(),
             key: at.key.clone(),
@@ -151,14 +151,14 @@ impl Reach {
             region: None,
         };
         let clients = self.clients(access).await;
-        let opened = aws::Object::open(&clients, location).await;
+        let opened = aws::open_object(&clients, location).await;
         opened.map_err(|error| Error::Object(Box::new(error)))
     }
 
     /// The object of a web server that holds an archive. Its client is made for it: few
     /// deployments need one.
-    pub(super) async fn web_object(&self, at: &HttpsLocation) -> Result<web::Object, Error> {
-        let opened = web::Object::open(self.web.clone(), at.url.clone()).await;
+    pub(super) async fn web_object(&self, at: &HttpsLocation) -> Result<RemoteObject, Error> {
+        let opened = web::open_object(self.web.clone(), at.url.clone()).await;
         opened.map_err(|error| Error::Web(Box::new(error)))
     }
 

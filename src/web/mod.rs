@@ -16,4 +16,4 @@ mod tests;
 
 pub use config::{Config, Hosts, Patience};
 pub use error::Error;
-pub use object::Object;
+pub use object::open_object;

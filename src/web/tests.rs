@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, Response};
 use futures_util::stream;
 use reqwest::StatusCode;
 
-use super::{Config, Error, Hosts, Object, Patience};
-use crate::content::{self, RangeRead, collect};
+use super::{Config, Error, Hosts, Patience, open_object};
+use crate::content::{self, RangeRead, RemoteObject, collect};
 
 /// What opens a presigned URL. No error may show it.
 const SECRET: &str = "hunter2";
@@ -69,13 +69,13 @@ impl Server {
         Self { address, seen }
     }
 
-    async fn open(&self) -> Result<Object, Error> {
+    async fn open(&self) -> Result<RemoteObject, Error> {
         self.open_with(config()).await
     }
 
-    async fn open_with(&self, config: Config) -> Result<Object, Error> {
+    async fn open_with(&self, config: Config) -> Result<RemoteObject, Error> {
         let url = format!("http://{}/a.tar?signature={SECRET}", self.address);
-        Object::open(config, url.parse().unwrap()).await
+        open_object(config, url.parse().unwrap()).await
     }
 
     /// Why the object cannot be opened.
@@ -138,7 +138,7 @@ fn redirect(to: &str) -> Answer {
         .unwrap()
 }
 
-async fn read(object: &Object, range: std::ops::Range<u64>) -> content::Result<Bytes> {
+async fn read(object: &RemoteObject, range: std::ops::Range<u64>) -> content::Result<Bytes> {
     collect(object.read(range).await?, 1 << 20).await
 }
 
@@ -359,7 +359,7 @@ async fn a_server_that_never_answers_is_not_waited_for() {
         },
         ..config()
     };
-    let error = Object::open(brief, url.parse().unwrap())
+    let error = open_object(brief, url.parse().unwrap())
         .await
         .err()
         .unwrap();

@@ -8,5 +8,5 @@ mod tests;
 mod write;
 
 pub use location::Location;
-pub use object::Object;
+pub use object::open_object;
 pub use write::Slot;

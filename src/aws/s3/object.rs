@@ -2,96 +2,67 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream as Body;
 use aws_sdk_s3::types::RequestPayer;
-use bytes::{Bytes, BytesMut};
-use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, StreamExt, stream};
 
 use super::Location;
 use super::region::told_by;
 use crate::aws::{Call, Cause, Clients, Error};
-use crate::content::{self, ByteStream, RangeRead, resuming};
+use crate::content::{self, ByteStream, GetRange, RemoteObject};
 use crate::network::ContentRange;
 
-/// Bytes that the first request brings along. They serve the reads that begin there.
-const HEAD: u64 = 256 << 10;
-/// The longest wait for more of them.
-const HEAD_STALL: Duration = Duration::from_secs(10);
-
-/// An object of S3 as it was when it was opened: reads fail when it has changed since.
-///
-/// The requester pays, where a bucket asks for that.
-#[derive(Clone)]
-pub struct Object(Arc<Inner>);
-
-struct Inner {
+/// An object of S3 as it was when it was opened.
+struct Pinned {
     clients: Clients,
     client: aws_sdk_s3::Client,
     location: Location,
-    name: String,
     call: Call,
     etag: String,
     size: u64,
-    head: Bytes,
 }
 
-impl Object {
-    /// Opens the object by one request, which brings its size and its first bytes. A bucket in
-    /// another region takes one more.
-    pub async fn open(clients: &Clients, location: Location) -> Result<Self, Error> {
-        let known = location.region.clone();
-        let region = known.unwrap_or_else(|| clients.bucket_region(&location.bucket));
-        let mut inner = Inner {
-            clients: clients.clone(),
-            client: clients.s3(&region),
-            name: location.to_string(),
-            call: location.call(region),
-            location,
-            etag: String::new(),
-            size: 0,
-            head: Bytes::new(),
-        };
-        let mut answer = inner.get(0..HEAD, None).await;
-        if let Some(region) = answer
-            .as_ref()
-            .err()
-            .and_then(|error| inner.moved_to(error))
-        {
-            clients.bucket_is_in(&inner.location.bucket, &region);
-            inner.client = clients.s3(&region);
-            inner.call = inner.location.call(region);
-            answer = inner.get(0..HEAD, None).await;
+/// Opens an object by one request, which brings its size and its first bytes. A bucket in another
+/// region takes one more. Reads fail when the object has changed since.
+///
+/// The requester pays, where a bucket asks for that.
+pub async fn open_object(clients: &Clients, location: Location) -> Result<RemoteObject, Error> {
+    let known = location.region.clone();
+    let region = known.unwrap_or_else(|| clients.bucket_region(&location.bucket));
+    let mut pinned = Pinned {
+        clients: clients.clone(),
+        client: clients.s3(&region),
+        call: location.call(region),
+        location,
+        etag: String::new(),
+        size: 0,
+    };
+    let first = 0..RemoteObject::HEAD;
+    let mut answer = pinned.get(first.clone(), None).await;
+    if let Some(region) = answer
+        .as_ref()
+        .err()
+        .and_then(|error| pinned.moved_to(error))
+    {
+        clients.bucket_is_in(&pinned.location.bucket, &region);
+        pinned.client = clients.s3(&region);
+        pinned.call = pinned.location.call(region);
+        answer = pinned.get(first, None).await;
+    }
+    match answer {
+        Ok(answer) => pinned.opened(answer).await,
+        Err(error) if is_empty_object(&error) => {
+            Ok(RemoteObject::empty(pinned.location.to_string()))
         }
-        match answer {
-            Ok(answer) => inner.begin(answer).await?,
-            Err(error) if is_empty_object(&error) => {}
-            Err(error) => return Err(clients.explain(&inner.call, &error)),
-        }
-        Ok(Self(Arc::new(inner)))
+        Err(error) => Err(clients.explain(&pinned.call, &error)),
     }
 }
 
-impl RangeRead for Object {
-    fn size(&self) -> u64 {
-        self.0.size
-    }
-
-    fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    fn read(&self, range: Range<u64>) -> BoxFuture<'_, content::Result<ByteStream>> {
-        ready(self.0.stream(range)).boxed()
-    }
-}
-
-impl Inner {
-    async fn begin(&mut self, answer: GetObjectOutput) -> Result<(), Error> {
+impl Pinned {
+    async fn opened(mut self, answer: GetObjectOutput) -> Result<RemoteObject, Error> {
         let range = answer.content_range().and_then(ContentRange::parse);
         let range = range.filter(|range| range.first == 0);
         self.size = range
@@ -99,41 +70,14 @@ impl Inner {
             .size;
         let etag = answer.e_tag().ok_or_else(|| self.incomplete("an ETag"))?;
         etag.clone_into(&mut self.etag);
-        self.head = head(answer.body, self.size.min(HEAD)).await;
-        Ok(())
-    }
-
-    fn stream(self: &Arc<Self>, range: Range<u64>) -> content::Result<ByteStream> {
-        if range.start > range.end || range.end > self.size {
-            return Err(content::Error::Size {
-                expected: range.end,
-                actual: self.size,
-            });
-        }
-        let from_head = range.end.min(self.head.len() as u64);
-        if range.start >= from_head {
-            return Ok(self.remote(range));
-        }
-        let rest = self.remote(from_head..range.end);
-        let bounds = usize::try_from(range.start)
-            .ok()
-            .zip(usize::try_from(from_head).ok());
-        let first = bounds.map(|(start, end)| self.head.slice(start..end));
-        Ok(stream::iter(first.map(Ok)).chain(rest).boxed())
-    }
-
-    fn remote(self: &Arc<Self>, range: Range<u64>) -> ByteStream {
-        let object = Arc::clone(self);
-        let end = range.end;
-        let reopen = move |offset| {
-            let object = Arc::clone(&object);
-            async move {
-                let body = object.body(offset..end).await;
-                body.map_err(content::Error::backend)
-            }
-            .boxed()
-        };
-        resuming(range.start, end, Arc::new(reopen))
+        let first = pieces(answer.body, self.call.clone());
+        let (name, size) = (self.location.to_string(), self.size);
+        let pinned = Arc::new(self);
+        let get: GetRange = Arc::new(move |range| {
+            let pinned = Arc::clone(&pinned);
+            async move { pinned.body(range).await.map_err(content::Error::backend) }.boxed()
+        });
+        Ok(RemoteObject::open(name, size, first, get).await)
     }
 
     /// Asks for a range, which is not empty, and gives its bytes as they come.
@@ -184,20 +128,6 @@ fn is_empty_object(error: &SdkError<GetObjectError>) -> bool {
     error
         .raw_response()
         .is_some_and(|answer| answer.status().as_u16() == 416)
-}
-
-/// Up to `limit` bytes of a body. What does not come is read again when it is needed.
-async fn head(mut body: Body, limit: u64) -> Bytes {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut head = BytesMut::with_capacity(limit);
-    while head.len() < limit {
-        let Ok(Some(Ok(piece))) = tokio::time::timeout(HEAD_STALL, body.next()).await else {
-            break;
-        };
-        let wanted = piece.len().min(limit - head.len());
-        head.extend_from_slice(&piece[..wanted]);
-    }
-    head.freeze()
 }
 
 fn pieces(body: Body, call: Call) -> ByteStream {

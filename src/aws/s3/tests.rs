@@ -7,10 +7,10 @@ use axum::body::{Body, Bytes};
 use axum::http::Response;
 use futures_util::{StreamExt, stream};
 
-use super::{Location, Object};
+use super::{Location, open_object};
 use crate::aws::stand_in::{Seen, StandIn, s3_error};
 use crate::aws::{Error, Missing};
-use crate::content::{self, RangeRead, collect};
+use crate::content::{self, RangeRead, RemoteObject, collect};
 
 const SIZE: usize = 700_000;
 
@@ -50,14 +50,14 @@ fn serve(request: &Seen) -> Response<Body> {
     )
 }
 
-async fn read(object: &Object, range: std::ops::Range<u64>) -> content::Result<Bytes> {
+async fn read(object: &RemoteObject, range: std::ops::Range<u64>) -> content::Result<Bytes> {
     collect(object.read(range).await?, SIZE as u64).await
 }
 
 #[tokio::test]
 async fn opening_takes_one_request_and_reads_ask_only_for_what_they_lack() {
     let s3 = StandIn::start(serve).await;
-    let object = Object::open(&s3.clients().await, location()).await.unwrap();
+    let object = open_object(&s3.clients().await, location()).await.unwrap();
     assert_eq!(object.size(), SIZE as u64);
     assert_eq!(object.name(), "s3://bucket/dir/a+b ü.tar");
 
@@ -106,7 +106,7 @@ async fn a_pinned_version_is_named_in_every_request() {
         version_id,
         ..location()
     };
-    let object = Object::open(&s3.clients().await, at).await.unwrap();
+    let object = open_object(&s3.clients().await, at).await.unwrap();
     read(&object, 500_000..500_001).await.unwrap();
     let seen = s3.seen();
     assert_eq!(seen.len(), 2);
@@ -135,7 +135,7 @@ async fn a_broken_body_goes_on_where_it_broke() {
         part(request, Body::from_stream(body))
     })
     .await;
-    let object = Object::open(&s3.clients().await, location()).await.unwrap();
+    let object = open_object(&s3.clients().await, location()).await.unwrap();
     let got = read(&object, 300_000..600_000).await.unwrap();
     assert_eq!(got, bytes()[300_000..600_000]);
     let ranges: Vec<_> = s3.seen()[1..].iter().map(Seen::range).collect();
@@ -160,7 +160,7 @@ async fn an_object_that_changed_is_not_read_on() {
         serve(request)
     })
     .await;
-    let object = Object::open(&s3.clients().await, location()).await.unwrap();
+    let object = open_object(&s3.clients().await, location()).await.unwrap();
     changed.store(true, Ordering::Relaxed);
     let error = read(&object, 300_000..600_000).await.unwrap_err();
     assert!(!error.is_retryable());
@@ -189,7 +189,7 @@ async fn an_answer_for_another_range_is_refused() {
             .unwrap()
     })
     .await;
-    let object = Object::open(&s3.clients().await, location()).await.unwrap();
+    let object = open_object(&s3.clients().await, location()).await.unwrap();
     let error = read(&object, 300_000..300_001).await.unwrap_err();
     assert!(
         matches!(error.downcast_ref(), Some(Error::Incomplete { .. })),
@@ -200,7 +200,7 @@ async fn an_answer_for_another_range_is_refused() {
 #[tokio::test]
 async fn a_range_outside_the_object_is_an_error_before_any_request() {
     let s3 = StandIn::start(serve).await;
-    let object = Object::open(&s3.clients().await, location()).await.unwrap();
+    let object = open_object(&s3.clients().await, location()).await.unwrap();
     let error = read(&object, 699_999..700_001).await.unwrap_err();
     assert!(matches!(
         error,
@@ -215,7 +215,7 @@ async fn a_range_outside_the_object_is_an_error_before_any_request() {
 #[tokio::test]
 async fn an_empty_object_is_empty() {
     let s3 = StandIn::start(|_| s3_error(416, "InvalidRange", "not satisfiable")).await;
-    let object = Object::open(&s3.clients().await, location()).await.unwrap();
+    let object = open_object(&s3.clients().await, location()).await.unwrap();
     assert_eq!(object.size(), 0);
     assert_eq!(read(&object, 0..0).await.unwrap(), "");
 }
@@ -234,10 +234,10 @@ async fn a_bucket_in_another_region_is_followed_there_once() {
     })
     .await;
     let clients = s3.clients().await;
-    let object = Object::open(&clients, location()).await.unwrap();
+    let object = open_object(&clients, location()).await.unwrap();
     read(&object, 600_000..600_001).await.unwrap();
     assert_eq!(s3.seen().len(), 3);
-    Object::open(&clients, location()).await.unwrap();
+    open_object(&clients, location()).await.unwrap();
     assert_eq!(s3.seen().len(), 4, "the region is remembered");
 }
 
@@ -251,7 +251,7 @@ async fn a_region_that_only_the_body_tells_is_followed_too() {
         s3_error(400, "AuthorizationHeaderMalformed", message)
     })
     .await;
-    Object::open(&s3.clients().await, location()).await.unwrap();
+    open_object(&s3.clients().await, location()).await.unwrap();
     assert_eq!(s3.seen().len(), 2);
 }
 
@@ -267,7 +267,7 @@ async fn a_region_that_redirects_again_is_not_followed() {
         answer
     })
     .await;
-    let error = Object::open(&s3.clients().await, location())
+    let error = open_object(&s3.clients().await, location())
         .await
         .err()
         .unwrap();
@@ -297,7 +297,7 @@ async fn a_refusal_says_what_to_do() {
         (400, "KMS.DisabledException", "", "see that it is enabled"),
     ] {
         let s3 = StandIn::start(move |_| s3_error(status, code, message)).await;
-        let error = Object::open(&s3.clients().await, location())
+        let error = open_object(&s3.clients().await, location())
             .await
             .err()
             .unwrap();
@@ -320,7 +320,7 @@ async fn a_refusal_says_what_to_do() {
 #[tokio::test]
 async fn a_missing_object_is_told_from_other_refusals() {
     let s3 = StandIn::start(|_| s3_error(404, "NoSuchKey", "gone")).await;
-    let error = Object::open(&s3.clients().await, location())
+    let error = open_object(&s3.clients().await, location())
         .await
         .err()
         .unwrap();
@@ -343,6 +343,6 @@ async fn a_request_is_repeated_when_s3_asks_to_slow_down() {
         s3_error(503, "SlowDown", "Please reduce your request rate.")
     })
     .await;
-    Object::open(&s3.clients().await, location()).await.unwrap();
+    open_object(&s3.clients().await, location()).await.unwrap();
     assert_eq!(s3.seen().len(), 2);
 }

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use crate::aws::{
-    Clients, EcrCredentials, EcrHost, Location, Object, PublicCredentials, Role, config,
+    Clients, EcrCredentials, EcrHost, Location, PublicCredentials, Role, config, open_object,
 };
 use crate::registry::CredentialProvider;
 
@@ -169,7 +169,7 @@ async fn buckets_are_asked_by_name_alias_and_arn() {
             version_id: None,
             region: region.map(str::to_owned),
         };
-        Object::open(&clients, location).await.err().unwrap();
+        open_object(&clients, location).await.err().unwrap();
         assert_eq!(called.last(), host, "{bucket}");
     }
 }

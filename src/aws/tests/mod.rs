@@ -14,7 +14,9 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 
 use super::stand_in::{Seen, StandIn, json, json_error};
-use super::{Clients, EcrCredentials, EcrHost, Error, Location, Object, Role, SecretCredentials};
+use super::{
+    Clients, EcrCredentials, EcrHost, Error, Location, Role, SecretCredentials, open_object,
+};
 use crate::registry::{CredentialProvider, Credentials};
 
 const ROLE: &str = "arn:aws:iam::210987654321:role/push";
@@ -160,7 +162,7 @@ async fn a_role_that_is_denied_is_named() {
     .await;
     let role = Role::new(ROLE, Some("ext".to_owned()), "stack/Image");
     let clients = aws.clients().await.assume(&role).await;
-    let error = Object::open(&clients, location()).await.err().unwrap();
+    let error = open_object(&clients, location()).await.err().unwrap();
     assert_eq!(
         error.to_string(),
         format!(
@@ -177,7 +179,7 @@ async fn credentials_that_expired_are_told_from_a_role_that_is_denied() {
     let aws = StandIn::start(|_| sts_error("ExpiredToken")).await;
     let role = Role::new(ROLE, None, "stack/Image");
     let clients = aws.clients().await.assume(&role).await;
-    let error = Object::open(&clients, location()).await.err().unwrap();
+    let error = open_object(&clients, location()).await.err().unwrap();
     assert!(matches!(error, Error::BadCredentials { .. }), "{error}");
 }
 
@@ -233,7 +235,7 @@ impl HttpConnector for Silent {
 #[tokio::test(start_paused = true)]
 async fn what_does_not_answer_is_given_up() {
     let began = tokio::time::Instant::now();
-    let opened = Object::open(&clients_over(Silent).await, location()).await;
+    let opened = open_object(&clients_over(Silent).await, location()).await;
     let error = opened.err().unwrap();
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert!(error.is_retryable());
@@ -250,6 +252,6 @@ async fn without_credentials_the_error_says_so() {
         .load()
         .await;
     let clients = Clients::new(config, None);
-    let error = Object::open(&clients, location()).await.err().unwrap();
+    let error = open_object(&clients, location()).await.err().unwrap();
     assert!(matches!(error, Error::NoCredentials { .. }), "{error:?}");
 }
