@@ -139,9 +139,13 @@ impl Docker {
     }
 
     fn order(&self, entries: &[String], diff_ids: &[Digest]) -> Option<Arc<dyn Order>> {
-        let entries = diff_ids.iter().cloned().zip(entries.iter().cloned());
-        let entries: HashMap<Digest, String> = entries.collect();
-        let name = move |diff_id: &Digest| entries.get(diff_id).cloned().unwrap_or_default();
+        let mut first: HashMap<Digest, String> = HashMap::new();
+        for (diff_id, entry) in diff_ids.iter().zip(entries) {
+            first
+                .entry(diff_id.clone())
+                .or_insert_with(|| entry.clone());
+        }
+        let name = move |diff_id: &Digest| first.get(diff_id).cloned().unwrap_or_default();
         ArchiveOrder::of(&self.store, name)
     }
 

@@ -141,6 +141,22 @@ async fn one_pass_is_enough_where_the_description_comes_before_the_layers() {
 }
 
 #[tokio::test]
+async fn a_layer_that_is_there_twice_is_read_where_it_comes_first() {
+    let layers = [noise(9_000), noise(9_001), noise(9_000)];
+    let manifest = json!([{"Config": "config.json", "Layers": ["0", "1", "2"]}]);
+    let mut parts = Parts(Vec::new());
+    parts.add("manifest.json", manifest.to_string());
+    let config = config(&layers.each_ref().map(Vec::as_slice));
+    parts.add("config.json", config.to_string());
+    for (place, layer) in layers.into_iter().enumerate() {
+        parts.add(place.to_string(), layer);
+    }
+    let object = parts.packed();
+    assert_eq!(read_all(&object).await.len(), 2);
+    assert_eq!(passes(&object), 1);
+}
+
+#[tokio::test]
 async fn files_that_describe_nothing_may_stand_anywhere() {
     let mut parts = Parts::layout(9_000);
     parts.0.insert(0, ("README".to_owned(), noise(700)));
