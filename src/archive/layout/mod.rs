@@ -196,6 +196,7 @@ impl Layout {
         if !survey.seen.insert(child.digest.clone()) {
             return Ok(());
         }
+        // What may still come is not missing.
         if matches!(self.store.known_file(&blob(&child.digest), INDEX), Ok(None)) {
             return Ok(());
         }
@@ -216,7 +217,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Whether config and layers of an image are there, and agree.
+    /// Whether config and layers of an image are there, or may still come, and agree.
     async fn check(&self, root: &RawManifest, image: &ImageManifest) -> Result<(), Error> {
         let named_by = format!("manifest {}", root.digest());
         for descriptor in image.layers.iter().chain([&image.config]) {
