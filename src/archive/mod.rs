@@ -149,30 +149,52 @@ impl Archive {
         selector: Option<&Selector>,
         compression: Compression,
     ) -> Result<Option<Selected>, Error> {
-        while !self.has(layout::INDEX) && !self.has(docker::MANIFEST) {
+        self.find_any(&[layout::INDEX, docker::MANIFEST]).await?;
+        if !self.has(layout::INDEX) && self.may_have_layout().await? {
+            self.find_any(&[layout::INDEX]).await?;
+        }
+        let early = self.select_so_far(selector, compression).await?;
+        match &early {
+            Some(Selected::Stored { root, .. })
+                if compression != Compression::None && has_plain_layers(root) =>
+            {
+                self.find_any(&[docker::MANIFEST]).await?;
+                self.select_so_far(selector, compression).await
+            }
+            _ => Ok(early),
+        }
+    }
+
+    /// Reads on until there is one of these files, or to the end.
+    async fn find_any(&self, names: &[&str]) -> Result<(), Error> {
+        while !names.iter().any(|name| self.has(name)) {
             if !self.store.find_more().await? {
-                return Ok(None);
+                break;
             }
         }
-        if self.is_complete() {
-            return Ok(None);
-        }
-        let selected = match self.select_known(selector, compression).await {
-            Err(error @ Error::Read(_)) => return Err(error),
-            // With more of the archive it may be none.
-            Err(_) => return Ok(None),
-            Ok(selected) => selected,
-        };
-        let is_told = match &selected {
-            Selected::Stored { root, .. } => self.has(docker::MANIFEST) || !has_plain_layers(root),
-            Selected::Unbuilt(_) => self.has(layout::INDEX) || !self.may_have_layout().await?,
-        };
-        Ok((is_told && !self.is_complete()).then_some(selected))
+        Ok(())
     }
 
     /// Whether an archive whose `manifest.json` came first looks as if a layout comes behind it.
     async fn may_have_layout(&self) -> Result<bool, Error> {
-        Ok(Docker::read(&self.store).await?.is_beside_layout())
+        Ok(self.has(docker::MANIFEST) && Docker::read(&self.store).await?.is_beside_layout())
+    }
+
+    /// The image, if the archive has told it and is not read to its end.
+    async fn select_so_far(
+        &self,
+        selector: Option<&Selector>,
+        compression: Compression,
+    ) -> Result<Option<Selected>, Error> {
+        if self.is_complete() {
+            return Ok(None);
+        }
+        match self.select_known(selector, compression).await {
+            Err(error @ Error::Read(_)) => Err(error),
+            Ok(selected) if !self.is_complete() => Ok(Some(selected)),
+            // With more of the archive it may be another, or an error none.
+            _ => Ok(None),
+        }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -185,12 +207,14 @@ impl Archive {
         selector: Option<&Selector>,
         compression: Compression,
     ) -> Result<Selected, Error> {
+        // Finds more of the archive, maybe the other description.
+        let layout = self.layout(selector).await;
         let docker = if self.has(docker::MANIFEST) {
             Some(Docker::read(&self.store).await?)
         } else {
             None
         };
-        match (self.layout(selector).await, docker) {
+        match (layout, docker) {
             (None, None) => Err(Error::NoImage { hint: self.hint() }),
             (Some(Err(error)), None) | (Some(Err(error @ Error::Ambiguous { .. })), Some(_)) => {
                 Err(error)

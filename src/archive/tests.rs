@@ -28,11 +28,15 @@ impl Parts {
 
     /// A manifest, a config and two layers, in this order. The layers are noise of this length.
     fn image(&mut self, length: usize) -> Descriptor {
+        self.image_of(&MediaType::OCI_LAYER_GZIP, length)
+    }
+
+    fn image_of(&mut self, layer_type: &MediaType, length: usize) -> Descriptor {
         let layers = [noise(length), noise(length + 1)];
         let mut parts = Self(Vec::new());
         let config = config(&layers.each_ref().map(Vec::as_slice));
         let config = parts.blob(MediaType::OCI_CONFIG, config.to_string().into());
-        let layers = layers.map(|layer| parts.blob(MediaType::OCI_LAYER_GZIP, layer));
+        let layers = layers.map(|layer| parts.blob(layer_type.clone(), layer));
         let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
         let manifest = self.blob(MediaType::OCI_MANIFEST, manifest.to_string().into());
         self.0.extend(parts.0);
@@ -65,6 +69,20 @@ impl Parts {
         for (place, layer) in layers.into_iter().enumerate() {
             parts.add(format!("{place}/layer.tar"), layer);
         }
+        parts
+    }
+
+    /// What `docker save` writes since 25: a layout over plain layers, which are to be compressed,
+    /// beside `manifest.json`.
+    fn docker_25(length: usize) -> Self {
+        let mut blobs = Self(Vec::new());
+        let image = blobs.image_of(&MediaType::OCI_LAYER, length);
+        let named = |place: usize| blobs.0[place].0.clone();
+        let manifest = json!([{"Config": named(1), "Layers": [named(2), named(3)]}]);
+        let mut parts = Self(Vec::new());
+        parts.add("index.json", index(&[&image]).to_string());
+        parts.add("manifest.json", manifest.to_string());
+        parts.0.extend(blobs.0);
         parts
     }
 
@@ -187,6 +205,22 @@ async fn a_layout_may_come_behind_a_manifest_json_that_names_its_blobs() {
 }
 
 #[tokio::test]
+async fn whether_plain_layers_are_compressed_depends_on_no_order() {
+    let parts = Parts::docker_25(9_000);
+    for (order, expected) in [([0, 1, 2, 3, 4, 5], 1), ([0, 2, 3, 4, 5, 1], 2)] {
+        let object = parts.in_order(&order).packed();
+        let archive = Archive::open(object.clone()).await.unwrap();
+        let selected = archive.select(None, Compression::Gzip).await.unwrap();
+        assert!(matches!(selected, Selected::Unbuilt(_)));
+        drop((archive, selected));
+        let begun = object.bytes();
+        read_all(&object).await;
+        let read = object.bytes() - begun - object.size().min(64 << 10);
+        assert_eq!(read, expected * object.size());
+    }
+}
+
+#[tokio::test]
 async fn what_was_said_early_is_said_otherwise_at_the_end() {
     let mut parts = Parts::layout(9_000);
     let other = parts.image(8_000);
@@ -233,27 +267,32 @@ async fn a_layer_that_is_not_there_is_missed_at_the_end() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn any_order_takes_two_passes_at_most(
-        layout in any::<bool>(),
+        kind in 0..3,
         places in Just((0..6).collect::<Vec<usize>>()).prop_shuffle(),
     ) {
-        let parts = if layout { Parts::layout(4_000) } else { Parts::docker(4_000) };
+        let parts = match kind {
+            0 => Parts::layout(4_000),
+            1 => Parts::docker(4_000),
+            _ => Parts::docker_25(4_000),
+        };
         let places: Vec<_> = places.into_iter().filter(|&p| p < parts.0.len()).collect();
         let documents = parts.0.len() - 2;
-        let layers_first = places.iter().position(|&place| place >= documents).unwrap();
-        // `oci-layout` says nothing of the image.
-        let described = (usize::from(layout)..documents)
-            .all(|document| places[..layers_first].contains(&document));
+        let first_layer = places.iter().position(|&place| place >= documents).unwrap();
+        let says_something = |place: &usize| parts.0[*place].0 != "oci-layout";
+        let is_described = (0..documents)
+            .filter(says_something)
+            .all(|document| places[..first_layer].contains(&document));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let straight = parts.packed();
             let object = parts.in_order(&places).packed();
             assert_eq!(read_all(&object).await, read_all(&straight).await);
             let passes = passes(&object);
-            assert!(passes <= if described { 1 } else { 2 }, "{passes} passes");
+            assert!(passes <= if is_described { 1 } else { 2 }, "{passes} passes");
         });
     }
 }
