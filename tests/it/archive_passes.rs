@@ -182,6 +182,25 @@ async fn a_layer_that_was_passed_before_it_was_wanted_takes_a_second_pass() {
 }
 
 #[tokio::test]
+async fn an_index_in_any_order_is_read_twice_at_most() {
+    let (layout, digest) = Layout::platforms();
+    let mut archive = layout.archive();
+    for seed in 0..16 {
+        fastrand::Rng::with_seed(seed).shuffle(&mut archive.entries);
+        let bench = Bench::new().await;
+        let read = deploy(&bench, &archive, |source| image(source, "app:1")).await;
+        assert_eq!(read.deployed.digest, digest);
+        assert_eq!(read.report.blobs_uploaded, 5);
+        let names: Vec<_> = archive.entries.iter().map(|(name, _)| name).collect();
+        assert!(
+            (4..=8).contains(&read.quarters),
+            "{} {names:#?}",
+            read.quarters
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_changed_layer_is_all_that_moves_of_an_archive_that_is_read_once() {
     let bench = Bench::new().await;
     let to = |source: &str| image(source, "app:1");
