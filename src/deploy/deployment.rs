@@ -69,6 +69,8 @@ impl<'a> Deployment<'a> {
         if copied.is_ok() || opened.is_read() {
             let settling = opened.settle();
             if self.meter.time(Phase::Resolve, settling).await? {
+                // What failed was another image.
+                self.run.failures();
                 copied = self.copy(&opened.content).await;
             }
         }
@@ -77,7 +79,7 @@ impl<'a> Deployment<'a> {
         Ok(copied.manifest)
     }
 
-    /// Copies what the source holds, all but tags.
+    /// Copies what the source holds, but no tag, and nothing that refers to it.
     async fn copy(&self, content: &Content) -> Result<Copied, Failed> {
         match content {
             Content::Stored { root, source } => Ok(self.copy_stored(&**source, root).await?),
@@ -88,10 +90,16 @@ impl<'a> Deployment<'a> {
         }
     }
 
+    /// Brings what refers to the image, and writes its tags.
     async fn tag(&self, content: &Content, copied: &Copied) -> copy::Result<()> {
         let manifest = &copied.manifest;
         match content {
-            Content::Stored { source, .. } => self.tag_platforms(&**source, manifest).await?,
+            Content::Stored { source, .. } => {
+                if self.image.referrers == Referrers::Copy {
+                    self.run.copy_referrers(&**source, manifest).await?;
+                }
+                self.tag_platforms(&**source, manifest).await?;
+            }
             Content::Unbuilt(_) => {
                 let tags = self.image.platform_tags.iter();
                 let tags: Vec<_> = tags.map(|(_, tag)| tag.clone()).collect();
@@ -132,9 +140,6 @@ impl<'a> Deployment<'a> {
         let manifest = self.meter.time(Phase::Resolve, selecting).await?;
         let untagged = self.run.untagged(&manifest).await?;
         untagged.copy(source, &manifest).await?;
-        if image.referrers == Referrers::Copy {
-            self.run.copy_referrers(source, &manifest).await?;
-        }
         Ok(Copied { manifest, untagged })
     }
 

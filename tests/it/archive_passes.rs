@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use longshore::copy::Report;
-use longshore::deploy::{Deployed, Image};
+use longshore::deploy::{Deployed, Image, Referrers};
 use longshore::oci::{Descriptor, Digest, MediaType, Platform};
 use serde_json::{Value, json};
 
@@ -246,29 +246,68 @@ async fn the_other_description_counts_where_a_layer_of_the_first_is_missing() {
     let mut archive = layout.listing(&incomplete).archive();
     let expected = deploy(&bench, &docker(&[3]), |source| image(source, "other:1")).await;
     archive.entries.extend(docker(&[3]).entries);
-    let read = deploy(&bench, &archive, |source| image(source, "app:1")).await;
+    let to_both = |source: &str| {
+        let mut one = image(source, "app:1");
+        one.targets.extend(image(source, "second:1").targets);
+        one
+    };
+    let read = deploy(&bench, &archive, to_both).await;
     assert_eq!(read.deployed.digest, expected.deployed.digest);
+    assert_eq!(read.deployed.places.len(), 2);
+}
+
+/// A layout with a signature of its image under the tag that cosign gives it.
+fn signed() -> Archive {
+    let mut layout = Layout(Vec::new());
+    let image = layout.image("linux/amd64", &[1, 2]);
+    let mut signature = layout.image("linux/amd64", &[4]);
+    let tag = format!("sha256-{}.sig", image.digest.hex());
+    for (key, value) in [
+        ("org.opencontainers.image.ref.name", tag.as_str()),
+        ("kind", "dev.cosignproject.cosign/sigs"),
+    ] {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        signature.annotations.insert(key, value);
+    }
+    let index = json!({"schemaVersion": 2, "manifests": [image, signature]});
+    let index = ("index.json".to_owned(), index.to_string().into_bytes());
+    layout.0.insert(0, index);
+    layout.archive()
 }
 
 #[tokio::test]
-async fn no_tag_names_the_image_of_an_archive_that_is_cut_off_behind_it() {
-    let bench = Bench::new().await;
-    let mut archive = described_first(&[1, 2]);
-    archive.entries.push(("README".to_owned(), noise(3)));
-    let packed = gzip(&archive.tar());
-    let cut_off = &packed[..packed.len() - LAYER / 2];
-    let image = image(&bench.stage("app.tar.gz", cut_off), "app:1");
-    let meter = Arc::default();
-    let error = bench.deployer.run(&image, &meter).await.unwrap_err();
-    let causes: Vec<_> = anyhow::Chain::new(&error)
-        .map(ToString::to_string)
-        .collect();
-    let expected = "the archive's gzip stream is damaged or cut off: write or upload it again";
-    assert!(causes.iter().any(|cause| cause == expected), "{causes:#?}");
-    let requests = bench.registry_requests();
-    let tagged = |path: &str| path.ends_with("/manifests/1");
-    let mut puts = requests.iter().filter(|request| request.method == "PUT");
-    assert!(!puts.any(|put| tagged(&put.path)), "{requests:#?}");
+async fn no_tag_is_written_for_an_archive_that_is_cut_off_behind_its_image() {
+    for archive in [described_first(&[1, 2]), signed()] {
+        let bench = Bench::new().await;
+        let mut archive = archive;
+        archive.entries.push(("README".to_owned(), noise(3)));
+        let packed = gzip(&archive.tar());
+        let with_referrers = |source: &str| Image {
+            referrers: Referrers::Copy,
+            ..image(source, "app:1")
+        };
+        let tags = || {
+            let requests = bench.registry_requests().into_iter();
+            let puts = requests.filter(|request| request.method == "PUT");
+            let manifests = puts.filter(|put| put.path.contains("/manifests/"));
+            manifests.filter(|put| !put.path.contains("/sha256:"))
+        };
+
+        let cut_off = &packed[..packed.len() - LAYER / 2];
+        let source = bench.stage("cut-off.tar.gz", cut_off);
+        let meter = Arc::default();
+        let failed = bench.deployer.run(&with_referrers(&source), &meter).await;
+        let error = failed.unwrap_err();
+        let causes: Vec<_> = anyhow::Chain::new(&error)
+            .map(ToString::to_string)
+            .collect();
+        let expected = "the archive's gzip stream is damaged or cut off: write or upload it again";
+        assert!(causes.iter().any(|cause| cause == expected), "{causes:#?}");
+        assert_eq!(tags().count(), 0);
+
+        deploy_packed(&bench, &packed, with_referrers).await;
+        assert!(tags().count() > 0);
+    }
 }
 
 #[tokio::test]
