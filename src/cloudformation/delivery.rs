@@ -1,10 +1,16 @@
 //! Bringing the answer to CloudFormation: a PUT to the presigned URL of the request.
+//!
+//! The URL is an object's in S3. The PUT says `If-None-Match: *`, by which S3 takes the first answer
+//! and refuses every later one
+//! ([conditional writes](https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html)):
+//! an event that is delivered twice, or a process that died behind its answer, never replaces an
+//! answer by another. What does not know the condition gets the answer without it.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
+use reqwest::{Client, Response, StatusCode, Url};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
@@ -79,12 +85,36 @@ pub enum AttemptError {
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
+    /// A page: S3 answers a PUT with an empty body.
+    #[error("a page was answered ({content_type}), as by a proxy or a sign-in page before S3")]
+    Page {
+        /// The media type of the page.
+        content_type: String,
+    },
+}
+
+/// Which answer CloudFormation has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// This one.
+    Now,
+    /// One that was delivered before.
+    Before,
+}
+
+/// Whether an answer may be put where another is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Write {
+    /// Only where there is none.
+    First,
+    /// Anyway: the server does not know the condition.
+    Any,
 }
 
 enum Attempt {
-    Done,
+    Done(Delivered),
     Again(AttemptError),
-    Never(StatusCode),
+    Refused(StatusCode),
 }
 
 impl Delivery {
@@ -103,8 +133,13 @@ impl Delivery {
         })
     }
 
-    /// Puts `body` to `url`, again and again until `deadline`.
-    pub async fn put(&self, url: &Url, body: &str, deadline: Instant) -> Result<(), DeliveryError> {
+    /// Puts `body` to `url`, again and again until `deadline`, unless there is an answer already.
+    pub async fn put(
+        &self,
+        url: &Url,
+        body: &str,
+        deadline: Instant,
+    ) -> Result<Delivered, DeliveryError> {
         if !self.may_send_to(url) {
             return Err(DeliveryError::NotSecure {
                 url: RedactedUrl::new(url),
@@ -113,11 +148,16 @@ impl Delivery {
         let deadline = deadline.max(Instant::now() + LAST_RESORT);
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
+        let mut write = Write::First;
         loop {
             attempts += 1;
-            let failed = match self.attempt(url, body, deadline).await {
-                Attempt::Done => return Ok(()),
-                Attempt::Never(status) => {
+            let failed = match self.attempt(url, body, write, deadline).await {
+                Attempt::Done(delivered) => return Ok(delivered),
+                Attempt::Refused(_) if write == Write::First => {
+                    write = Write::Any;
+                    continue;
+                }
+                Attempt::Refused(status) => {
                     let url = RedactedUrl::new(url);
                     return Err(DeliveryError::Refused { url, status });
                 }
@@ -145,27 +185,51 @@ impl Delivery {
         }
     }
 
-    async fn attempt(&self, url: &Url, body: &str, deadline: Instant) -> Attempt {
+    async fn attempt(&self, url: &Url, body: &str, write: Write, deadline: Instant) -> Attempt {
         let now = Instant::now();
         let part = deadline.saturating_duration_since(now) / ATTEMPT_PART;
         let until = deadline.min(now + part.clamp(SHORTEST_ATTEMPT, ATTEMPT_TIMEOUT));
         // The URL is signed for a request without a content type.
-        let request = self
+        let mut request = self
             .client
             .put(url.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static(""))
             .header(CONTENT_LENGTH, body.len())
             .body(body.to_owned());
+        if write == Write::First {
+            request = request.header(IF_NONE_MATCH, HeaderValue::from_static("*"));
+        }
         match timeout_at(until, request.send()).await {
             Err(_) => Attempt::Again(AttemptError::TimedOut),
             Ok(Err(error)) => Attempt::Again(AttemptError::Request(error.without_url())),
-            Ok(Ok(response)) => match response.status() {
-                status if status.is_success() => Attempt::Done,
-                status if may_pass(status) => Attempt::Again(AttemptError::Status(status)),
-                status => Attempt::Never(status),
-            },
+            Ok(Ok(response)) => Attempt::of(&response, write),
         }
     }
+}
+
+impl Attempt {
+    /// What came of a PUT.
+    fn of(response: &Response, write: Write) -> Self {
+        match (response.status(), page(response)) {
+            (_, Some(content_type)) => Self::Again(AttemptError::Page { content_type }),
+            (status, None) if status.is_success() => Self::Done(Delivered::Now),
+            (StatusCode::PRECONDITION_FAILED, None) if write == Write::First => {
+                Self::Done(Delivered::Before)
+            }
+            (status, None) if may_pass(status) => Self::Again(AttemptError::Status(status)),
+            (status, None) => Self::Refused(status),
+        }
+    }
+}
+
+/// The media type of an HTML page, which S3 never answers with.
+fn page(response: &Response) -> Option<String> {
+    let value = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    let is_page = ["text/html", "application/xhtml+xml"]
+        .iter()
+        .any(|html| media_type.eq_ignore_ascii_case(html));
+    is_page.then(|| media_type.to_owned())
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -175,9 +239,10 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn may_pass(status: StatusCode) -> bool {
-    status.is_server_error()
+    (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
         || matches!(
             status,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+            // S3's, while another write of the same object is under way.
+            StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS
         )
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::failed_record::End;
 use super::reader::InvalidProperties;
 use super::request::UnreadableProperties;
 use crate::content::BoxError;
@@ -160,6 +161,14 @@ pub enum Failure {
         what: String,
         /// How far it came.
         progress: String,
+    },
+    /// The invocation ended before it could answer. Another one answers for it.
+    #[error("{what} was not done: {end}")]
+    Ended {
+        /// What should have been done.
+        what: String,
+        /// How the invocation ended.
+        end: End,
     },
     /// A defect of this program.
     #[error("{what} failed by a defect of the function: {message}")]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio::sync::RwLock;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -16,8 +16,9 @@ use tracing::{Instrument, Span, error, info, info_span};
 
 use super::budget::Budget;
 use super::continuation::{MAX_INVOCATIONS, Successor};
-use super::delivery::Delivery;
+use super::delivery::{Delivered, Delivery};
 use super::error::{Error, Failure, Limit};
+use super::failed_record::{self, FailedRecord, Message};
 use super::metrics::close;
 use super::reason;
 use super::reply::is_left_to_the_caller;
@@ -102,6 +103,9 @@ impl Handler {
 
     /// Does what the event asks for and answers it, before the invocation's deadline.
     ///
+    /// An event of the function's failure destination is answered for the invocations that failed
+    /// ([`failed_record`]); nothing else is done for it.
+    ///
     /// Returns the answer that CloudFormation got, or what a caller that answers CloudFormation
     /// itself takes. A request that failed and was answered is no error: an error makes the
     /// platform invoke the function again.
@@ -111,6 +115,9 @@ impl Handler {
     /// Dropping the future stops the work; no answer is sent then.
     pub async fn handle(&self, event: &RawValue, invocation: &Invocation) -> Result<Value, Error> {
         let _under_way = self.under_way.read().await;
+        if let Some(messages) = failed_record::read(event) {
+            return Ok(self.answer_all(messages, invocation).await);
+        }
         let mut request = Request::read(event)
             .inspect_err(|error| error!(invocation = invocation.id, "{}", text::chain(error)))?;
         if is_left_to_the_caller(&request.service_token(), &invocation.function) {
@@ -124,6 +131,61 @@ impl Handler {
         self.answer(Arc::new(request), event, invocation)
             .instrument(span)
             .await
+    }
+
+    /// Answers for invocations that failed. Returns the messages that are to come again, in the
+    /// form of SQS's
+    /// [partial batch response](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
+    async fn answer_all(&self, messages: Vec<Message>, invocation: &Invocation) -> Value {
+        let mut again = Vec::new();
+        for message in messages {
+            let answered = match message.record {
+                Ok(record) => self.answer_for(&record, invocation).await,
+                Err(error) => {
+                    error!(invocation = invocation.id, "{}", text::chain(&error));
+                    false
+                }
+            };
+            if !answered {
+                again.push(json!({ "itemIdentifier": message.id }));
+            }
+        }
+        json!({ "batchItemFailures": again })
+    }
+
+    /// Answers FAILED for an invocation that failed, unless it was answered before. Returns
+    /// whether nobody waits for an answer to it any more.
+    async fn answer_for(&self, record: &FailedRecord, invocation: &Invocation) -> bool {
+        let request = match Request::read(&record.event) {
+            Ok(request) => request,
+            Err(error) => {
+                error!(invocation = record.invocation, "{}", text::chain(&error));
+                return true;
+            }
+        };
+        let span = info_span!(
+            "request",
+            request_id = request.request_id,
+            invocation = record.invocation
+        );
+        async {
+            open(&request);
+            let failed_invocation = Invocation {
+                id: record.invocation.clone(),
+                ..invocation.clone()
+            };
+            let failure = Failure::Ended {
+                what: reason::what(&request),
+                end: record.end.clone(),
+            };
+            let answer = failed(&request, &failed_invocation, &failure);
+            let Reply::Put(_) = request.reply else {
+                return true;
+            };
+            self.reply(&request, &answer, invocation).await.is_ok()
+        }
+        .instrument(span)
+        .await
     }
 
     async fn answer(
@@ -248,8 +310,11 @@ impl Handler {
         let body = answer.body(request);
         let deadline = invocation.deadline - TO_LOG;
         match self.delivery.put(url, &body, deadline).await {
-            Ok(()) => {
-                info!("answered");
+            Ok(delivered) => {
+                match delivered {
+                    Delivered::Now => info!("answered"),
+                    Delivered::Before => info!("the request was answered before"),
+                }
                 Ok(body.parse().unwrap_or_default())
             }
             Err(error) => {

@@ -3,10 +3,11 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, IF_NONE_MATCH};
 use hyper::{HeaderMap, Method, StatusCode};
 use tokio::net::TcpListener;
 
@@ -21,12 +22,14 @@ const MAX_BODY: usize = 1 << 20;
 
 /// Stands where a custom resource's `ResponseURL` points: takes the answer by PUT, as S3 takes it
 /// by a presigned URL. A PUT with a `Content-Type` that is not empty is refused, since it is not
-/// what was signed.
+/// what was signed; one with `If-None-Match: *` is refused where the request has an answer.
 pub struct ResponseUrl {
     service: Arc<Receiver>,
     server: Server,
     faults: Faults,
     log: RequestLog,
+    /// How many URLs were given out.
+    urls: AtomicU64,
 }
 
 /// One answer that was taken.
@@ -38,6 +41,8 @@ pub struct Answer {
     pub content_length: Option<u64>,
     /// The body.
     pub body: Bytes,
+    /// The path that it was put to.
+    path: String,
 }
 
 /// What answers on the socket.
@@ -58,6 +63,7 @@ impl ResponseUrl {
             server,
             faults,
             log,
+            urls: AtomicU64::default(),
         })
     }
 
@@ -66,10 +72,11 @@ impl ResponseUrl {
         self.server.address()
     }
 
-    /// A `ResponseURL` as CloudFormation gives it, query included.
+    /// A new `ResponseURL` as CloudFormation gives it, query included: one for each request.
     pub fn url(&self) -> String {
+        let number = self.urls.fetch_add(1, Ordering::Relaxed);
         format!(
-            "{}/arn%3Aaws%3Acloudformation%3Aus-east-1%3A123456789012%3Astack/demo\
+            "{}/arn%3Aaws%3Acloudformation%3Aus-east-1%3A123456789012%3Astack/demo/{number}\
              ?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=7200&X-Amz-Signature=0123456789abcdef",
             self.server.base_url()
         )
@@ -101,6 +108,12 @@ impl ResponseUrl {
     }
 }
 
+impl Receiver {
+    fn has_answer_at(&self, path: &str) -> bool {
+        self.answers.all().iter().any(|answer| answer.path == path)
+    }
+}
+
 impl Service for Receiver {
     async fn answer(&self, request: &mut Request) -> Result<Response, Dropped> {
         if request.method != Method::PUT || !request.query.has("X-Amz-Signature") {
@@ -128,11 +141,21 @@ impl Service for Receiver {
                 message,
             ));
         };
+        let is_first = text(&request.headers, IF_NONE_MATCH).as_deref() == Some("*");
+        if is_first && self.has_answer_at(&request.path) {
+            let message = "At least one of the pre-conditions you specified did not hold";
+            return Ok(xml::error(
+                StatusCode::PRECONDITION_FAILED,
+                "PreconditionFailed",
+                message,
+            ));
+        }
         let content_length = text(&request.headers, CONTENT_LENGTH);
         self.answers.put(Answer {
             content_type,
             content_length: content_length.and_then(|text| text.parse().ok()),
             body,
+            path: request.path.clone(),
         });
         Ok(empty(StatusCode::OK))
     }

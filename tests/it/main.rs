@@ -21,6 +21,7 @@ mod docs;
 mod docs_commands;
 mod events;
 mod lambda;
+mod lambda_dies;
 mod lambda_drop_in;
 mod lambda_life;
 mod lambda_refused;

@@ -31,7 +31,10 @@ LEAST = {
     ("lambda:InvokeFunction", "Provider.Arn"),
     ("logs:CreateLogStream", "LogGroup.Arn"),
     ("logs:PutLogEvents", "LogGroup.Arn"),
-    ("sqs:SendMessage", "DeadLetters.Arn"),
+    ("sqs:DeleteMessage", "FailedEvents.Arn"),
+    ("sqs:GetQueueAttributes", "FailedEvents.Arn"),
+    ("sqs:ReceiveMessage", "FailedEvents.Arn"),
+    ("sqs:SendMessage", "FailedEvents.Arn"),
 }
 PULL = ["BatchGetImage", "GetDownloadUrlForLayer"]
 PUSH = PULL + [
@@ -263,12 +266,37 @@ class TheFunction(unittest.TestCase):
         subnets = ["subnet-0aaaaaaa", "subnet-0bbbbbbb"]
         self.assertEqual(function["VpcConfig"]["SubnetIds"], subnets)
 
-    def test_events_are_not_repeated_and_those_without_an_answer_are_kept(self):
+    def test_the_record_of_an_event_that_failed_comes_back_to_the_function(self):
         rendered = render(PROVIDER)
+        failed_events = {"Fn::GetAtt": ["FailedEvents", "Arn"]}
         [config] = rendered.resources("AWS::Lambda::EventInvokeConfig").values()
         self.assertEqual(config["MaximumRetryAttempts"], 0)
-        queue = config["DestinationConfig"]["OnFailure"]["Destination"]
-        self.assertEqual(queue, {"Fn::GetAtt": ["DeadLetters", "Arn"]})
+        self.assertEqual(config["DestinationConfig"], {"OnFailure": {"Destination": failed_events}})
+        [mapping] = rendered.resources("AWS::Lambda::EventSourceMapping").values()
+        self.assertEqual(
+            mapping,
+            {
+                "FunctionName": {"Fn::GetAtt": ["Provider", "Arn"]},
+                "EventSourceArn": failed_events,
+                "BatchSize": 1,
+                "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            },
+        )
+        queue = rendered.resources("AWS::SQS::Queue")["FailedEvents"]
+        [function] = rendered.resources("AWS::Lambda::Function").values()
+        self.assertEqual(queue["VisibilityTimeout"], function["Timeout"])
+
+    def test_a_record_without_an_answer_is_kept_and_told(self):
+        rendered = render(PROVIDER)
+        queues = rendered.resources("AWS::SQS::Queue")
+        self.assertEqual(set(queues), {"FailedEvents", "DeadLetters"})
+        redrive = queues["FailedEvents"]["RedrivePolicy"]
+        self.assertEqual(redrive["deadLetterTargetArn"], {"Fn::GetAtt": ["DeadLetters", "Arn"]})
+        # All of them while the address of the answer is good.
+        tries = redrive["maxReceiveCount"] * int(queues["FailedEvents"]["VisibilityTimeout"])
+        self.assertLess(tries, queues["FailedEvents"]["MessageRetentionPeriod"])
+        for queue in queues.values():
+            self.assertTrue(queue["SqsManagedSseEnabled"])
         alarm = rendered.resources("AWS::CloudWatch::Alarm")["DeadLetterAlarm"]
         self.assertEqual(alarm["Dimensions"][0]["Value"], {"Fn::GetAtt": ["DeadLetters", "QueueName"]})
 

@@ -42,11 +42,42 @@ async fn a_passing_error_of_the_bucket_is_tried_again() {
 
 #[tokio::test]
 async fn a_lasting_error_of_the_bucket_is_not() {
-    let receiver = Receiver::answering(&[403]).await;
+    let receiver = Receiver::answering(&[403, 403]).await;
     let scene = Scene::with(Script::Succeed, receiver);
     let error = scene.send(json!({})).await.unwrap_err();
     assert!(matches!(error, Error::Undelivered(_)));
-    assert_eq!(scene.receiver.puts().len(), 1);
+    assert_eq!(scene.receiver.puts().len(), 2);
+}
+
+#[tokio::test]
+async fn the_first_answer_stays() {
+    // Another delivery of the event was answered.
+    let scene = Scene::with(Script::Fail, Receiver::answering(&[409, 412]).await);
+    scene.send(json!({})).await.unwrap();
+    let puts = scene.receiver.puts();
+    assert_eq!(puts.len(), 2);
+    assert!(puts.iter().all(|put| put.headers["if-none-match"] == "*"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_know_the_condition_gets_the_answer_without_it() {
+    for status in [400, 403, 501] {
+        let scene = Scene::with(Script::Succeed, Receiver::answering(&[status]).await);
+        scene.send(json!({})).await.unwrap();
+        let [first, second] = <[_; 2]>::try_from(scene.receiver.puts()).ok().unwrap();
+        assert_eq!(first.headers["if-none-match"], "*", "{status}");
+        assert!(!second.headers.contains_key("if-none-match"), "{status}");
+        assert_eq!(first.text, second.text, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_no_receipt() {
+    let receiver = Receiver::new().await;
+    receiver.show_page(2);
+    let scene = Scene::with(Script::Succeed, receiver);
+    scene.send(json!({})).await.unwrap();
+    assert_eq!(scene.receiver.puts().len(), 3);
 }
 
 #[tokio::test]

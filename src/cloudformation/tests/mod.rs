@@ -3,6 +3,7 @@
 mod answers;
 mod cdk_ecr_deployment;
 mod destinations;
+mod failed_records;
 mod lifecycle;
 mod lines;
 mod long_work;

@@ -57,7 +57,7 @@ async fn an_answer_that_could_not_be_delivered_is_logged_whole() {
     let lines = Lines::default();
     let subscriber = log_subscriber(LevelFilter::INFO, false, lines.clone());
     let _guard = tracing::subscriber::set_default(subscriber);
-    let scene = Scene::with(Script::Fail, Receiver::answering(&[403]).await);
+    let scene = Scene::with(Script::Fail, Receiver::answering(&[403, 403]).await);
     scene.send(json!({})).await.unwrap_err();
     let logged: Value = lines
         .parsed()

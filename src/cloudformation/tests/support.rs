@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{Html, IntoResponse, Response as AxumResponse};
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -39,6 +41,8 @@ pub(super) struct Receiver {
 struct Received {
     answers: Mutex<Vec<Put>>,
     statuses: Mutex<Vec<u16>>,
+    /// How many more PUTs are answered by a page.
+    pages: AtomicUsize,
 }
 
 pub(super) struct Put {
@@ -63,6 +67,11 @@ impl Receiver {
 
     pub(super) async fn new() -> Self {
         Self::answering(&[]).await
+    }
+
+    /// Answers the next so many PUTs with a sign-in page and 200.
+    pub(super) fn show_page(&self, times: usize) {
+        self.state.pages.store(times, Ordering::SeqCst);
     }
 
     pub(super) fn url(&self) -> String {
@@ -90,7 +99,7 @@ async fn take(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
+) -> AxumResponse {
     let text = String::from_utf8(body.to_vec()).unwrap();
     state.answers.lock().unwrap().push(Put {
         method,
@@ -99,8 +108,16 @@ async fn take(
         body: serde_json::from_str(&text).unwrap(),
         text,
     });
+    let page = |left: usize| left.checked_sub(1);
+    let pages = &state.pages;
+    if pages
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, page)
+        .is_ok()
+    {
+        return Html("<html>Sign in</html>").into_response();
+    }
     let status = state.statuses.lock().unwrap().pop().unwrap_or(200);
-    StatusCode::from_u16(status).unwrap()
+    StatusCode::from_u16(status).unwrap().into_response()
 }
 
 /// What [`Scripted`] does with an image.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use longshore::local::{Fault, ResponseUrl};
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use reqwest::{Client, StatusCode};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -46,4 +46,19 @@ async fn fails_on_demand() {
     let unsigned = receiver.url().split('?').next().unwrap().to_owned();
     let answer = Client::new().put(unsigned).body("x").send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn takes_one_answer_under_a_condition() {
+    let receiver = ResponseUrl::start().await.unwrap();
+    let (first, other) = (receiver.url(), receiver.url());
+    let put = |url: &str| Client::new().put(url).header(IF_NONE_MATCH, "*").body("x");
+    for (url, status) in [
+        (&first, StatusCode::OK),
+        (&first, StatusCode::PRECONDITION_FAILED),
+        (&other, StatusCode::OK),
+    ] {
+        assert_eq!(put(url).send().await.unwrap().status(), status, "{url}");
+    }
+    assert_eq!(receiver.answers().len(), 2);
 }

@@ -1,5 +1,6 @@
 //! What a stack sees: events go in, answers come out.
 
+use std::path::Path;
 use std::process::Command;
 
 use longshore::local::ResponseUrl;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use tokio::task::spawn_blocking;
 
-use super::emulator::Emulator;
+use super::emulator::{Emulator, bootstrap};
 use super::lambda_api::LambdaApi;
 use super::process::{output_of, tool};
 
@@ -25,6 +26,15 @@ impl Cloud {
     /// A function whose ECR registry is at `registry`, and each AWS service where `endpoints`
     /// says: pairs of a variable of the environment (`AWS_ENDPOINT_URL_…`) and a URL.
     pub(crate) async fn start(registry: &str, endpoints: &[(&str, &str)]) -> Self {
+        Self::start_program(&bootstrap(), registry, endpoints).await
+    }
+
+    /// The same with another program as the function's.
+    pub(crate) async fn start_program(
+        program: &Path,
+        registry: &str,
+        endpoints: &[(&str, &str)],
+    ) -> Self {
         let registries = format!("*.dkr.ecr.*.amazonaws.com={registry}");
         let lambda = LambdaApi::start().await;
         let mut environment = vec![
@@ -35,7 +45,7 @@ impl Cloud {
         ];
         environment.extend(endpoints);
         Self {
-            emulator: Emulator::start(&environment),
+            emulator: Emulator::start(program, &environment),
             response_url: ResponseUrl::start().await.expect("a free port"),
             lambda,
         }
@@ -83,6 +93,11 @@ impl Cloud {
         self.emulator.invoke(&event).await
     }
 
+    /// The same of an event that has its `ResponseURL`.
+    pub(crate) async fn invoke_as_it_is(&self, event: &Value) -> Value {
+        self.emulator.invoke(event).await
+    }
+
     /// Where answers go.
     pub(crate) fn response_url(&self) -> &ResponseUrl {
         &self.response_url
@@ -91,6 +106,43 @@ impl Cloud {
     /// Tells the function to end, as Lambda does.
     pub(crate) fn terminate(&self) {
         self.emulator.terminate();
+    }
+
+    /// Kills the function's process.
+    pub(crate) fn kill(&self) {
+        self.emulator.kill();
+    }
+
+    /// Sends what Lambda records of the invocation for `event` that ended with `payload`, as the
+    /// queue of the template brings it.
+    pub(crate) async fn send_record(&self, event: &Value, payload: &Value) -> Value {
+        let record = json!({
+            "version": "1.0",
+            "timestamp": "2026-11-14T18:16:05.568Z",
+            "requestContext": {
+                "requestId": "e4b46cbf-b738-4a52-8880-a18cdf61200e",
+                "functionArn":
+                    "arn:aws:lambda:eu-west-1:123456789012:function:longshore:$LATEST",
+                "condition": "RetriesExhausted",
+                "approximateInvokeCount": 1,
+            },
+            "requestPayload": event,
+            "responseContext": {
+                "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled",
+            },
+            "responsePayload": payload,
+        });
+        let batch = json!({ "Records": [{
+            "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
+            "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+            "body": record.to_string(),
+            "attributes": { "ApproximateReceiveCount": "1" },
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:longshore-failed-events",
+            "awsRegion": "eu-west-1",
+        }]});
+        self.emulator.invoke(&batch).await
     }
 
     /// Has the provider framework of the CDK invoke the function on an event, and answer for it.
@@ -148,7 +200,13 @@ impl Cloud {
     }
 
     /// Sends an event of the resource `Image` of the stack `example`.
-    pub(crate) async fn send(&self, mut event: Value) -> Answer {
+    pub(crate) async fn send(&self, event: Value) -> Answer {
+        self.send_event(Self::completed(event)).await
+    }
+
+    /// An event of the resource `Image` of the stack `example`, with all that it needs but a
+    /// `ResponseURL`.
+    pub(crate) fn completed(mut event: Value) -> Value {
         for (name, usual) in [
             ("RequestId", "the-request"),
             ("ResourceType", "Custom::ECRImage"),
@@ -161,7 +219,7 @@ impl Cloud {
         event["LogicalResourceId"] = json!("Image");
         event["ServiceToken"] = json!("arn:aws:lambda:eu-west-1:123456789012:function:longshore");
         event["ResourceProperties"]["ServiceToken"] = event["ServiceToken"].clone();
-        self.send_event(event).await
+        event
     }
 }
 

@@ -1,6 +1,6 @@
 //! AWS's Runtime Interface Emulator: a Lambda's environment in one program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use reqwest::Client;
@@ -16,8 +16,9 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    /// A function with these variables in its environment, besides those that each has.
-    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
+    /// A function of this program with these variables in its environment, besides those that each
+    /// has.
+    pub(crate) fn start(bootstrap: &Path, environment: &[(&str, &str)]) -> Self {
         let server = Server::start("aws-lambda-rie", |address, _| {
             let mut command = Command::new(program());
             command
@@ -25,7 +26,7 @@ impl Emulator {
                 .arg(address.to_string())
                 .arg("--runtime-api-address")
                 .arg(free_address().to_string())
-                .arg(bootstrap())
+                .arg(bootstrap)
                 .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "60")
                 .env("AWS_REGION", REGION)
                 .env("AWS_ACCESS_KEY_ID", "TEST")
@@ -54,8 +55,17 @@ impl Emulator {
 
     /// Sends SIGTERM to the function, as Lambda does before it ends it.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Kills the function's process.
+    pub(crate) fn kill(&self) {
+        self.signal("KILL");
+    }
+
+    fn signal(&self, signal: &str) {
         for process in self.server.children() {
-            let kill = format!("kill -TERM {process}");
+            let kill = format!("kill -{signal} {process}");
             output(Command::new("sh").args(["-c", &kill]));
         }
     }
@@ -66,7 +76,8 @@ impl Emulator {
     }
 }
 
-fn bootstrap() -> PathBuf {
+/// The function's program.
+pub(crate) fn bootstrap() -> PathBuf {
     let of_release = std::env::var_os("LONGSHORE_BOOTSTRAP");
     of_release.map_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into(), PathBuf::from)
 }
