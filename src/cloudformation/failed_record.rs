@@ -59,7 +59,7 @@ pub(super) struct UnreadableRecord(#[source] serde_json::Error);
 /// neither.
 pub(super) fn read(event: &RawValue) -> Option<Vec<Message>> {
     if let Ok(batch) = serde_json::from_str::<Batch>(event.get())
-        && batch.records.iter().all(|message| message.is_of_sqs())
+        && batch.records.iter().all(QueueMessage::is_of_sqs)
         && !batch.records.is_empty()
     {
         return Some(batch.records.into_iter().map(QueueMessage::open).collect());
@@ -158,10 +158,10 @@ impl Record {
         let ended = ["Runtime.", "Sandbox.", "Extension."];
         let by_lambda = ended.iter().any(|ended| kind.starts_with(ended))
             || words.contains("Process exited before completing request");
-        match by_lambda || kind.is_empty() {
-            true => End::Crashed(shown(words)),
-            false => End::Returned(shown(words)),
+        if by_lambda || kind.is_empty() {
+            return End::Crashed(shown(words));
         }
+        End::Returned(shown(words))
     }
 
     fn payload(&self, name: &str) -> &str {

@@ -8,13 +8,9 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use super::Result;
 use super::plan::{fetch_listed, parse};
 use super::select::{image_platform, is_attestation};
+use super::walk::{Bounds, CONCURRENCY, Seen};
 use crate::content::Source;
 use crate::oci::{Descriptor, Digest, Manifest, Platform, RawManifest};
-
-/// Manifests asked for at once.
-const CONCURRENCY: usize = 8;
-/// Deepest nesting of indexes.
-const MAX_DEPTH: usize = 8;
 
 /// What can be told of an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +21,8 @@ pub struct Description {
     pub config: Option<Digest>,
     /// The platforms, in the order of the index.
     pub platforms: Vec<Platform>,
+    /// Manifests that an index lists, and that the place does not have.
+    pub missing: Vec<Descriptor>,
 }
 
 /// Reads what can be told of the image of `root` from a place that has it.
@@ -39,25 +37,44 @@ pub async fn describe(place: &dyn Source, root: &RawManifest) -> Result<Descript
             .push(image_platform(place, image).await?);
     }
     count(&mut blobs, parsed.blobs());
-    let mut level = parsed.entries().to_vec();
-    for _ in 0..MAX_DEPTH {
-        let entries = stream::iter(std::mem::take(&mut level)).map(|entry| read(place, entry));
-        let entries: Vec<_> = entries.buffered(CONCURRENCY).try_collect().await?;
-        for (entry, manifest) in entries {
-            let Some(manifest) = manifest else {
-                count(&mut blobs, [&entry]);
-                continue;
+    let mut bounds = Bounds::of(root);
+    let mut seen = Seen::default();
+    let mut named = Named::default();
+    named.add(parsed.entries());
+    let mut level = seen.unmet(parsed.entries());
+    for depth in 1.. {
+        bounds.list(place, level.len(), depth)?;
+        if level.is_empty() {
+            break;
+        }
+        let mut entries = stream::iter(std::mem::take(&mut level))
+            .map(|entry| read(place, entry))
+            .buffered(CONCURRENCY);
+        while let Some((entry, listed)) = entries.try_next().await? {
+            let manifest = match listed {
+                Listed::Manifest(manifest) => manifest,
+                Listed::Blob => {
+                    count(&mut blobs, [&entry]);
+                    continue;
+                }
+                Listed::Missing => {
+                    description.missing.push(entry);
+                    continue;
+                }
             };
+            bounds.fetched(place, &manifest)?;
+            let manifest = parse(place, &manifest)?;
             count(&mut blobs, manifest.blobs());
-            level.extend_from_slice(manifest.entries());
+            named.add(manifest.entries());
+            level.extend(seen.unmet(manifest.entries()));
             if let Manifest::Image(image) = manifest
                 && !is_attestation(&entry)
             {
-                let platform = match entry.platform {
-                    Some(platform) => platform,
-                    None => image_platform(place, &image).await?,
+                let platforms = match named.0.remove(&entry.digest) {
+                    Some(platforms) => platforms,
+                    None => vec![image_platform(place, &image).await?],
                 };
-                description.platforms.push(platform);
+                description.platforms.extend(platforms);
             }
         }
     }
@@ -68,14 +85,40 @@ pub async fn describe(place: &dyn Source, root: &RawManifest) -> Result<Descript
     Ok(description)
 }
 
-/// What an index lists, with the manifest if it is one.
-type Listed = (Descriptor, Option<Manifest>);
+/// The platforms that indexes list content for: one manifest may be for several.
+#[derive(Default)]
+struct Named(HashMap<Digest, Vec<Platform>>);
 
-fn read(place: &dyn Source, entry: Descriptor) -> BoxFuture<'_, Result<Listed>> {
+impl Named {
+    fn add(&mut self, entries: &[Descriptor]) {
+        for entry in entries {
+            let Some(platform) = &entry.platform else {
+                continue;
+            };
+            let platforms = self.0.entry(entry.digest.clone()).or_default();
+            if !platforms.contains(platform) {
+                platforms.push(platform.clone());
+            }
+        }
+    }
+}
+
+/// An entry of an index, as the place has it.
+enum Listed {
+    Manifest(RawManifest),
+    Blob,
+    Missing,
+}
+
+fn read(place: &dyn Source, entry: Descriptor) -> BoxFuture<'_, Result<(Descriptor, Listed)>> {
     async move {
-        let manifest = fetch_listed(place, &entry).await?;
-        let parsed = manifest.map(|manifest| parse(place, &manifest));
-        Ok((entry, parsed.transpose()?))
+        let listed = match fetch_listed(place, &entry).await {
+            Ok(Some(manifest)) => Listed::Manifest(manifest),
+            Ok(None) => Listed::Blob,
+            Err(error) if error.is_not_found() => Listed::Missing,
+            Err(error) => return Err(error),
+        };
+        Ok((entry, listed))
     }
     .boxed()
 }

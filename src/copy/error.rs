@@ -87,6 +87,12 @@ pub enum Cause {
         /// What there are too many of.
         what: &'static str,
     },
+    /// An attestation that the index lists, and that is not there.
+    #[error(
+        "the index lists this attestation, and it is not there: set Attestations to drop \
+         (--attestations drop), or push the image again with its attestations"
+    )]
+    NoAttestation(#[source] Box<Self>),
     /// A tag that cannot be moved.
     #[error(transparent)]
     Tag(#[from] super::TagConflict),
@@ -120,6 +126,11 @@ impl Error {
     /// Whether what was being done is not there.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(&*self.cause, Cause::Content(error) if error.is_not_found())
+    }
+
+    /// Whether it is an attestation of an index that is not there.
+    pub(super) fn is_no_attestation(&self) -> bool {
+        matches!(&*self.cause, Cause::NoAttestation(_))
     }
 
     /// Whether the destination refused to take something because it never takes such.

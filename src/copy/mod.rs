@@ -30,6 +30,7 @@ mod tee;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use checkpoint::{Checkpoint, StoredLayer};
 pub use describe::{Description, describe};

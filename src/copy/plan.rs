@@ -3,25 +3,20 @@
 use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 
 use super::error::{Cause, at, manifest_of};
 use super::order::{Node, in_steps};
+use super::select::is_attestation;
 use super::target::Places;
+use super::walk::{Bounds, CONCURRENCY};
 use super::{Error, Operation, Result, Run, Side};
 use crate::content::{ManifestKey, Source};
 use crate::oci::{Descriptor, Digest, Manifest, RawManifest};
 
-/// Most manifests of one image: more than any real index has, and a bound on memory.
-const MAX_MANIFESTS: usize = 2_000;
-/// Deepest nesting of indexes.
-const MAX_DEPTH: usize = 8;
-/// Manifests asked for at once.
-const CONCURRENCY: usize = 8;
-
 /// What is to be copied.
 pub(super) struct Plan {
-    root: Descriptor,
+    bounds: Bounds,
     /// What manifests list and what was not looked up yet: manifests, or blobs.
     pub(super) entries: Vec<Wanted<Descriptor>>,
     /// Distinct blobs, in the order in which the manifests name them.
@@ -47,7 +42,7 @@ impl Plan {
     pub(super) async fn begin(run: &Run, source: &dyn Source, root: &RawManifest) -> Result<Self> {
         let at = run.lacking(source, root.digest(), &run.places).await?;
         let mut plan = Self {
-            root: root.descriptor(),
+            bounds: Bounds::of(root),
             entries: Vec::new(),
             blobs: Vec::new(),
             nodes: Vec::new(),
@@ -85,26 +80,30 @@ impl Plan {
         entries: Vec<Wanted<Descriptor>>,
     ) -> Result<()> {
         let asked: usize = entries.iter().map(|entry| entry.at.len()).sum();
-        let found: Vec<Option<Entry>> = stream::iter(entries)
+        let mut found = stream::iter(entries)
             .map(|entry| look_up(run, source, entry))
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
+            .buffered(CONCURRENCY);
         let mut missing = 0;
-        for entry in found.into_iter().flatten() {
-            match entry {
-                Entry::Manifest(manifest) => {
+        let mut no_attestation = None;
+        while let Some(found) = found.next().await {
+            match found {
+                Ok(Some(Entry::Manifest(manifest))) => {
                     missing += manifest.at.len();
+                    self.bounds.fetched(source, &manifest.what)?;
                     self.add(source, manifest)?;
                 }
-                Entry::Blob(blob) => {
+                Ok(Some(Entry::Blob(blob))) => {
                     missing += blob.at.len();
                     self.add_blobs([&blob.what], &blob.at);
                 }
+                Ok(None) => {}
+                // Any other manifest that is not there is told first.
+                Err(error) if error.is_no_attestation() => no_attestation = Some(error),
+                Err(error) => return Err(error),
             }
         }
         self.present += (asked - missing) as u64;
-        Ok(())
+        no_attestation.map_or(Ok(()), Err)
     }
 
     /// The manifests in the order in which they are to be pushed: each lists only what is in steps
@@ -117,17 +116,14 @@ impl Plan {
     fn add(&mut self, source: &dyn Source, manifest: Wanted<RawManifest>) -> Result<()> {
         let parsed = parse(source, &manifest.what)?;
         let entries = parsed.entries();
-        if manifest.depth == MAX_DEPTH {
-            return Err(self.too_many(source, MAX_DEPTH, "levels of indexes"));
-        }
         self.add_blobs(parsed.blobs(), &manifest.at);
+        let before = self.seen.entries.0.len();
         for entry in entries {
             let seen = &mut self.seen.entries;
             seen.want(&mut self.entries, entry, &manifest.at, manifest.depth + 1);
         }
-        if self.seen.entries.0.len() > MAX_MANIFESTS {
-            return Err(self.too_many(source, MAX_MANIFESTS, "manifests"));
-        }
+        let new = self.seen.entries.0.len() - before;
+        self.bounds.list(source, new, manifest.depth + 1)?;
         self.nodes.push(Node {
             entries: entries.iter().map(|entry| entry.digest.clone()).collect(),
             manifest,
@@ -140,11 +136,6 @@ impl Plan {
         for blob in blobs.into_iter().filter(|blob| !is_elsewhere(blob)) {
             self.seen.blobs.want(&mut self.blobs, blob, at, 0);
         }
-    }
-
-    fn too_many(&self, source: &dyn Source, limit: usize, what: &'static str) -> Error {
-        let subject = manifest_of(&self.root);
-        at(Operation::Read, Side::Source, source.name(), subject)(Cause::TooMany { limit, what })
     }
 }
 
@@ -165,7 +156,9 @@ fn look_up<'a>(
         if at.is_empty() {
             return Ok(None);
         }
-        Ok(Some(match fetch_listed(source, &entry.what).await? {
+        let fetched = fetch_listed(source, &entry.what).await;
+        let fetched = fetched.map_err(|error| explained(error, &entry.what))?;
+        Ok(Some(match fetched {
             Some(what) => Entry::Manifest(Wanted {
                 what,
                 at,
@@ -175,6 +168,17 @@ fn look_up<'a>(
         }))
     }
     .boxed()
+}
+
+/// Tells an attestation that is not there from other manifests: an image does without it.
+fn explained(error: Error, entry: &Descriptor) -> Error {
+    if !(error.is_not_found() && is_attestation(entry)) {
+        return error;
+    }
+    Error {
+        cause: Box::new(Cause::NoAttestation(error.cause)),
+        ..error
+    }
 }
 
 #[derive(Default)]

@@ -89,6 +89,11 @@ impl Run {
         self.failures.take()
     }
 
+    /// The position of the first target that was not given up. Where all were, the first of all.
+    pub fn first_target(&self) -> usize {
+        self.spared(&self.places).first().copied().unwrap_or(0)
+    }
+
     /// Counts blobs of an image that is there as it is.
     pub fn count_present(&self, blobs: u64) {
         self.meter.count(|report| report.blobs_reused += blobs);

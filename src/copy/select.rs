@@ -1,19 +1,15 @@
 //! What of an image is wanted: all of it, one platform, or an index of some.
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::error::{Cause, at, manifest_of};
 use super::plan::{fetch, fetch_listed, parse};
+use super::walk::{Indexes, document_of};
 use super::{Error, MAX_CONFIG, Operation, Result, Side};
 use crate::content::{Source, collect};
-use crate::oci::{
-    Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest, Manifest, Platform, RawManifest,
-};
-
-/// Deepest nesting of indexes.
-const MAX_DEPTH: usize = 8;
+use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest, Manifest, Platform, RawManifest};
 
 /// What is wanted of an image.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +32,7 @@ pub async fn select(
     root: &RawManifest,
     wanted: &Selection,
 ) -> Result<RawManifest> {
-    let index = match (parse(source, root)?, &wanted.platforms) {
+    match (parse(source, root)?, &wanted.platforms) {
         (Manifest::Image(_) | Manifest::Other(_), None) => return Ok(root.clone()),
         (Manifest::Image(_) | Manifest::Other(_), _) if wanted.of_index_only => {
             return Ok(root.clone());
@@ -53,9 +49,10 @@ pub async fn select(
             };
         }
         (Manifest::Index(_), None) if !wanted.drop_attestations => return Ok(root.clone()),
-        (Manifest::Index(index), _) => index,
-    };
-    let entries = leaves(source, index, MAX_DEPTH).await?;
+        (Manifest::Index(_), _) => {}
+    }
+    let indexes = Indexes::below(source, root).await?;
+    let entries = indexes.leaves()?;
     let has_attestations = entries.iter().any(is_attestation);
     let kept = match &wanted.platforms {
         None if has_attestations => entries,
@@ -73,30 +70,7 @@ pub async fn select(
         .filter(|entry| !(wanted.drop_attestations && is_attestation(entry)))
         .map(|entry| entry.digest.clone())
         .collect();
-    rebuild(source, root, &kept).await
-}
-
-/// The entries of an index that are no indexes themselves, in order.
-fn leaves(
-    source: &dyn Source,
-    index: ImageIndex,
-    depth: usize,
-) -> BoxFuture<'_, Result<Vec<Descriptor>>> {
-    async move {
-        let mut found = Vec::new();
-        for entry in index.manifests {
-            if !entry.media_type.is_index() || depth == 0 {
-                found.push(entry);
-                continue;
-            }
-            let nested = fetch(source, &entry).await?;
-            if let Manifest::Index(nested) = parse(source, &nested)? {
-                found.extend(leaves(source, nested, depth - 1).await?);
-            }
-        }
-        Ok(found)
-    }
-    .boxed()
+    rebuild(source, root, &indexes, &kept)
 }
 
 pub(super) fn is_attestation(entry: &Descriptor) -> bool {
@@ -117,7 +91,7 @@ async fn matching(
     for entry in entries.iter().filter(|entry| !is_attestation(entry)) {
         known.push((entry_platform(source, entry).await?, entry));
     }
-    let mut kept: Vec<&Descriptor> = Vec::new();
+    let mut kept: HashSet<&Digest> = HashSet::new();
     for wanted in wanted {
         let matching = known
             .iter()
@@ -129,18 +103,19 @@ async fn matching(
             let available: Vec<_> = known.into_iter().map(|(platform, _)| platform).collect();
             return Err(no_platform(source, root, wanted, &available));
         };
-        kept.push(entry);
+        kept.insert(&entry.digest);
     }
     Ok(entries
         .iter()
-        .filter(|entry| kept.contains(entry))
+        .filter(|entry| kept.contains(&entry.digest))
         .cloned()
         .collect())
 }
 
 /// Adds the attestations about what is kept, in the order of the index.
 fn with_attestations(kept: &[Descriptor], entries: Vec<Descriptor>) -> Vec<Descriptor> {
-    let is_kept = |digest: &Digest| kept.iter().any(|entry| entry.digest == *digest);
+    let kept: HashSet<&Digest> = kept.iter().map(|entry| &entry.digest).collect();
+    let is_kept = |digest: &Digest| kept.contains(digest);
     entries
         .into_iter()
         .filter(|entry| {
@@ -153,7 +128,11 @@ async fn entry_platform(source: &dyn Source, entry: &Descriptor) -> Result<Platf
     if let Some(platform) = &entry.platform {
         return Ok(platform.clone());
     }
-    let manifest = fetch_listed(source, entry).await?;
+    let manifest = match fetch_listed(source, entry).await {
+        // What is not there has no platform that could be wanted.
+        Err(error) if error.is_not_found() => None,
+        fetched => fetched?,
+    };
     match manifest
         .map(|manifest| parse(source, &manifest))
         .transpose()?
@@ -201,47 +180,23 @@ fn no_platform(
 }
 
 /// A new index with the entries of `kept`, every member of an entry and of the index as it stood.
-async fn rebuild(source: &dyn Source, root: &RawManifest, kept: &[Digest]) -> Result<RawManifest> {
+fn rebuild(
+    source: &dyn Source,
+    root: &RawManifest,
+    indexes: &Indexes<'_>,
+    kept: &[Digest],
+) -> Result<RawManifest> {
+    let kept: HashSet<String> = kept.iter().map(ToString::to_string).collect();
+    let mut entries = indexes.raw_leaves()?;
+    entries.retain(|entry| {
+        entry["digest"]
+            .as_str()
+            .is_some_and(|digest| kept.contains(digest))
+    });
     let mut document = document_of(source, root)?;
-    let mut entries = Vec::new();
-    raw_leaves(source, &document, MAX_DEPTH, &mut entries).await?;
-    let is_kept = |entry: &Value| {
-        kept.iter()
-            .any(|digest| entry["digest"] == digest.to_string())
-    };
-    entries.retain(is_kept);
     document["manifests"] = Value::Array(entries);
     Ok(RawManifest::new(
         root.media_type(),
         document.to_string().into(),
     ))
-}
-
-fn raw_leaves<'a>(
-    source: &'a dyn Source,
-    document: &'a Value,
-    depth: usize,
-    found: &'a mut Vec<Value>,
-) -> BoxFuture<'a, Result<()>> {
-    async move {
-        for entry in document["manifests"].as_array().into_iter().flatten() {
-            let nested = serde_json::from_value::<Descriptor>(entry.clone()).ok();
-            let Some(nested) = nested.filter(|nested| nested.media_type.is_index() && depth > 0)
-            else {
-                found.push(entry.clone());
-                continue;
-            };
-            let nested = fetch(source, &nested).await?;
-            raw_leaves(source, &document_of(source, &nested)?, depth - 1, found).await?;
-        }
-        Ok(())
-    }
-    .boxed()
-}
-
-fn document_of(source: &dyn Source, manifest: &RawManifest) -> Result<Value> {
-    let subject = manifest_of(&manifest.descriptor());
-    serde_json::from_slice(manifest.bytes())
-        .map_err(Cause::Config)
-        .map_err(at(Operation::Read, Side::Source, source.name(), subject))
 }

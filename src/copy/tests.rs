@@ -325,6 +325,7 @@ async fn describes_an_image_and_an_index() {
         size,
         config: Some(config.digest),
         platforms: vec!["linux/amd64".parse().unwrap()],
+        missing: Vec::new(),
     };
     assert_eq!(describe(&source, &image).await.unwrap(), expected);
 

@@ -42,7 +42,7 @@ impl Deployer {
             Ok(opened) => deployment.bring(opened).await,
             Err(error) => deployment.fall_back(error).await,
         };
-        deployment.finish(brought).await
+        deployment.finish(brought)
     }
 }
 

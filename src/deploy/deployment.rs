@@ -8,7 +8,9 @@ use super::open::{Content, Opened};
 use super::reach::Reach;
 use super::{Attestations, Deployed, Error, Image, Place, Referrers};
 use crate::content::{Destination, ManifestKey, Source, UnbuiltImage};
-use crate::copy::{self, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select};
+use crate::copy::{
+    self, Description, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select,
+};
 use crate::oci::{Digest, ImageConfig, RawManifest, Tag};
 use crate::registry::RemoteRepository;
 
@@ -63,8 +65,9 @@ impl<'a> Deployment<'a> {
         })
     }
 
-    /// Brings what the source holds to every target.
-    pub(super) async fn bring(&self, mut opened: Opened) -> Result<RawManifest, Failed> {
+    /// Brings what the source holds to every target. All that can fail but the tags themselves is
+    /// done before the first tag is written.
+    pub(super) async fn bring(&self, mut opened: Opened) -> Result<Brought, Failed> {
         let mut copied = self.copy(&opened.content).await;
         if copied.is_ok() || opened.is_read() {
             let settling = opened.settle();
@@ -75,8 +78,9 @@ impl<'a> Deployment<'a> {
             }
         }
         let copied = copied?;
+        let brought = self.describe(copied.manifest.clone()).await?;
         self.tag(&opened.content, &copied).await?;
-        Ok(copied.manifest)
+        Ok(brought)
     }
 
     /// Copies what the source holds, but no tag, and nothing that refers to it.
@@ -95,10 +99,11 @@ impl<'a> Deployment<'a> {
         let manifest = &copied.manifest;
         match content {
             Content::Stored { source, .. } => {
+                let singles = self.single_platforms(&**source, manifest).await?;
                 if self.image.referrers == Referrers::Copy {
                     self.run.copy_referrers(&**source, manifest).await?;
                 }
-                self.tag_platforms(&**source, manifest).await?;
+                self.tag_platforms(&singles).await?;
             }
             Content::Unbuilt(_) => {
                 let tags = self.image.platform_tags.iter();
@@ -111,7 +116,7 @@ impl<'a> Deployment<'a> {
 
     /// What is deployed where the source cannot be read: what these very properties are known to
     /// mean, if a target still has it. A rollback must not need an archive that is gone.
-    pub(super) async fn fall_back(&self, error: Error) -> Result<RawManifest, Failed> {
+    pub(super) async fn fall_back(&self, error: Error) -> Result<Brought, Failed> {
         let Some(known) = self.image.known.as_ref().or(self.image.named_digest()) else {
             return Err(error.into());
         };
@@ -122,9 +127,11 @@ impl<'a> Deployment<'a> {
             };
             tracing::warn!(%error, digest = %known, "the source cannot be read; the image is there from before");
             self.run.copy(&**place, &manifest).await?;
-            self.tag_platforms(&**place, &manifest).await?;
-            self.run.tag(&manifest).await?;
-            return Ok(manifest);
+            let singles = self.single_platforms(&**place, &manifest).await?;
+            let brought = self.describe(manifest).await?;
+            self.tag_platforms(&singles).await?;
+            self.run.tag(&brought.manifest).await?;
+            return Ok(brought);
         }
         Err(error.into())
     }
@@ -143,15 +150,27 @@ impl<'a> Deployment<'a> {
         Ok(Copied { manifest, untagged })
     }
 
-    async fn tag_platforms(&self, source: &dyn Source, root: &RawManifest) -> copy::Result<()> {
+    /// The images of single platforms that get tags of their own.
+    async fn single_platforms(
+        &self,
+        source: &dyn Source,
+        root: &RawManifest,
+    ) -> copy::Result<Vec<(RawManifest, &Tag)>> {
+        let mut singles = Vec::new();
         for (platform, tag) in &self.image.platform_tags {
             let one = Selection {
                 platforms: Some(vec![platform.clone()]),
                 of_index_only: self.image.platforms_of_index_only,
                 drop_attestations: false,
             };
-            let single = select(source, root, &one).await?;
-            self.run.tag_as(&single, std::slice::from_ref(tag)).await?;
+            singles.push((select(source, root, &one).await?, tag));
+        }
+        Ok(singles)
+    }
+
+    async fn tag_platforms(&self, singles: &[(RawManifest, &Tag)]) -> copy::Result<()> {
+        for (single, tag) in singles {
+            self.run.tag_as(single, std::slice::from_ref(*tag)).await?;
         }
         Ok(())
     }
@@ -223,14 +242,11 @@ impl<'a> Deployment<'a> {
     }
 
     /// What was deployed, if it is at every target.
-    pub(super) async fn finish(
-        self,
-        brought: Result<RawManifest, Failed>,
-    ) -> Result<Deployed, Error> {
+    pub(super) fn finish(self, brought: Result<Brought, Failed>) -> Result<Deployed, Error> {
         let image = self.image;
         let failures = self.run.failures();
         let ended = match brought {
-            Ok(manifest) if failures.is_empty() => return self.describe(&manifest).await,
+            Ok(brought) if failures.is_empty() => return Ok(brought.at(image)),
             Ok(_) => None,
             Err(Failed::Before(error)) => return Err(error),
             Err(Failed::Copying(error)) => Some(self.named(error)),
@@ -245,16 +261,12 @@ impl<'a> Deployment<'a> {
         Err(partly(image, is_done, errors))
     }
 
-    async fn describe(&self, manifest: &RawManifest) -> Result<Deployed, Error> {
-        let described = describe(&*self.destinations[0], manifest).await;
-        let description = described.map_err(|error| self.named(error))?;
-        Ok(Deployed {
-            places: self.image.targets.iter().map(Place::of).collect(),
-            digest: manifest.digest().clone(),
-            media_type: manifest.media_type().clone(),
-            size: description.size,
-            config: description.config,
-            platforms: description.platforms,
+    /// Reads what can be told of an image that was copied, from the first target that has it.
+    async fn describe(&self, manifest: RawManifest) -> copy::Result<Brought> {
+        let place = &self.destinations[self.run.first_target()];
+        Ok(Brought {
+            description: describe(&**place, &manifest).await?,
+            manifest,
         })
     }
 
@@ -272,6 +284,26 @@ struct Copied {
     manifest: RawManifest,
     /// The run for those targets whose tags do not name it yet.
     untagged: Run,
+}
+
+/// An image that is at the targets, with its tags.
+pub(super) struct Brought {
+    manifest: RawManifest,
+    description: Description,
+}
+
+impl Brought {
+    /// What was deployed.
+    fn at(self, image: &Image) -> Deployed {
+        Deployed {
+            places: image.targets.iter().map(Place::of).collect(),
+            digest: self.manifest.digest().clone(),
+            media_type: self.manifest.media_type().clone(),
+            size: self.description.size,
+            config: self.description.config,
+            platforms: self.description.platforms,
+        }
+    }
 }
 
 /// Why nothing was brought anywhere.

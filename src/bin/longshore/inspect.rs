@@ -57,6 +57,7 @@ async fn stored(args: &InspectArgs, root: &RawManifest, source: &dyn Source) -> 
                 "mediaType": root.media_type(),
                 "size": description.size,
                 "platforms": platforms,
+                "missing": description.missing,
                 "manifest": serde_json::from_slice::<Value>(root.bytes())?,
                 "config": config(root, source).await?,
             })
@@ -88,6 +89,14 @@ async fn stored(args: &InspectArgs, root: &RawManifest, source: &dyn Source) -> 
         let platform = entry.platform.as_ref().map(ToString::to_string);
         let what = platform.unwrap_or_else(|| entry.media_type.to_string());
         field("manifest", format_args!("{} {what}", entry.digest));
+    }
+    for entry in &description.missing {
+        let kind = if entry.is_attestation() {
+            "attestation"
+        } else {
+            "manifest"
+        };
+        field("missing", format_args!("{} {kind}", entry.digest));
     }
     Ok(())
 }
