@@ -43,6 +43,13 @@ impl RedactedUrl {
         let query = if had_query { "?[redacted]" } else { "" };
         Self(format!("{url}{query}"))
     }
+
+    /// The host, with its port if it is not the scheme's own.
+    pub fn host(&self) -> String {
+        let (_, rest) = self.0.split_once("//").unwrap_or(("", &self.0));
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        rest[..end].to_owned()
+    }
 }
 
 impl fmt::Display for RedactedUrl {
@@ -70,5 +77,6 @@ mod tests {
             .unwrap();
         let shown = RedactedUrl::new(&url).to_string();
         assert_eq!(shown, "https://host/path?[redacted]");
+        assert_eq!(RedactedUrl::new(&url).host(), "host");
     }
 }

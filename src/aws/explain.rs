@@ -33,9 +33,12 @@ impl Error {
                     source,
                 }
             }
-            Failure::CredentialsUnreachable(source) | Failure::NoCredentials(source) => {
-                Self::NoCredentials { call, source }
+            Failure::CredentialsMalformed(source) if identity.role.is_some() => {
+                Self::of_role(call, identity, Answer::unreadable(&source))
             }
+            Failure::CredentialsUnreachable(source)
+            | Failure::CredentialsMalformed(source)
+            | Failure::NoCredentials(source) => Self::NoCredentials { call, source },
             Failure::Malformed(source) => Self::Malformed { call, source },
         }
     }

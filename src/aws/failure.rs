@@ -6,6 +6,7 @@ use std::fmt;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 /// Longest text taken over from elsewhere, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -23,6 +24,8 @@ pub(super) enum Failure {
     RoleRefused(Answer),
     /// What gives credentials was not reached: STS, for a role.
     CredentialsUnreachable(Cause),
+    /// What gives credentials answered something that cannot be read: STS, for a role.
+    CredentialsMalformed(Cause),
     /// The call could not be made, or its answer could not be read.
     Malformed(Cause),
 }
@@ -58,6 +61,16 @@ impl fmt::Display for Answer {
 impl StdError for Answer {}
 
 impl Answer {
+    /// An answer that is none of the service's own, such as a page of a proxy.
+    pub(super) fn unreadable(cause: &Cause) -> Self {
+        Self {
+            status: 0,
+            code: Box::default(),
+            message: shorten(&format!("the answer cannot be read: {cause}")),
+            request_id: Box::default(),
+        }
+    }
+
     /// What a service answered about one of several things.
     pub(super) fn of_item(code: &str, message: &str) -> Self {
         Self {
@@ -121,7 +134,11 @@ impl Failure {
         if let Some(meta) = chain(error).find_map(<dyn StdError>::downcast_ref::<ErrorMetadata>) {
             return Self::RoleRefused(answer(meta, 0, meta.request_id().unwrap_or_default()));
         }
+        let is_connection = chain(error).any(<dyn StdError>::is::<ConnectorError>);
         match error {
+            CredentialsError::ProviderError(_) if !is_connection => {
+                Self::CredentialsMalformed(Cause::innermost(error))
+            }
             CredentialsError::ProviderError(_) | CredentialsError::ProviderTimedOut(_) => {
                 Self::CredentialsUnreachable(Cause::innermost(error))
             }

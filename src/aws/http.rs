@@ -7,8 +7,13 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector, http_client_fn,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+
+use crate::content::Wait;
+use crate::redact::RedactedUrl;
 
 type Timeouts = (Option<Duration>, Option<Duration>);
 
@@ -28,6 +33,26 @@ pub(super) fn shared_client() -> SharedHttpClient {
     })
 }
 
+/// A connector whose requests are known to be waited for.
+#[derive(Debug)]
+struct Watched<C>(C);
+
+impl<C: HttpConnector> HttpConnector for Watched<C> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let url = request.uri().parse().map(|url| RedactedUrl::new(&url));
+        let wait = Wait::begin(|| match url {
+            Ok(url) => format!("the answer of {url}"),
+            Err(_) => "an answer of AWS".to_owned(),
+        });
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let answered = answer.await;
+            drop(wait);
+            answered
+        })
+    }
+}
+
 fn connector(
     settings: &HttpConnectorSettings,
     sleep: Option<aws_sdk_s3::config::SharedAsyncSleep>,
@@ -37,5 +62,5 @@ fn connector(
         .proxy_config(ProxyConfig::from_env());
     builder.set_sleep_impl(sleep);
     let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
-    SharedHttpConnector::new(builder.tls_provider(tls).build())
+    SharedHttpConnector::new(Watched(builder.tls_provider(tls).build()))
 }

@@ -111,7 +111,10 @@ pub enum Failure {
         source: BoxError,
     },
     /// The time is up.
-    #[error("{what} was not done within {} seconds, {limit}: it came to {progress}", after.as_secs())]
+    #[error(
+        "{what} was not done within {} seconds, {limit}: it came to {progress}{waited}",
+        after.as_secs()
+    )]
     OutOfTime {
         /// What should have been done.
         what: String,
@@ -121,12 +124,14 @@ pub enum Failure {
         after: Duration,
         /// Whose time it is, and how there is more of it.
         limit: Limit,
+        /// What it was waiting for.
+        waited: Waited,
     },
     /// Work that one invocation could not do, and of which another would do no more.
     #[error(
         "{what} makes no progress: not one more blob was done in the function's {} seconds \
-         (it came to {progress}); give the function more time or memory, with which it also has \
-         more network, or make the largest layer smaller",
+         (it came to {progress}){waited}; give the function more time or memory, with which it \
+         also has more network, or make the largest layer smaller",
         after.as_secs()
     )]
     NoProgress {
@@ -136,6 +141,8 @@ pub enum Failure {
         progress: String,
         /// How long it was tried.
         after: Duration,
+        /// What it was waiting for.
+        waited: Waited,
     },
     /// Work that one invocation could not do, and no other could be begun.
     #[error(
@@ -180,6 +187,28 @@ pub enum Failure {
     },
 }
 
+/// The peer that work was waiting for when its time was up, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waited(pub Option<(String, Duration)>);
+
+/// The shortest wait that is told: shorter ones are how work goes on.
+const SHORTEST_WAIT: Duration = Duration::from_secs(2);
+
+impl fmt::Display for Waited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some((peer, time)) if *time >= SHORTEST_WAIT => {
+                write!(
+                    f,
+                    "; for the last {} seconds it waited for {peer}",
+                    time.as_secs()
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Whose time is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -195,8 +224,8 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Function => {
-                "all that the function has; give it more time or memory, or look in its log for \
-                 what it waited for"
+                "all that the function has; see to what it waited for, if it says so, or give it \
+                 more time or memory"
             }
             Self::Service => {
                 "all that CloudFormation waits for the resource; give it a longer ServiceTimeout, \

@@ -17,7 +17,7 @@ use tracing::{Instrument, Span, error, info, info_span};
 use super::budget::Budget;
 use super::continuation::{MAX_INVOCATIONS, Successor};
 use super::delivery::{Delivered, Delivery};
-use super::error::{Error, Failure, Limit};
+use super::error::{Error, Failure, Limit, Waited};
 use super::failed_record::{self, FailedRecord, Message};
 use super::metrics::close;
 use super::reason;
@@ -26,7 +26,7 @@ use super::request::{Reply, Request};
 use super::resource::{Done, FAILED_CREATE, bring_about};
 use super::response::{Answer, Outcome};
 use super::text;
-use crate::content::BoxError;
+use crate::content::{BoxError, Waits};
 use crate::copy::Meter;
 use crate::deploy::Deploy;
 
@@ -200,8 +200,8 @@ impl Handler {
         let budget = Budget::of(&request, invocation);
         let done = self.work(&request, &meter, budget).await;
         let done = match done {
-            Err(Failure::OutOfTime { .. }) => {
-                self.hand_on(&request, &meter, budget, event, invocation)
+            Err(Failure::OutOfTime { waited, .. }) => {
+                self.hand_on(&request, &meter, budget, waited, event, invocation)
                     .await
             }
             done => done.map(Some),
@@ -229,10 +229,11 @@ impl Handler {
         let deploy = self.deploy.clone().map_err(Failure::NotSetUp)?;
         // A task of its own: if it blocks its thread, this one still sees the deadline.
         let mut task = JoinSet::new();
-        task.spawn(
-            bring_about(deploy, request.clone(), meter.clone(), budget.until)
-                .instrument(Span::current()),
-        );
+        let waits = Arc::new(Waits::default());
+        let work = bring_about(deploy, request.clone(), meter.clone(), budget.until);
+        let watching = Arc::clone(&waits);
+        let work = async move { watching.watch(work).await };
+        task.spawn(work.instrument(Span::current()));
         tokio::select! {
             biased;
             Some(ended) = task.join_next() => {
@@ -243,6 +244,7 @@ impl Handler {
                 progress: reason::came_to(&meter.report()),
                 after: budget.work,
                 limit: budget.limit,
+                waited: Waited(waits.longest()),
             }),
             () = self.stop.clone() => Err(Failure::Stopped {
                 what: reason::what(request),
@@ -257,6 +259,7 @@ impl Handler {
         request: &Request,
         meter: &Meter,
         budget: Budget,
+        waited: Waited,
         event: &RawValue,
         invocation: &Invocation,
     ) -> Result<Option<Done>, Failure> {
@@ -267,6 +270,7 @@ impl Handler {
             progress: progress(),
             after: budget.work,
             limit,
+            waited: waited.clone(),
         };
         let (Some(successor), Reply::Put(_)) = (&self.successor, &request.reply) else {
             return Err(out_of_time(budget.limit));
@@ -282,6 +286,7 @@ impl Handler {
             what: what(),
             progress: progress(),
             after: budget.work,
+            waited: waited.clone(),
         })?;
         let start = async {
             let event = next.add_to(event)?;

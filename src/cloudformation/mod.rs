@@ -35,7 +35,7 @@ pub use continuation::{Continuation, Successor};
 pub use delivery::{AttemptError, Delivered, Delivery, DeliveryError};
 pub use ecr_image::{CREATE_REPOSITORY, DESTINATIONS, PROPERTIES as ECR_IMAGE_PROPERTIES};
 pub use ecr_pull_policy::PROPERTIES as ECR_PULL_POLICY_PROPERTIES;
-pub use error::{Error, Failure, Limit};
+pub use error::{Error, Failure, Limit, Waited};
 pub use failed_record::End;
 pub use grants::GRANTS;
 pub use handler::{Handler, Invocation};

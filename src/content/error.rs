@@ -59,6 +59,9 @@ pub enum Error {
     /// The place that holds or takes the content failed.
     #[error(transparent)]
     Backend(BackendError),
+    /// What is sent could not be read where it comes from.
+    #[error(transparent)]
+    Read(Box<Self>),
     /// What all heard who read the same content at once.
     #[error(transparent)]
     Shared(Arc<Self>),
@@ -82,6 +85,7 @@ impl Error {
             Self::Size { expected, actual } => actual < expected,
             Self::Stalled { .. } => true,
             Self::Digest { .. } | Self::TooLarge { .. } => false,
+            Self::Read(error) => error.is_retryable(),
             Self::Shared(error) => error.is_retryable(),
         }
     }
@@ -89,6 +93,11 @@ impl Error {
     /// Whether what was asked for is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Backend(error) if error.not_found)
+    }
+
+    /// Whether it was met where content comes from, while it was sent elsewhere.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Read(_))
     }
 
     /// Whether the place does not do such a thing at all.
@@ -100,6 +109,7 @@ impl Error {
     pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match self {
             Self::Backend(error) => error.inner.downcast_ref(),
+            Self::Read(error) => error.downcast_ref(),
             Self::Shared(error) => error.downcast_ref(),
             _ => None,
         }

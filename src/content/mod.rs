@@ -27,6 +27,7 @@ mod tally;
 mod task;
 mod unbuilt;
 mod verify;
+mod waits;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub use tally::Tally;
 pub(crate) use task::Task;
 pub use unbuilt::{UnbuiltImage, UnbuiltLayer};
 pub use verify::verified;
+pub use waits::Waits;
+pub(crate) use waits::{Wait, waiting};
 
 /// The result of these interfaces.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, StreamExt, stream};
 
-use super::{ByteStream, Error, RangeRead, Result, resuming};
+use super::{ByteStream, Error, RangeRead, Result, resuming, waiting};
 
 /// The longest wait for more of the first bytes.
 const STALL: Duration = Duration::from_secs(10);
@@ -73,7 +73,8 @@ impl RemoteObject {
 
     fn remote(&self, range: Range<u64>) -> ByteStream {
         let (get, end) = (Arc::clone(&self.get), range.end);
-        resuming(range.start, end, Arc::new(move |offset| get(offset..end)))
+        let stream = resuming(range.start, end, Arc::new(move |offset| get(offset..end)));
+        waiting(stream, || format!("bytes of {}", self.name))
     }
 }
 

@@ -7,6 +7,8 @@ use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 
+use super::waits::carried;
+
 /// Work that goes on whether or not it is polled, and is given up when this is dropped. A panic
 /// in it goes on in whoever waits, and what it logs is of the same request.
 pub(crate) struct Task<T>(JoinHandle<T>);
@@ -14,7 +16,7 @@ pub(crate) struct Task<T>(JoinHandle<T>);
 impl<T: Send + 'static> Task<T> {
     /// Starts `work` on the async threads.
     pub(crate) fn spawn(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(work.in_current_span()))
+        Self(tokio::spawn(carried(work.in_current_span())))
     }
 
     /// Starts `work`, which takes long for an async thread, on one that may be blocked. What has

@@ -14,6 +14,9 @@ use crate::oci::{Descriptor, Digest, ImageManifest, MediaType, RawManifest};
 /// What layers became, by diff ID.
 type Stored<'a> = HashMap<&'a Digest, Descriptor>;
 
+/// How errors name the place of an image that has no manifest yet. Their causes name the object.
+const ARCHIVE: &str = "the archive";
+
 impl Run {
     /// Brings an image that has no manifest yet to the targets, and builds its manifest from
     /// what its layers became: always the same one for the same image. No tag is written.
@@ -100,7 +103,7 @@ impl Run {
                 origin: Some(&*known.place),
                 listed: false,
             };
-            let item = item(layer, known.opener(), mounts);
+            let item = item(known.place.name(), layer, known.opener(), mounts);
             let failed = self.try_blob(&item, &self.places).await;
             // A blob that is gone from where it was known is made anew.
             if failed.is_empty() {
@@ -111,7 +114,7 @@ impl Run {
             origin: None,
             listed: true,
         };
-        let item = item(layer, Arc::clone(&layer.opener), mounts);
+        let item = item(ARCHIVE, layer, Arc::clone(&layer.opener), mounts);
         self.push_described(&item).await
     }
 
@@ -122,6 +125,7 @@ impl Run {
             MediaType::OCI_CONFIG
         };
         let item = Item {
+            from: ARCHIVE,
             label: "config".to_owned(),
             opener: Arc::new(MemoryOpener::new(media_type, image.config.clone())),
             mounts: Mounts::default(),
@@ -130,8 +134,14 @@ impl Run {
     }
 }
 
-fn item<'a>(layer: &UnbuiltLayer, opener: Arc<dyn Opener>, mounts: Mounts<'a>) -> Item<'a> {
+fn item<'a>(
+    from: &'a str,
+    layer: &UnbuiltLayer,
+    opener: Arc<dyn Opener>,
+    mounts: Mounts<'a>,
+) -> Item<'a> {
     Item {
+        from,
         label: layer.diff_id.hex().chars().take(12).collect(),
         opener,
         mounts,

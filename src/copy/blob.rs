@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
 use super::error::{Cause, at, blob_of};
 use super::target::Places;
 use super::tee::tee;
 use super::{Error, Operation, Result, Run, Side, Target};
-use crate::content::{Destination, Opener, Pushed, Source};
+use crate::content::{self, ByteStream, Destination, Opener, Pushed, Source};
 use crate::oci::Descriptor;
 
 /// A blob to be pushed.
 pub(super) struct Item<'a> {
+    /// The name of the place that it is read from.
+    pub(super) from: &'a str,
     /// How people see it on the way: the start of its digest or diff ID.
     pub(super) label: String,
     pub(super) opener: Arc<dyn Opener>,
@@ -87,6 +89,7 @@ impl Run {
             self.count_reused(&known);
             return Ok(());
         }
+        let opener = Arc::new(Marked(opener));
         let (progress, metered) = self.meter.blob(item.label.clone(), opener);
         let mount_from = item.mounts.at(target);
         let pushed = destination.push_blob(&metered, &mount_from).await;
@@ -129,6 +132,27 @@ fn blob_error(destination: &dyn Destination, item: &Item<'_>, cause: Cause) -> E
         Some(descriptor) => blob_of(&descriptor),
         None => format!("layer {}", item.label),
     };
+    if matches!(&cause, Cause::Content(error) if error.is_read()) {
+        return at(Operation::Fetch, Side::Source, item.from, subject)(cause);
+    }
     let place = destination.name();
     at(Operation::Push, Side::Destination, place, subject)(cause)
+}
+
+/// An opener whose errors are told from those of the destination that it is given to.
+struct Marked(Arc<dyn Opener>);
+
+impl Opener for Marked {
+    fn descriptor(&self) -> Option<Descriptor> {
+        self.0.descriptor()
+    }
+
+    fn open(&self, offset: u64) -> BoxFuture<'_, content::Result<ByteStream>> {
+        let read = |error| content::Error::Read(Box::new(error));
+        async move {
+            let stream = self.0.open(offset).await.map_err(read)?;
+            Ok(stream.map_err(read).boxed())
+        }
+        .boxed()
+    }
 }

@@ -245,6 +245,7 @@ impl Run {
 
 fn item<'a>(source: &'a dyn Source, blob: &Descriptor) -> Item<'a> {
     Item {
+        from: source.name(),
         label: blob.digest.hex().chars().take(12).collect(),
         opener: source.blob(blob),
         mounts: Mounts {

@@ -1,6 +1,6 @@
 //! What of an image is wanted: all of it, one platform, or an index of some.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -88,10 +88,11 @@ async fn matching(
     wanted: &[Platform],
 ) -> Result<Vec<Descriptor>> {
     let mut known = Vec::with_capacity(entries.len());
-    for entry in entries.iter().filter(|entry| !is_attestation(entry)) {
-        known.push((entry_platform(source, entry).await?, entry));
+    let images = entries.iter().enumerate();
+    for (position, entry) in images.filter(|(_, entry)| !is_attestation(entry)) {
+        known.push((entry_platform(source, entry).await?, position));
     }
-    let mut kept: HashSet<&Digest> = HashSet::new();
+    let mut kept = BTreeSet::new();
     for wanted in wanted {
         let matching = known
             .iter()
@@ -99,16 +100,15 @@ async fn matching(
         let best = matching
             .rev()
             .max_by_key(|(platform, _)| platform.preference());
-        let Some((_, entry)) = best else {
+        let Some((_, position)) = best else {
             let available: Vec<_> = known.into_iter().map(|(platform, _)| platform).collect();
             return Err(no_platform(source, root, wanted, &available));
         };
-        kept.insert(&entry.digest);
+        kept.insert(*position);
     }
-    Ok(entries
-        .iter()
-        .filter(|entry| kept.contains(&entry.digest))
-        .cloned()
+    Ok(kept
+        .into_iter()
+        .map(|position| entries[position].clone())
         .collect())
 }
 

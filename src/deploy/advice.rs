@@ -6,6 +6,7 @@ use reqwest::{Method, StatusCode};
 
 use super::repository_name::arn_of;
 use crate::aws::{EcrHost, IMPORT_ACTIONS};
+use crate::network::Trouble;
 use crate::oci::Repository;
 use crate::registry;
 
@@ -38,13 +39,18 @@ pub enum Advice {
         /// Whether the call was to pull.
         pulls: bool,
     },
-    /// The registry was not reached.
+    /// No connection to a host was made in time, or its name was not found, from within a Lambda.
     Endpoint {
-        /// Its host.
-        registry: String,
-        /// Its region, if it is ECR.
+        /// The host: the registry's, or that of its token server or of its layers.
+        host: String,
+        /// The region of the registry, if it is ECR.
         region: Option<String>,
     },
+}
+
+/// Whether this process is a Lambda: only there is a VPC to blame.
+fn is_lambda() -> bool {
+    std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some()
 }
 
 impl Advice {
@@ -61,6 +67,10 @@ impl Advice {
         let resource = || arn_of(repository).unwrap_or_else(|| repository.to_string());
         match error {
             registry::Error::Exhausted { source, .. } => Self::on(source, repository, pulls),
+            registry::Error::TokenServer { source, .. } => match &**source {
+                source if source.is_denied() => Some(Self::credentials(repository, pulls)),
+                source => Self::on_connection(source, repository),
+            },
             registry::Error::Response {
                 method,
                 url,
@@ -85,25 +95,40 @@ impl Advice {
             registry::Error::Response {
                 status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
                 ..
-            } if ecr.is_none() => Some(Self::Credentials {
-                repository: repository.to_string(),
-                pulls,
-            }),
-            registry::Error::Timeout { .. } => Some(Self::endpoint(repository)),
-            registry::Error::Transport { source, .. } if source.is_connect() => {
-                Some(Self::endpoint(repository))
-            }
-            _ => None,
+            } if ecr.is_none() => Some(Self::credentials(repository, pulls)),
+            error => Self::on_connection(error, repository),
         }
     }
 
-    fn endpoint(repository: &Repository) -> Self {
+    fn credentials(repository: &Repository, pulls: bool) -> Self {
+        Self::Credentials {
+            repository: repository.to_string(),
+            pulls,
+        }
+    }
+
+    /// What to do where no connection was made that a Lambda in a VPC may have no way for.
+    fn on_connection(error: &registry::Error, repository: &Repository) -> Option<Self> {
+        let url = match error {
+            registry::Error::Exhausted { source, .. } => {
+                return Self::on_connection(source, repository);
+            }
+            registry::Error::Transport { url, source, .. }
+                if Trouble::of(source).may_be_no_route() =>
+            {
+                url
+            }
+            _ => return None,
+        };
+        if !is_lambda() {
+            return None;
+        }
         let host = EcrHost::parse(repository.registry());
         let private = host.filter(|host| *host != EcrHost::Public);
-        Self::Endpoint {
-            registry: repository.registry().to_owned(),
+        Some(Self::Endpoint {
+            host: url.host(),
             region: private.map(|host| host.region().to_owned()),
-        }
+        })
     }
 }
 
@@ -163,10 +188,10 @@ impl fmt::Display for Advice {
                 "{repository} is for others: give credentials that may {} it",
                 if *pulls { "pull from" } else { "push to" }
             ),
-            Self::Endpoint { registry, region } => {
+            Self::Endpoint { host, region } => {
                 write!(
                     f,
-                    "{registry} was not reached: a function in a VPC needs a way to it, such as \
+                    "{host} was not reached: a function in a VPC needs a way to it, such as \
                      a NAT gateway"
                 )?;
                 match region {
@@ -259,19 +284,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_reached_may_need_an_endpoint() {
-        let hung = registry::Error::Exhausted {
-            attempts: 6,
-            elapsed: std::time::Duration::from_mins(1),
-            source: Box::new(registry::Error::Timeout {
-                method: Method::GET,
-                url: RedactedUrl::new(&"https://h/v2/".parse().unwrap()),
-                after: std::time::Duration::from_secs(10),
-            }),
+    fn a_token_server_that_denies_wants_other_credentials() {
+        let denied = registry::Error::TokenServer {
+            registry: "quay.io".to_owned(),
+            source: Box::new(answered(Method::GET, "https://auth.quay.io/token", 401)),
         };
-        let text = advice(&hung, ECR, false);
+        let text = advice(&denied, "quay.io/app/app", true);
+        assert!(text.contains("credentials that may pull from it"), "{text}");
+        let missing = registry::Error::TokenServer {
+            registry: "quay.io".to_owned(),
+            source: Box::new(answered(Method::GET, "https://auth.quay.io/token", 404)),
+        };
+        assert_eq!(advice(&missing, "quay.io/app/app", true), "");
+        assert!(!missing.is_not_found());
+    }
+
+    #[test]
+    fn the_endpoints_of_a_vpc_are_those_of_the_region() {
+        let endpoint = |region: Option<&str>| Advice::Endpoint {
+            host: "host".to_owned(),
+            region: region.map(str::to_owned),
+        };
+        let text = endpoint(Some("eu-west-1")).to_string();
         assert!(text.contains("com.amazonaws.eu-west-1.ecr.dkr"), "{text}");
-        let text = advice(&hung, "quay.io/app/app", false);
-        assert!(text.ends_with("such as a NAT gateway"), "{text}");
+        assert!(
+            endpoint(None)
+                .to_string()
+                .ends_with("such as a NAT gateway")
+        );
     }
 }

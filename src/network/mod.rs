@@ -4,8 +4,11 @@ mod content_range;
 mod host_pattern;
 mod resolve;
 mod retry_after;
+mod trouble;
 
 pub(crate) use content_range::ContentRange;
 pub use host_pattern::{HostPattern, InvalidHostPattern};
 pub(crate) use resolve::{LocalAddress, Reach, Resolver, SharedResolver};
 pub(crate) use retry_after::parse_retry_after;
+use trouble::LookupFailed;
+pub use trouble::{Distrust, Trouble};

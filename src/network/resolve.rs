@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use super::LookupFailed;
+
 /// Where an IP address or host name leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -101,7 +103,11 @@ impl Resolve for SharedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let resolver = std::sync::Arc::clone(&self.0);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map_err(|source| LookupFailed {
+                name: name.as_str().to_owned(),
+                source,
+            })?;
             let kept = resolver.keep(name.as_str(), found.collect())?;
             Ok(Box::new(kept.into_iter()) as Addrs)
         })

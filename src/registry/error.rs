@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use super::answer::{ErrorCode, ErrorDetail};
 use super::quota::Quota;
 use crate::content::{self, Retryable};
-use crate::network::LocalAddress;
+use crate::network::{LocalAddress, Trouble};
 use crate::oci::Digest;
 use crate::redact::RedactedUrl;
 
@@ -35,7 +35,7 @@ pub enum Error {
     #[error("{0}")]
     Quota(Box<Quota>),
     /// No answer came: connecting, TLS or the connection itself failed.
-    #[error("{method} {url} failed on the way")]
+    #[error("{method} {url} failed on the way: {}", Trouble::of(source))]
     Transport {
         /// Method of the request.
         method: Method,
@@ -71,6 +71,14 @@ pub enum Error {
         registry: String,
         /// What the provider says.
         source: content::Error,
+    },
+    /// The server that issues a registry's tokens gave no usable answer.
+    #[error("the token server of {registry} did not issue a token")]
+    TokenServer {
+        /// The registry that sends requests to it.
+        registry: String,
+        /// What it answered, or why it did not.
+        source: Box<Error>,
     },
     /// The server that issues a registry's tokens did not issue one.
     #[error("token server {realm} {problem}")]
@@ -142,6 +150,9 @@ pub enum Error {
     Setup(#[source] reqwest::Error),
 }
 
+/// How a server says that these credentials may not do this.
+const DENIALS: [StatusCode; 2] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+
 impl Error {
     /// Status of the registry's answer, if that is what failed.
     pub fn status(&self) -> Option<StatusCode> {
@@ -149,6 +160,10 @@ impl Error {
             Self::Response { status, .. } => Some(*status),
             Self::Quota(_) => Some(StatusCode::TOO_MANY_REQUESTS),
             Self::Exhausted { source, .. } => source.status(),
+            // What a token server denies, the registry denies. What it lacks is no image.
+            Self::TokenServer { source, .. } => {
+                source.status().filter(|status| DENIALS.contains(status))
+            }
             _ => None,
         }
     }
@@ -178,10 +193,8 @@ impl Error {
     /// Whether the registry does not let these credentials do this. Some registries also say so
     /// of what does not exist, and some answer 404 where they mean this.
     pub fn is_denied(&self) -> bool {
-        matches!(
-            self.status(),
-            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-        )
+        self.status()
+            .is_some_and(|status| DENIALS.contains(&status))
     }
 
     /// Whether a refused manifest push looks like one of a tag that may not be overwritten.
@@ -216,7 +229,9 @@ impl Error {
                     | StatusCode::SERVICE_UNAVAILABLE
                     | StatusCode::GATEWAY_TIMEOUT
             ),
-            Self::Transport { source, .. } => !is_local(source) && !source.is_builder(),
+            Self::Transport { source, .. } => {
+                !is_local(source) && !source.is_builder() && Trouble::of(source).may_pass()
+            }
             Self::Timeout { .. } => true,
             _ => false,
         }

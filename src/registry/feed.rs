@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
-use crate::content::{self, ByteStream};
+use crate::content::{self, ByteStream, Wait};
 
 /// What is known of a body while it is sent.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ struct Progress {
     /// Since when the network, not the body's source, is waited for.
     idle_since: Option<Instant>,
     failure: Option<content::Error>,
+    wait: Wait,
 }
 
 /// Why a body broke off; its source's own error is in the [`Feed`].
@@ -28,11 +29,16 @@ struct SourceFailed;
 
 impl Feed {
     /// A body that yields `stream`, and the view on it.
-    pub(super) fn new(mut stream: ByteStream) -> (Arc<Self>, reqwest::Body) {
+    /// `what` names the request whose body it is.
+    pub(super) fn new(
+        mut stream: ByteStream,
+        what: impl FnOnce() -> String,
+    ) -> (Arc<Self>, reqwest::Body) {
         let feed = Arc::new(Self(Mutex::new(Progress {
             sent: 0,
             idle_since: Some(Instant::now()),
             failure: None,
+            wait: Wait::begin(what),
         })));
         let observer = Arc::clone(&feed);
         let body = stream::poll_fn(move |context| {
@@ -48,6 +54,7 @@ impl Feed {
     ) -> Poll<Option<Result<bytes::Bytes, SourceFailed>>> {
         let mut progress = self.lock();
         progress.idle_since = polled.is_ready().then(Instant::now);
+        progress.wait.set(polled.is_ready());
         polled.map(|piece| match piece? {
             Ok(piece) => {
                 progress.sent += piece.len() as u64;
@@ -96,7 +103,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_for_the_source_is_no_stall() {
-        let (feed, _body) = Feed::new(stream::pending().boxed());
+        let (feed, _body) = Feed::new(stream::pending().boxed(), String::new);
         assert!(feed.observe(Poll::Pending).is_pending());
         let stalled = tokio::time::timeout(10 * LIMIT, feed.stalled(LIMIT)).await;
         assert!(stalled.is_err());

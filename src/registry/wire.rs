@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::Error;
 use super::answer::parse_errors;
 use super::config::Patience;
-use crate::content::{self, ByteStream};
+use crate::content::{self, ByteStream, Wait, waiting};
 use crate::network::parse_retry_after;
 use crate::redact::RedactedUrl;
 
@@ -45,6 +45,7 @@ impl Wire {
     ) -> Result<Response, Error> {
         let method = request.method().clone();
         let url = RedactedUrl::new(request.url());
+        let _wait = Wait::begin(|| format!("the answer to {method} {url}"));
         match tokio::time::timeout(limit, self.send(request)).await {
             Ok(answered) => answered,
             Err(_) => Err(Error::Timeout {
@@ -162,6 +163,7 @@ impl Response {
         if self.content_length().is_some_and(|length| length > limit) {
             return Err(too_large);
         }
+        let _wait = Wait::begin(|| format!("the body of {method} {url}"));
         let timeout = Error::Timeout {
             method,
             url,
@@ -186,7 +188,9 @@ impl Response {
 
     /// The body as it comes, of any length.
     pub(super) fn stream(self) -> ByteStream {
-        self.pieces().map_err(content::Error::from).boxed()
+        let (method, url) = (self.method.clone(), self.shown_url());
+        let stream = self.pieces().map_err(content::Error::from).boxed();
+        waiting(stream, || format!("the body of {method} {url}"))
     }
 
     fn pieces(self) -> impl futures_util::Stream<Item = Result<Bytes, Error>> + Send + Unpin {

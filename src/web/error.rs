@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::content::Retryable;
-use crate::network::LocalAddress;
+use crate::network::{LocalAddress, Trouble};
 use crate::redact::RedactedUrl;
 
 /// A request to a web server that failed.
@@ -106,7 +106,7 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// No answer came: connecting, TLS or the connection itself failed.
-    #[error("reading {url} failed on the way")]
+    #[error("reading {url} failed on the way: {}", Trouble::of(source))]
     Transport {
         /// What was asked for.
         url: RedactedUrl,
@@ -144,7 +144,9 @@ impl Error {
                 let passing = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
                 passing.contains(status) || status.is_server_error()
             }
-            Self::Transport { source, .. } => !is_local(source) && !source.is_builder(),
+            Self::Transport { source, .. } => {
+                !is_local(source) && !source.is_builder() && Trouble::of(source).may_pass()
+            }
             Self::Timeout { .. } => true,
             _ => false,
         }

@@ -20,6 +20,7 @@ mod docker_config;
 mod docs;
 mod docs_commands;
 mod events;
+mod failure_words;
 mod graphs;
 mod lambda;
 mod lambda_dies;

@@ -196,15 +196,19 @@ impl Authenticator {
         if let Some(header) = self.client.tokens().get(&issuer, scopes) {
             return Ok(header);
         }
+        let of_server = |source| Error::TokenServer {
+            registry: self.registry.clone(),
+            source: Box::new(source),
+        };
         let token = match self.issue(&issuer, scopes).await {
             Err(error) if error.is_denied() && issuer.credentials.is_some() => {
                 if !self.reload(held).await? {
-                    return Err(error);
+                    return Err(of_server(error));
                 }
                 issuer.credentials = self.credentials(held).await?;
-                self.issue(&issuer, scopes).await?
+                self.issue(&issuer, scopes).await.map_err(of_server)?
             }
-            answer => answer?,
+            answer => answer.map_err(of_server)?,
         };
         Ok(self.client.tokens().put(issuer, scopes.clone(), token))
     }

@@ -41,7 +41,12 @@ fn somebody() -> Arc<Credentials> {
 
 async fn ask(repository: &RemoteRepository) -> Result<(), String> {
     let found = repository.tagged(&tag()).await;
-    found.map(|_| ()).map_err(|error| error.to_string())
+    found.map(|_| ()).map_err(|error| {
+        let first: &dyn std::error::Error = &error;
+        let chain = std::iter::successors(Some(first), |error| (*error).source());
+        let texts: Vec<_> = chain.map(ToString::to_string).collect();
+        texts.join(": ")
+    })
 }
 
 #[tokio::test]

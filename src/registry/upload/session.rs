@@ -96,7 +96,8 @@ impl Session {
     ) -> Result<(), Failure> {
         let url = self.location.clone();
         let authorization = transport.authorization_for(&url, Access::Push).await?;
-        let (feed, body) = Feed::new(stream);
+        let shown = RedactedUrl::new(&url);
+        let (feed, body) = Feed::new(stream, || format!("the upload by PATCH {shown}"));
         let mut request = reqwest::Request::new(Method::PATCH, url);
         *request.body_mut() = Some(body);
         let headers = request.headers_mut();

@@ -1,0 +1,136 @@
+//! Why no answer came over a connection.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+/// Why a connection gave no answer, as far as its error tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The server's certificate is not one to be trusted.
+    Certificate(Distrust),
+    /// The server does not speak TLS.
+    NotTls,
+    /// TLS was not agreed on for another reason.
+    Tls,
+    /// The host's name has no address.
+    NoSuchHost,
+    /// Nothing listens there.
+    Refused,
+    /// The connection was not made in time.
+    ConnectTimeout,
+    /// The connection broke, or another reason.
+    Broken,
+}
+
+/// Why a certificate is not to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distrust {
+    /// It is for other names.
+    Name,
+    /// It is not valid any more, or not yet.
+    Expired,
+    /// No authority that this machine knows has issued it.
+    Issuer,
+    /// Another reason.
+    Other,
+}
+
+/// A host name whose address could not be looked up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot look up the address of {name}")]
+pub(crate) struct LookupFailed {
+    pub(super) name: String,
+    #[source]
+    pub(super) source: io::Error,
+}
+
+impl Trouble {
+    /// What an HTTP client's error tells.
+    pub(crate) fn of(error: &reqwest::Error) -> Self {
+        if let Some(known) = causes(error).find_map(Self::of_cause) {
+            return known;
+        }
+        if error.is_connect() && error.is_timeout() {
+            return Self::ConnectTimeout;
+        }
+        Self::Broken
+    }
+
+    fn of_cause(error: &(dyn StdError + 'static)) -> Option<Self> {
+        if error.is::<LookupFailed>() {
+            return Some(Self::NoSuchHost);
+        }
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(Self::of_tls(tls));
+        }
+        let io = error.downcast_ref::<io::Error>()?;
+        if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return Some(Self::of_tls(tls));
+        }
+        match io.kind() {
+            io::ErrorKind::ConnectionRefused => Some(Self::Refused),
+            io::ErrorKind::TimedOut => Some(Self::ConnectTimeout),
+            _ => None,
+        }
+    }
+
+    fn of_tls(error: &rustls::Error) -> Self {
+        use rustls::{CertificateError, InvalidMessage};
+        match error {
+            rustls::Error::InvalidCertificate(error) => Self::Certificate(match error {
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => Distrust::Name,
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => Distrust::Expired,
+                CertificateError::UnknownIssuer => Distrust::Issuer,
+                _ => Distrust::Other,
+            }),
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
+            _ => Self::Tls,
+        }
+    }
+
+    /// Whether there may be no way to the host at all.
+    pub(crate) fn may_be_no_route(self) -> bool {
+        matches!(self, Self::NoSuchHost | Self::ConnectTimeout)
+    }
+
+    /// Whether the same connection may be made later.
+    pub(crate) fn may_pass(self) -> bool {
+        !matches!(self, Self::Certificate(_) | Self::NotTls)
+    }
+}
+
+/// What to do, for people.
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate(Distrust::Name) => {
+                "its certificate is for another name: see that the host is right"
+            }
+            Self::Certificate(Distrust::Expired) => {
+                "its certificate is not valid at this time: renew it"
+            }
+            Self::Certificate(Distrust::Issuer) => {
+                "its certificate was issued by an authority that is not known here: a public one \
+                 is needed, and no proxy that opens TLS"
+            }
+            Self::Certificate(Distrust::Other) => "its certificate is not to be trusted",
+            Self::NotTls => "it does not speak TLS on this port: see that the port is right",
+            Self::Tls => "TLS failed",
+            Self::NoSuchHost => "its name has no address: see that the host is right",
+            Self::Refused => "it refuses connections: see that the host and the port are right",
+            Self::ConnectTimeout => "no connection was made in time",
+            Self::Broken => "the connection broke",
+        })
+    }
+}
+
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
