@@ -6,7 +6,8 @@
 //! an event that is delivered twice, or a process that died behind its answer, never replaces an
 //! answer by another. What does not know the condition gets the answer without it.
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH};
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use super::text;
+use crate::network::{Reach, Resolver, SharedResolver};
 use crate::redact::RedactedUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +47,12 @@ pub enum DeliveryError {
     /// The URL would carry the answer in the clear.
     #[error("the ResponseURL {url} is not https: the answer was not sent")]
     NotSecure {
+        /// Where the answer should go.
+        url: RedactedUrl,
+    },
+    /// The URL leads to an address that no answer of a stack goes to.
+    #[error("the ResponseURL {url} is a loopback or link-local address: the answer was not sent")]
+    Local {
         /// Where the answer should go.
         url: RedactedUrl,
     },
@@ -121,11 +129,16 @@ impl Delivery {
     /// A client for answers. `plain_loopback`: answers may go to loopback without TLS, as tests
     /// and local runs need it.
     pub fn new(plain_loopback: bool) -> Result<Self, reqwest::Error> {
+        let resolver = Arc::new(Resolver {
+            allow_loopback: plain_loopback,
+            trusted: BTreeSet::new(),
+        });
         let client = Client::builder()
             // S3 speaks HTTP/1.1 only, and a presigned URL is for one host.
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
+            .dns_resolver(SharedResolver(resolver))
             .build()?;
         Ok(Self {
             client,
@@ -140,11 +153,7 @@ impl Delivery {
         body: &str,
         deadline: Instant,
     ) -> Result<Delivered, DeliveryError> {
-        if !self.may_send_to(url) {
-            return Err(DeliveryError::NotSecure {
-                url: RedactedUrl::new(url),
-            });
-        }
+        self.permit(url)?;
         let deadline = deadline.max(Instant::now() + LAST_RESORT);
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
@@ -177,12 +186,21 @@ impl Delivery {
         }
     }
 
-    fn may_send_to(&self, url: &Url) -> bool {
-        match url.scheme() {
-            "https" => true,
-            "http" => self.plain_loopback && is_loopback(url.host_str().unwrap_or_default()),
-            _ => false,
+    /// Refuses addresses that an answer must not be sent to.
+    fn permit(&self, url: &Url) -> Result<(), DeliveryError> {
+        let reach = Reach::of_url(url);
+        if reach == Reach::LinkLocal || reach == Reach::Loopback && !self.plain_loopback {
+            return Err(DeliveryError::Local {
+                url: RedactedUrl::new(url),
+            });
         }
+        let is_plain_loopback = url.scheme() == "http" && reach == Reach::Loopback;
+        if url.scheme() != "https" && !is_plain_loopback {
+            return Err(DeliveryError::NotSecure {
+                url: RedactedUrl::new(url),
+            });
+        }
+        Ok(())
     }
 
     async fn attempt(&self, url: &Url, body: &str, write: Write, deadline: Instant) -> Attempt {
@@ -230,12 +248,6 @@ fn page(response: &Response) -> Option<String> {
         .iter()
         .any(|html| media_type.eq_ignore_ascii_case(html));
     is_page.then(|| media_type.to_owned())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let address: Result<IpAddr, _> = address.parse();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn may_pass(status: StatusCode) -> bool {

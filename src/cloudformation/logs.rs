@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
 use super::{metrics, text};
+use crate::redact::scrub;
 
 /// The level that the Lambda's configuration asks for.
 const LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
@@ -98,7 +99,7 @@ where
     }
 }
 
-/// Makes writers that take the queries out of what they write.
+/// Makes writers that take queries, and the secrets that this process holds, out of what they write.
 struct Scrubbed<W>(W);
 
 impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Scrubbed<W> {
@@ -112,7 +113,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Scrubbed<W> {
 /// Every write is a whole line: that is how the formatter writes.
 impl<W: Write> Write for Scrubbed<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let shown = text::without_queries(&String::from_utf8_lossy(line));
+        let shown = scrub(&text::without_queries(&String::from_utf8_lossy(line)));
         self.0.write_all(shown.as_bytes())?;
         Ok(line.len())
     }

@@ -6,6 +6,7 @@ use super::reader::scalar;
 use super::request::Request;
 use super::text;
 use crate::copy::Report;
+use crate::redact::{scrub, without_credentials};
 
 /// Longest reason before the place of the log is named: the answer has 4096 bytes in all.
 const MAX_REASON: usize = 2800;
@@ -13,7 +14,7 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// The whole chain of a failure, on one line and without what must not be shown.
 pub(super) fn shown(failure: &Failure) -> String {
-    text::plain(&text::without_queries(&text::chain(failure)))
+    text::plain(&scrub(&text::without_queries(&text::chain(failure))))
 }
 
 /// The reason that CloudFormation shows: what failed and why, then where the log is.
@@ -32,7 +33,8 @@ pub(super) fn of(failure: &Failure, invocation: &Invocation) -> String {
 pub(super) fn what(request: &Request) -> String {
     let text = |names: [&str; 2]| {
         let properties = request.properties.as_ref().ok()?;
-        names.iter().find_map(|name| scalar(properties.get(*name)?))
+        let named = names.iter().find_map(|name| scalar(properties.get(*name)?));
+        named.as_deref().map(without_credentials)
     };
     match (
         text(["Source", "SrcImage"]),

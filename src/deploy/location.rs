@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use crate::network::Reach;
 use crate::oci::{InvalidReference, Reference};
-use crate::redact::RedactedUrl;
+use crate::redact::{RedactedUrl, without_credentials};
 
 /// A source as users write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,8 +79,9 @@ pub enum InvalidLocation {
     #[error("{0:?} names no object: expected s3://bucket/key")]
     NoKey(String),
     /// The part after `?` is not `versionId=…`.
-    #[error("unknown parameter {0:?} after the key: expected ?versionId=…")]
-    Query(String),
+    /// It is not shown: it may be a signature.
+    #[error("unknown parameter after the key: expected ?versionId=… or none")]
+    Query,
     /// It begins as a URL and is none. It is not shown: it may be a presigned one.
     #[error("malformed URL: expected https://host/path[#selector]")]
     Url,
@@ -125,7 +126,7 @@ impl FromStr for Location {
         text.parse()
             .map(Self::Registry)
             .map_err(|source| InvalidLocation::Reference {
-                text: text.to_owned(),
+                text: without_credentials(text),
                 source,
             })
     }
@@ -134,7 +135,7 @@ impl FromStr for Location {
 /// Reads what follows `s3://`. A `#` or `?` of the key itself is written `%23` or `%3F`, and a
 /// `%` as `%25`; any other character of a key stands as it is.
 fn s3(rest: &str, text: &str) -> Result<S3Location, InvalidLocation> {
-    let no_key = || InvalidLocation::NoKey(text.to_owned());
+    let no_key = || InvalidLocation::NoKey(without_credentials(text));
     let (rest, selector) = split_selector(rest);
     let (bucket, key) = split_bucket(rest).ok_or_else(no_key)?;
     let (key, version_id) = match key.split_once('?') {
@@ -168,7 +169,7 @@ fn split_bucket(rest: &str) -> Option<(&str, &str)> {
 fn version(query: &str) -> Result<String, InvalidLocation> {
     match query.strip_prefix("versionId=") {
         Some(version) if !version.is_empty() && !version.contains('&') => Ok(version.to_owned()),
-        _ => Err(InvalidLocation::Query(query.to_owned())),
+        _ => Err(InvalidLocation::Query),
     }
 }
 
@@ -182,7 +183,7 @@ fn is_web(text: &str) -> bool {
 fn https(text: &str) -> Result<HttpsLocation, InvalidLocation> {
     let (url, selector) = split_selector(text);
     let url = Url::parse(url).map_err(|_| InvalidLocation::Url)?;
-    let here = url.host_str().map(Reach::of_host) == Some(Reach::Loopback);
+    let here = Reach::of_url(&url) == Reach::Loopback;
     if url.scheme() != "https" && !here {
         return Err(InvalidLocation::Insecure(RedactedUrl::new(&url)));
     }
@@ -327,12 +328,18 @@ mod tests {
             ("s3://bucket", "names no object"),
             ("s3://bucket/", "names no object"),
             ("s3:///key", "names no object"),
-            ("s3://b/k?x=1", "unknown parameter \"x=1\""),
+            ("s3://b/k?X-Amz-Signature=hunter2", "unknown parameter"),
+            ("docker://user:hunter2@host/x", "credentials are no part"),
+            ("user:hunter2@host/x:1", "credentials are no part"),
+            ("host/x?X-Amz-Signature=hunter2", "no query"),
             ("oci:", "names no file"),
             ("Not An Image", "malformed image reference"),
         ] {
-            let error = text.parse::<Location>().unwrap_err().to_string();
+            let error = text.parse::<Location>().unwrap_err();
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            let error = format!("{error}: {}", source.unwrap_or_default());
             assert!(error.contains(part), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{text}: {error}");
         }
     }
 }

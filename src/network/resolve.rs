@@ -1,8 +1,9 @@
 //! Which addresses may be connected to.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::LookupFailed;
@@ -20,36 +21,74 @@ pub(crate) enum Reach {
 
 impl Reach {
     pub(crate) fn of_ip(ip: IpAddr) -> Self {
-        let ip = ip.to_canonical();
-        let link_local = match ip {
-            IpAddr::V4(v4) => v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_unicast_link_local(),
-        };
-        if ip.is_loopback() || ip.is_unspecified() {
+        match ip {
+            IpAddr::V4(v4) => Self::of_v4(v4),
+            IpAddr::V6(v6) => embedded_v4(v6).map_or_else(|| Self::of_v6(v6), Self::of_v4),
+        }
+    }
+
+    fn of_v4(ip: Ipv4Addr) -> Self {
+        // The whole of 0.0.0.0/8 is this host on this network (RFC 6890).
+        if ip.is_loopback() || ip.octets()[0] == 0 {
             Self::Loopback
-        } else if link_local {
+        } else if ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() {
             Self::LinkLocal
         } else {
             Self::Beyond
         }
     }
 
-    /// What a URL's host says by itself. Names are looked up by [`Resolver`].
+    fn of_v6(ip: Ipv6Addr) -> Self {
+        if ip.is_loopback() || ip.is_unspecified() {
+            Self::Loopback
+        } else if ip.is_unicast_link_local() || ip.is_multicast() || ip == EC2_METADATA {
+            Self::LinkLocal
+        } else {
+            Self::Beyond
+        }
+    }
+
+    /// What a URL says by itself. Names are looked up by [`Resolver`].
+    pub(crate) fn of_url(url: &Url) -> Self {
+        url.host_str().map_or(Self::Beyond, Self::of_host)
+    }
+
+    /// What a host says by itself, read as a URL's host is: `127.1`, `0x7f000001` and `2130706433`
+    /// are addresses ([URL standard](https://url.spec.whatwg.org/#concept-ipv4-parser)).
     pub(crate) fn of_host(host: &str) -> Self {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(ip) = bare.parse() {
             return Self::of_ip(ip);
         }
-        let name = bare.trim_end_matches('.');
-        let localhost = name
-            .rsplit('.')
-            .next()
-            .is_some_and(|label| label.eq_ignore_ascii_case("localhost"));
-        if localhost {
-            Self::Loopback
-        } else {
-            Self::Beyond
+        let url = Url::parse(&format!("https://{host}/")).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or(host);
+        if let Ok(ip) = host.parse() {
+            return Self::of_ip(ip);
         }
+        let name = host.trim_end_matches('.');
+        let last_label = name.rsplit('.').next().unwrap_or_default();
+        if last_label.eq_ignore_ascii_case("localhost") {
+            return Self::Loopback;
+        }
+        Self::Beyond
+    }
+}
+
+/// The metadata service of EC2 over IPv6
+/// ([IMDS](https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html)).
+const EC2_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+/// The IPv4 address that an IPv6 address leads to: mapped (`::ffff:0:0/96`), compatible (`::/96`),
+/// translated (`64:ff9b::/96`, RFC 6052) or tunnelled (`2002::/16`, RFC 3056).
+fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(of(high, low))
+        }
+        [0x2002, high, low, ..] => Some(of(high, low)),
+        _ => None,
     }
 }
 
@@ -127,10 +166,39 @@ mod tests {
             "[::1]",
             "0.0.0.0",
             "::ffff:127.0.0.1",
+            "127.1",
+            "127.0.1",
+            "0x7f000001",
+            "0X7F.1",
+            "2130706433",
+            "0177.0.0.1",
+            "017700000001",
+            "0",
+            "0.1.2.3",
+            "１２７.0.0.1",
+            "%31%32%37.0.0.1",
+            "127.0.0.1.",
+            "LOCALHOST.",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "[::]",
         ] {
             assert_eq!(Reach::of_host(host), Reach::Loopback, "{host}");
         }
-        for host in ["169.254.169.254", "[fe80::1]", "::ffff:169.254.1.1"] {
+        for host in [
+            "169.254.169.254",
+            "[fe80::1]",
+            "::ffff:169.254.1.1",
+            "2852039166",
+            "0xa9fea9fe",
+            "169.254.43518",
+            "[64:ff9b::a9fe:a9fe]",
+            "[fd00:ec2::254]",
+            "255.255.255.255",
+            "224.0.0.1",
+        ] {
             assert_eq!(Reach::of_host(host), Reach::LinkLocal, "{host}");
         }
         for host in ["docker.io", "10.0.0.1", "localhost.example", "2001:db8::1"] {
@@ -153,5 +221,20 @@ mod tests {
         let refused = resolver.keep("rebound.example", addresses(&["169.254.169.254:0"]));
         assert!(refused.is_err());
         assert!(resolver.keep("mirror", addresses(&["127.0.0.1:0"])).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_host_leads_where_its_url_connects_to(host in "[0-9a-fxX.]{1,16}|\\[[0-9a-f:.]{2,24}\\]") {
+            let Ok(url) = Url::parse(&format!("https://{host}/")) else {
+                Reach::of_host(&host);
+                return Ok(());
+            };
+            let connects = match url.host_str().unwrap().trim_matches(['[', ']']).parse() {
+                Ok(ip) => Reach::of_ip(ip),
+                Err(_) => Reach::of_host(url.host_str().unwrap()),
+            };
+            proptest::prop_assert_eq!(Reach::of_host(&host), connects);
+        }
     }
 }

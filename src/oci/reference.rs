@@ -173,6 +173,15 @@ pub enum InvalidReference {
     /// Nothing stands where an image should be named.
     #[error("the image reference is empty")]
     Empty,
+    /// A user, with or without a password, before the host. It is not shown.
+    #[error(
+        "credentials are no part of an image reference: give them in SourceCredentials or \
+         DestinationCredentials, or log in with docker login"
+    )]
+    Credentials,
+    /// A query. It is not shown: it may be a signature.
+    #[error("an image reference has no query: leave out what follows the '?'")]
+    Query,
     /// Another scheme than `docker://`.
     #[error("unknown scheme {0:?} in an image reference: expected docker:// or none")]
     Scheme(String),
@@ -203,11 +212,20 @@ impl FromStr for Reference {
         let text = text.trim();
         let rest = match text.split_once("://") {
             Some(("docker", rest)) => rest,
+            Some((scheme, _)) if scheme.contains(['@', '?']) => {
+                return Err(InvalidReference::Credentials);
+            }
             Some((scheme, _)) => return Err(InvalidReference::Scheme(scheme.to_owned())),
             None => text,
         };
         if rest.is_empty() {
             return Err(InvalidReference::Empty);
+        }
+        if has_credentials(rest) {
+            return Err(InvalidReference::Credentials);
+        }
+        if rest.contains('?') {
+            return Err(InvalidReference::Query);
         }
         let (rest, digest) = match rest.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest.parse()?)),
@@ -224,6 +242,12 @@ impl FromStr for Reference {
             digest,
         })
     }
+}
+
+/// Whether there is a user before the host: an `@` that no digest follows.
+fn has_credentials(text: &str) -> bool {
+    let mut parts = text.split('@').skip(1);
+    parts.any(|after| after.contains('/') || !after.contains(':'))
 }
 
 /// Splits off the host, by Docker's rule of what looks like one.
@@ -353,9 +377,14 @@ mod tests {
             ("[::g]/b", "host"),
             ("a.com/", "repository"),
             ("a.com/b___c", "repository"),
+            ("docker://user:hunter2@a.com/b", "credentials"),
+            ("hunter2@a.com/b", "credentials"),
+            ("a.com/b?token=hunter2", "no query"),
+            ("user:hunter2@a.com", "credentials"),
         ] {
             let error = text.parse::<Reference>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{text}: {error}");
         }
     }
 

@@ -24,7 +24,7 @@ impl Endpoint {
     pub(super) fn of(repository: &Repository, config: &Config) -> Result<Self, Error> {
         let registry = repository.registry();
         if let Some(base) = config.overrides.base_url(registry) {
-            let local = reach(base) == Reach::Loopback;
+            let local = Reach::of_url(base) == Reach::Loopback;
             return Ok(Self {
                 base: base.clone(),
                 local,
@@ -68,7 +68,7 @@ impl Endpoint {
         if self.is_origin_of(url) {
             return Ok(());
         }
-        let reach = reach(url);
+        let reach = Reach::of_url(url);
         if reach == Reach::LinkLocal || reach == Reach::Loopback && !self.local {
             return Err(Error::Local {
                 host: url.host_str().unwrap_or_default().to_owned(),
@@ -82,10 +82,6 @@ impl Endpoint {
         }
         Ok(())
     }
-}
-
-fn reach(url: &Url) -> Reach {
-    url.host_str().map_or(Reach::Beyond, Reach::of_host)
 }
 
 #[cfg(test)]
@@ -124,7 +120,15 @@ mod tests {
 
     #[test]
     fn refuses_this_machine_unless_allowed() {
-        for image in ["localhost:5000/a", "127.0.0.1:5000/a", "[::1]:5000/a"] {
+        for image in [
+            "localhost:5000/a",
+            "127.0.0.1:5000/a",
+            "[::1]:5000/a",
+            "127.1:5000/a",
+            "2130706433:5000/a",
+            "0x7f000001:5000/a",
+            "2852039166:80/a",
+        ] {
             let error = endpoint(image, &Config::default()).unwrap_err();
             assert!(matches!(error, Error::Local { .. }), "{error}");
         }

@@ -39,7 +39,7 @@ impl Client {
             .dns_resolver(SharedResolver(Arc::new(resolver)))
             .build()
             .map_err(Error::Setup)?;
-        let local = config.allow_loopback && reach(&url) == Reach::Loopback;
+        let local = config.allow_loopback && Reach::of_url(&url) == Reach::Loopback;
         Ok(Self {
             http,
             config,
@@ -154,7 +154,7 @@ impl Client {
 
     /// Refuses addresses that are not to be read from.
     fn permit(&self, url: &Url) -> Result<(), Error> {
-        let reach = reach(url);
+        let reach = Reach::of_url(url);
         if reach == Reach::LinkLocal || reach == Reach::Loopback && !self.local {
             return Err(Error::Local {
                 host: url.host_str().unwrap_or_default().to_owned(),
@@ -182,10 +182,6 @@ fn authority(url: &Url) -> String {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     }
-}
-
-fn reach(url: &Url) -> Reach {
-    url.host_str().map_or(Reach::Beyond, Reach::of_host)
 }
 
 /// Where an answer sends the request, if it does.

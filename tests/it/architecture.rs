@@ -26,7 +26,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (
         "cloudformation",
-        &["deploy", "copy", "archive", "policy", "content", "oci"],
+        &[
+            "deploy", "copy", "archive", "policy", "network", "content", "oci",
+        ],
     ),
     (
         "assets",

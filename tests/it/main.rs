@@ -13,6 +13,7 @@ mod assets_hash;
 mod assets_ignore;
 mod assets_publish;
 mod assets_stage;
+mod canaries;
 mod command_line;
 mod conformance;
 mod destinations;

@@ -1,16 +1,18 @@
 //! The two streams that a command writes to: results on standard output, the rest on standard
-//! error. A reader that has gone away is no error.
+//! error. A reader that has gone away is no error. Secrets that the process holds are cut out of both.
 
 use std::io::Write;
 
+use longshore::redact::scrub;
+
 /// Writes a result.
 pub(crate) fn result(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    let _ = writeln!(std::io::stdout().lock(), "{}", scrub(text));
 }
 
 /// Writes something that a person may want to know and a program does not.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", scrub(text));
 }
 
 /// Writes a result as it is.

@@ -8,6 +8,25 @@ const MAX_EXTERNAL_ID: usize = 1224;
 /// Longest name or ARN of a secret.
 const MAX_SECRET_NAME: usize = 2048;
 
+/// How tokens begin: those of GitHub, GitLab and Docker Hub, JSON Web Tokens, and the IDs of AWS's
+/// access keys.
+const TOKENS: [&str; 12] = [
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "dckr_pat_",
+    "dckr_oat_",
+    "eyJ",
+    "AKIA",
+    "ASIA",
+];
+/// A word of letters of both cases and digits that is so long is no name.
+const LONGEST_WORD: usize = 24;
+
 /// The names of the properties that say how one side is reached.
 pub(super) struct Side {
     pub(super) credentials: &'static str,
@@ -41,6 +60,7 @@ fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<Credentials> {
     let is_name = text.len() <= MAX_SECRET_NAME
         && (text.chars().all(word)
             || text.starts_with("arn:") && text.chars().all(|c| word(c) || c == ':'));
+    let is_name = is_name && !looks_like_a_token(&text);
     if !is_name {
         reader.problem(
             name,
@@ -49,6 +69,20 @@ fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<Credentials> {
         );
     }
     is_name.then_some(Credentials::Stored(text))
+}
+
+/// Whether a text that could be a secret's name is rather a token that a registry has issued.
+fn looks_like_a_token(text: &str) -> bool {
+    let longest = text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .max_by_key(|word| word.len())
+        .unwrap_or_default();
+    let has = |of: fn(&u8) -> bool| longest.as_bytes().iter().any(of);
+    let is_random = longest.len() >= LONGEST_WORD
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase);
+    !text.starts_with("arn:") && (is_random || TOKENS.iter().any(|token| text.starts_with(token)))
 }
 
 /// A role to assume, from the properties with its ARN and its external ID.

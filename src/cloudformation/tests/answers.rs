@@ -93,6 +93,19 @@ async fn an_answer_never_goes_in_the_clear() {
 }
 
 #[tokio::test]
+async fn an_answer_never_goes_to_the_metadata_service() {
+    let scene = Scene::new(Script::Succeed).await;
+    for host in ["169.254.169.254", "2852039166", "[fd00:ec2::254]"] {
+        let url = format!("https://{host}/p?X-Amz-Signature=hidden");
+        let error = scene.send(json!({"ResponseURL": url})).await.unwrap_err();
+        let Error::Undelivered(cause) = error else {
+            panic!("{error}")
+        };
+        assert!(cause.to_string().contains("link-local"), "{cause}");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_names_the_image_the_cause_and_the_log() {
     let scene = Scene::new(Script::Fail).await;
     let answer = scene.answer(json!({})).await;

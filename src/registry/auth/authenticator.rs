@@ -13,7 +13,7 @@ use super::challenge::{self, Challenge};
 use super::scope::{Access, Scopes};
 use super::token::{Issued, Issuer, parse_issued};
 use super::{CredentialProvider, Credentials};
-use crate::redact::RedactedUrl;
+use crate::redact::{RedactedUrl, remember};
 use crate::registry::Error;
 use crate::registry::client::Client;
 use crate::registry::endpoint::Endpoint;
@@ -242,8 +242,11 @@ fn basic(credentials: &Credentials) -> Option<HeaderValue> {
     sensitive(&format!("Basic {}", STANDARD.encode(pair)))
 }
 
-/// A header value that is not shown by `Debug`.
+/// A header value that is not shown by `Debug`, nor where a peer repeats it.
 pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
+    if let Some((_scheme, secret)) = text.split_once(' ') {
+        remember(secret);
+    }
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)

@@ -1,6 +1,10 @@
 //! Types that keep secrets out of logs, errors and answers.
 
+mod live;
+
 use std::fmt;
+
+pub use live::{remember, scrub};
 
 /// A password, token or other text that must never be printed: `Debug` hides it, and there is
 /// no `Display`.
@@ -8,9 +12,11 @@ use std::fmt;
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// Takes a secret.
+    /// Takes a secret, which [`scrub`] cuts out of texts from now on.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into().into())
+        let text: String = text.into();
+        remember(&text);
+        Self(text.into())
     }
 
     /// The secret itself, for the one place that sends it.
@@ -64,9 +70,45 @@ impl fmt::Debug for RedactedUrl {
     }
 }
 
+/// `text` as it may be shown where it should name an image or an object and does not: without
+/// what may be a user with a password before `@`, and without a query.
+pub fn without_credentials(text: &str) -> String {
+    let (text, query) = match text.split_once('?') {
+        Some((text, _)) => (text, "?[redacted]"),
+        None => (text, ""),
+    };
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    match rest.rsplit_once('@') {
+        Some((before, after)) if !is_digest(after) || before.contains('@') => {
+            format!("{scheme}[redacted]@{after}{query}")
+        }
+        _ => format!("{scheme}{rest}{query}"),
+    }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.starts_with("sha256:") || text.starts_with("sha512:")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn credentials_are_cut_out_of_names() {
+        for (text, shown) in [
+            ("docker://u:p@h/x", "docker://[redacted]@h/x"),
+            ("u:p@h/x@sha256:00", "[redacted]@sha256:00"),
+            ("h/x@sha256:00", "h/x@sha256:00"),
+            ("s3://b/k?X-Amz-Signature=1", "s3://b/k?[redacted]"),
+            ("h/x:1", "h/x:1"),
+        ] {
+            assert_eq!(without_credentials(text), shown);
+        }
+    }
 
     #[test]
     fn shows_no_secret() {
