@@ -192,6 +192,14 @@ pub enum Error {
         /// What the network said.
         source: Cause,
     },
+    /// A secret is for other registries than the one that it is named for.
+    #[error("secret {name} is not for {registry}: its registry or registries say which it is for")]
+    SecretRegistry {
+        /// The secret's name or ARN.
+        name: String,
+        /// The registry that it was to be sent to.
+        registry: String,
+    },
     /// A secret is written in neither of the two ways.
     #[error(
         "secret {name} holds no registry credentials: expected user:password or {{\"username\":…,\"password\":…}}"

@@ -9,15 +9,17 @@ use tokio::sync::OnceCell;
 
 use super::{Arn, Call, Clients, Error, Operation};
 use crate::content;
+use crate::network::HostPattern;
 use crate::registry::{CredentialProvider, Credentials};
 
-/// Credentials in a secret: `user:password`, or JSON with `username` and `password`. Fetched
-/// when they are first needed, and kept as long as this value.
+/// Credentials in a secret: `user:password`, or JSON with `username` and `password`. JSON that also
+/// has `registry` or `registries`, as [`HostPattern`]s, is for these registries only. Fetched when
+/// they are first needed, and kept as long as this value.
 #[derive(Clone, Debug)]
 pub struct SecretCredentials {
     clients: Clients,
     id: String,
-    fetched: Arc<OnceCell<Credentials>>,
+    fetched: Arc<OnceCell<Kept>>,
 }
 
 impl SecretCredentials {
@@ -30,7 +32,7 @@ impl SecretCredentials {
         }
     }
 
-    async fn fetch(&self) -> Result<Credentials, Error> {
+    async fn fetch(&self) -> Result<Kept, Error> {
         let call = self.call();
         let client = self.clients.secrets(&call.region);
         let answer = client.get_secret_value().secret_id(&self.id).send().await;
@@ -63,11 +65,18 @@ impl SecretCredentials {
 impl CredentialProvider for SecretCredentials {
     fn credentials<'a>(
         &'a self,
-        _registry: &'a str,
+        registry: &'a str,
     ) -> BoxFuture<'a, content::Result<Option<Credentials>>> {
-        async {
+        async move {
             let fetched = self.fetched.get_or_try_init(|| self.fetch()).await;
-            fetched.cloned().map(Some).map_err(content::Error::backend)
+            let kept = fetched.map_err(content::Error::backend)?;
+            if !kept.is_for(registry) {
+                return Err(content::Error::backend(Error::SecretRegistry {
+                    name: self.id.clone(),
+                    registry: registry.to_owned(),
+                }));
+            }
+            Ok(Some(kept.credentials.clone()))
         }
         .boxed()
     }
@@ -77,18 +86,46 @@ impl CredentialProvider for SecretCredentials {
 struct Written {
     username: String,
     password: String,
+    #[serde(default)]
+    registry: Option<String>,
+    #[serde(default)]
+    registries: Vec<String>,
+}
+
+/// What a secret holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    credentials: Credentials,
+    /// The registries that it is for. Empty: whichever a resource names it for.
+    registries: Vec<HostPattern>,
+}
+
+impl Kept {
+    fn is_for(&self, registry: &str) -> bool {
+        let mut registries = self.registries.iter();
+        self.registries.is_empty() || registries.any(|pattern| pattern.matches(registry))
+    }
 }
 
 /// Reads either way of writing. A password may have colons, a name may not.
-fn read(text: &str) -> Option<Credentials> {
+fn read(text: &str) -> Option<Kept> {
     let text = text.trim();
     if text.starts_with('{') {
         let written: Written = serde_json::from_str(text).ok()?;
-        return Some(Credentials::basic(written.username, written.password));
+        let registries = written.registries.iter().chain(&written.registry);
+        return Some(Kept {
+            registries: registries
+                .map(|host| host.parse().ok())
+                .collect::<Option<_>>()?,
+            credentials: Credentials::basic(written.username, written.password),
+        });
     }
     let (username, password) = text.split_once(':')?;
     let is_given = !username.is_empty() && !password.is_empty();
-    is_given.then(|| Credentials::basic(username, password))
+    is_given.then(|| Kept {
+        credentials: Credentials::basic(username, password),
+        registries: Vec::new(),
+    })
 }
 
 #[cfg(test)]
@@ -97,12 +134,28 @@ mod tests {
 
     #[test]
     fn reads_both_ways_of_writing() {
-        let expected = Some(Credentials::basic("AWS", "p:w"));
+        let expected = Some(Kept {
+            credentials: Credentials::basic("AWS", "p:w"),
+            registries: Vec::new(),
+        });
         assert_eq!(read("AWS:p:w\n"), expected);
         assert_eq!(
             read(r#"{"username":"AWS","password":"p:w","note":1}"#),
             expected
         );
+    }
+
+    #[test]
+    fn a_secret_that_names_registries_is_for_these() {
+        let text =
+            r#"{"username":"u","password":"p","registry":"quay.io","registries":["*.corp"]}"#;
+        let kept = read(text).unwrap();
+        for (registry, is_for) in [("quay.io", true), ("a.corp", true), ("evil.example", false)] {
+            assert_eq!(kept.is_for(registry), is_for, "{registry}");
+        }
+        assert!(read("u:p").unwrap().is_for("evil.example"));
+        let malformed = r#"{"username":"u","password":"p","registry":"https://quay.io/"}"#;
+        assert_eq!(read(malformed), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
 use longshore::aws::Clients;
 use longshore::cloudformation::{self, Delivery, Handler, Invocation, Successor};
 use longshore::content::BoxError;
-use longshore::deploy::{self, Deployer, Reach};
+use longshore::deploy::{self, AllowedRegistries, Deployer, Reach};
 use longshore::registry::{Client, Config};
 use longshore::web;
 use serde_json::value::RawValue;
@@ -38,14 +38,16 @@ async fn handler() -> Result<Handler, Error> {
     let variable = |name: &str| std::env::var(name).ok();
     let config = deploy::registry_config(variable);
     let web = deploy::web_config(variable);
+    let allowed = deploy::allowed_registries(variable);
     let allow_loopback = config.as_ref().is_ok_and(|config| config.allow_loopback);
     let delivery = spawn_blocking(move || Delivery::new(allow_loopback));
-    let clients = spawn_blocking(|| clients(config, web));
+    let clients = spawn_blocking(|| clients(config, web, allowed));
     let (aws, clients, delivery) = tokio::join!(Clients::load(), clients, delivery);
     let delivery = delivery??;
     let handler = match clients? {
-        Ok((registries, web)) => {
-            let reach = Reach::new(registries, aws.clone()).with_web(web);
+        Ok((registries, web, allowed)) => {
+            let reach = Reach::new(registries, aws.clone());
+            let reach = reach.with_web(web).with_allowed(allowed);
             Handler::new(Arc::new(Deployer::new(reach)), delivery)
         }
         Err(reason) => Handler::not_set_up(reason, delivery),
@@ -56,8 +58,9 @@ async fn handler() -> Result<Handler, Error> {
 fn clients(
     registries: Result<Config, deploy::Error>,
     web: Result<web::Config, deploy::Error>,
-) -> Result<(Client, web::Config), BoxError> {
-    Ok((Client::new(registries?)?, web?))
+    allowed: Result<AllowedRegistries, deploy::Error>,
+) -> Result<(Client, web::Config, AllowedRegistries), BoxError> {
+    Ok((Client::new(registries?)?, web?, allowed?))
 }
 
 /// Invokes this very function again.

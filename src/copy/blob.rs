@@ -116,10 +116,10 @@ impl Run {
     }
 }
 
-/// Whether a destination has a blob.
+/// Whether a destination has a blob, of the size that it must have.
 async fn has_blob(destination: &dyn Destination, blob: &Descriptor) -> Result<bool> {
     let found = destination.blob_size(&blob.digest).await;
-    found.map(|size| size.is_some()).map_err(at(
+    found.map(|size| size == Some(blob.size)).map_err(at(
         Operation::Find,
         Side::Destination,
         destination.name(),

@@ -41,6 +41,30 @@ pub enum Error {
         /// What is wrong with it.
         source: archive::InvalidSelector,
     },
+    /// The function's operator does not let images come from there.
+    #[error(
+        "images may not come from {repository}: its registry is not among those of the template's \
+         parameter SourceRegistries (LONGSHORE_SOURCE_REGISTRIES)"
+    )]
+    ForbiddenSource {
+        /// The source.
+        repository: Repository,
+    },
+    /// The function's operator does not let images go there.
+    #[error(
+        "images may not go to {repository}: its registry is not among those of the template's \
+         parameter DestinationRegistries (LONGSHORE_DESTINATION_REGISTRIES)"
+    )]
+    ForbiddenDestination {
+        /// The destination.
+        repository: Repository,
+    },
+    /// The lists of registries are malformed.
+    #[error(
+        "cannot read the list of registries in LONGSHORE_SOURCE_REGISTRIES or \
+         LONGSHORE_DESTINATION_REGISTRIES"
+    )]
+    AllowedSetup(#[source] BoxError),
     /// The registry cannot be reached by that name.
     #[error("cannot use the registry of {repository}")]
     Repository {

@@ -130,6 +130,9 @@ impl Reach {
 
     /// Removes the memo. One that is not there is removed already.
     pub(super) async fn forget(&self, place: &MemoPlace) -> Result<(), Error> {
+        if self.is_forbidden(&place.repository) {
+            return Ok(());
+        }
         let repository = self.destination(&place.repository, &place.access).await?;
         match present(&*repository, place).await? {
             Some(present) => self.forget_manifest(place, &present).await,

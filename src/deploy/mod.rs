@@ -1,6 +1,7 @@
 //! Composition: from what a resource or a command asks for to sources, destinations and the engine.
 
 mod advice;
+mod allowed;
 mod deployer;
 mod deployment;
 mod error;
@@ -25,6 +26,7 @@ use crate::oci::{Digest, Repository, Tag};
 use crate::policy::Grants;
 
 pub use advice::Advice;
+pub use allowed::AllowedRegistries;
 pub use deployer::Deployer;
 pub use error::Error;
 pub use image::{
@@ -35,7 +37,7 @@ pub use location::{FileLocation, HttpsLocation, InvalidLocation, Location, S3Loc
 pub use memo::{Gave, Memo, MemoPlace};
 pub use open::{Content, Opened};
 pub use permissions::{Granted, PolicyPart};
-pub use reach::{Reach, registry_config, web_config};
+pub use reach::{Reach, allowed_registries, registry_config, web_config};
 pub use repository_name::{Home, InvalidRepository, arn_of, is_in_ecr, repository_named};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.

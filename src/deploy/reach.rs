@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::{Access, Credentials, Error, HttpsLocation, S3Location, Target};
+use super::{Access, AllowedRegistries, Credentials, Error, HttpsLocation, S3Location, Target};
 use crate::aws::{
     self, Clients, EcrCredentials, EcrHost, EcrRepository, Ensured, PublicCredentials,
     RepositorySettings, SecretCredentials,
@@ -26,6 +26,7 @@ pub struct Reach {
     aws: Clients,
     others: Arc<dyn CredentialProvider>,
     web: web::Config,
+    allowed: AllowedRegistries,
 }
 
 /// How registries are reached: as the environment, read by `lookup`, asks for
@@ -35,6 +36,14 @@ pub fn registry_config(lookup: impl Fn(&str) -> Option<String>) -> Result<regist
     config.manifest_pushes_per_second =
         |registry| EcrHost::parse(registry).map(|_| ECR_MANIFEST_PUSHES);
     Ok(config)
+}
+
+/// Which registries may be read from and written to: as the environment, read by `lookup`, says
+/// ([`AllowedRegistries::from_env`]).
+pub fn allowed_registries(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<AllowedRegistries, Error> {
+    AllowedRegistries::from_env(lookup).map_err(|e| Error::AllowedSetup(e.into()))
 }
 
 /// How web servers are read from: as the environment, read by `lookup`, asks for
@@ -51,6 +60,7 @@ impl Reach {
             aws,
             others: Arc::new(Anonymous),
             web: web::Config::default(),
+            allowed: AllowedRegistries::any(),
         }
     }
 
@@ -59,6 +69,23 @@ impl Reach {
     pub fn with_web(mut self, web: web::Config) -> Self {
         self.web = web;
         self
+    }
+
+    /// Reads from and writes to registries that `allowed` names, and no others.
+    #[must_use]
+    pub fn with_allowed(mut self, allowed: AllowedRegistries) -> Self {
+        self.allowed = allowed;
+        self
+    }
+
+    /// Whether nothing can be at a destination because it may not be written to. What was pushed
+    /// before it was forbidden is left there.
+    pub(super) fn is_forbidden(&self, repository: &Repository) -> bool {
+        let is_forbidden = !self.allowed.allow_destination(repository);
+        if is_forbidden {
+            warn!(%repository, "the destination is not allowed, so nothing is removed from it");
+        }
+        is_forbidden
     }
 
     /// Asks `others` for credentials of registries that are not ECR and have no secret.
@@ -74,6 +101,11 @@ impl Reach {
         repository: &Repository,
         access: &Access,
     ) -> Result<Arc<RemoteRepository>, Error> {
+        if !self.allowed.allow_source(repository) {
+            return Err(Error::ForbiddenSource {
+                repository: repository.clone(),
+            });
+        }
         self.repository(repository, access, PublicCredentials::for_pull)
             .await
     }
@@ -84,6 +116,11 @@ impl Reach {
         repository: &Repository,
         access: &Access,
     ) -> Result<Arc<RemoteRepository>, Error> {
+        if !self.allowed.allow_destination(repository) {
+            return Err(Error::ForbiddenDestination {
+                repository: repository.clone(),
+            });
+        }
         self.repository(repository, access, PublicCredentials::for_push)
             .await
     }

@@ -18,6 +18,9 @@ impl Reach {
     /// Removes those of the tags that still point to the image. The image stays, and so does its
     /// last tag where that would go with it.
     pub(super) async fn untag(&self, pushed: &PushedImage) -> Result<(), Error> {
+        if self.is_forbidden(&pushed.repository) {
+            return Ok(());
+        }
         let repository = self.destination(&pushed.repository, &pushed.access).await?;
         let removal = self.removal(&pushed.repository, &pushed.access).await;
         let own = removal.own_tags(&repository, pushed).await?;
@@ -31,6 +34,9 @@ impl Reach {
     /// Removes the resource's own tags, and then the image with what only it needed, unless
     /// another tag or index still points to it, or the resource still needs it.
     pub(super) async fn remove(&self, pushed: &PushedImage) -> Result<(), Error> {
+        if self.is_forbidden(&pushed.repository) {
+            return Ok(());
+        }
         let repository = self.destination(&pushed.repository, &pushed.access).await?;
         let removal = self.removal(&pushed.repository, &pushed.access).await;
         let children = children(&repository, pushed, &pushed.digest).await?;

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::auth::{InvalidTokenRealms, TokenRealms};
 use super::overrides::{InvalidOverride, Overrides};
 use super::retry::RetryPolicy;
 use crate::content::Windows;
@@ -16,6 +17,8 @@ pub struct Config {
     /// Whether a registry may be on this machine, where it is spoken to without TLS. Link-local
     /// addresses are refused even then.
     pub allow_loopback: bool,
+    /// Token servers on other hosts that may have a registry's credentials.
+    pub token_realms: TokenRealms,
     /// How failed requests are made again.
     pub retry: RetryPolicy,
     /// How long requests may stand still.
@@ -32,6 +35,7 @@ impl Default for Config {
         Self {
             overrides: Overrides::default(),
             allow_loopback: false,
+            token_realms: TokenRealms::default(),
             retry: RetryPolicy::default(),
             patience: Patience::default(),
             parts: Parts::default(),
@@ -65,17 +69,32 @@ impl Default for Parts {
 
 impl Config {
     /// Reads the configuration's environment variables by `lookup`:
-    /// `LONGSHORE_REGISTRY_OVERRIDE` (see [`Overrides`]) and `LONGSHORE_ALLOW_LOOPBACK`
-    /// (`1` or `true`).
-    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidOverride> {
+    /// `LONGSHORE_REGISTRY_OVERRIDE` (see [`Overrides`]), `LONGSHORE_TOKEN_REALMS` (see
+    /// [`TokenRealms`]) and `LONGSHORE_ALLOW_LOOPBACK` (`1` or `true`).
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidConfig> {
         let overrides = lookup("LONGSHORE_REGISTRY_OVERRIDE").unwrap_or_default();
         let loopback = lookup("LONGSHORE_ALLOW_LOOPBACK");
         Ok(Self {
             overrides: overrides.parse()?,
+            token_realms: lookup("LONGSHORE_TOKEN_REALMS")
+                .unwrap_or_default()
+                .parse()?,
             allow_loopback: loopback.is_some_and(|value| matches!(value.as_str(), "1" | "true")),
             ..Self::default()
         })
     }
+}
+
+/// An environment variable of the configuration that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidConfig {
+    /// The registries whose requests go elsewhere.
+    #[error("malformed LONGSHORE_REGISTRY_OVERRIDE")]
+    Overrides(#[from] InvalidOverride),
+    /// The token servers.
+    #[error("malformed LONGSHORE_TOKEN_REALMS")]
+    TokenRealms(#[from] InvalidTokenRealms),
 }
 
 /// Bounds on waiting. None bounds how long a body flows, only how long it stands still.

@@ -62,6 +62,22 @@ impl Endpoint {
         self.base.origin() == url.origin()
     }
 
+    /// Whether `url` is on the registry's host, whatever the port.
+    pub(super) fn is_at_host_of(&self, url: &Url) -> bool {
+        self.base.host_str() == url.host_str()
+    }
+
+    /// A token server's address, with TLS where it is on the host of a registry that is reached
+    /// with TLS: some registries behind a proxy do not know that they are.
+    pub(super) fn secured(&self, realm: &Url) -> Url {
+        let mut secured = realm.clone();
+        if self.base.scheme() == "https" && realm.scheme() == "http" && self.is_at_host_of(realm) {
+            // Both are schemes of the web, between which a URL can change.
+            let _ = secured.set_scheme("https");
+        }
+        secured
+    }
+
     /// Refuses addresses that this registry must not send requests to: without TLS, or on this
     /// machine or its link. A registry on this machine may name others there.
     pub(super) fn permit(&self, url: &Url) -> Result<(), Error> {
@@ -116,6 +132,21 @@ mod tests {
             "http://localhost:5000/v2/x"
         );
         assert_eq!(url("[::1]:5000/a", &local()), "http://[::1]:5000/v2/x");
+    }
+
+    #[test]
+    fn a_token_server_on_the_registrys_host_is_asked_with_tls() {
+        let endpoint = endpoint("r.example/a", &Config::default()).unwrap();
+        for (realm, asked) in [
+            ("http://r.example/token", "https://r.example/token"),
+            (
+                "http://r.example:8080/token",
+                "https://r.example:8080/token",
+            ),
+            ("http://other.example/token", "http://other.example/token"),
+        ] {
+            assert_eq!(endpoint.secured(&realm.parse().unwrap()).as_str(), asked);
+        }
     }
 
     #[test]

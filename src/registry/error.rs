@@ -72,6 +72,17 @@ pub enum Error {
         /// What the provider says.
         source: content::Error,
     },
+    /// A registry asks for its credentials to be sent to a host that is not known to be its own.
+    #[error(
+        "refusing to send the credentials of {registry} to {realm}: if it is the registry's token \
+         server, name both in LONGSHORE_TOKEN_REALMS (the template's parameter TokenRealms)"
+    )]
+    Realm {
+        /// The registry.
+        registry: String,
+        /// Where it wants them.
+        realm: RedactedUrl,
+    },
     /// The server that issues a registry's tokens gave no usable answer.
     #[error("the token server of {registry} did not issue a token")]
     TokenServer {

@@ -46,13 +46,11 @@ pub(super) async fn digest(
 ) -> Result<Digest, Error> {
     let call = call(transport, Method::HEAD, key, access);
     let response = transport.send(&call).await?;
-    if let Some(digest) = stated_digest(&response) {
-        return Ok(digest);
+    match stated_digest(&response) {
+        Some(digest) if !response.is_page() => Ok(digest),
+        // A success alone says nothing: a proxy answers so for whatever it is asked.
+        _ => Ok(pull(transport, key, access).await?.digest().clone()),
     }
-    if let ManifestKey::Digest(digest) = key {
-        return Ok(digest.clone());
-    }
-    Ok(pull(transport, key, access).await?.digest().clone())
 }
 
 /// Pushes a manifest under its digest or a tag, and sees that it is found by its subject.
@@ -94,22 +92,47 @@ pub(super) async fn put(
         })
         .await?;
     let expected = manifest.digest();
-    match stated_digest(&response) {
-        Some(actual) if actual.algorithm() == expected.algorithm() && actual != *expected => {
-            Err(Error::ManifestDigest {
+    let stated = stated_digest(&response);
+    let stated = stated.filter(|actual| actual.algorithm() == expected.algorithm());
+    match stated {
+        Some(actual) if actual != *expected => {
+            return Err(Error::ManifestDigest {
                 url: response.shown_url(),
                 expected: expected.clone(),
                 actual,
-            })
+            });
         }
-        _ => Ok(response.header(&OCI_SUBJECT).is_some()),
+        Some(_) if response.status() == StatusCode::CREATED => {}
+        _ => confirm(transport, key, expected, &response).await?,
+    }
+    Ok(response.header(&OCI_SUBJECT).is_some())
+}
+
+/// Sees that a manifest is there after an answer that does not say so: 201 with the digest is what
+/// the specification asks for, and any other success may be a proxy's.
+async fn confirm(
+    transport: &Transport,
+    key: ManifestKey<'_>,
+    expected: &Digest,
+    pushed: &Response,
+) -> Result<(), Error> {
+    let absent = || pushed.problem("with a success, and does not have the manifest");
+    match pull(transport, key, Access::Push).await {
+        Ok(found) if found.digest() == expected => Ok(()),
+        Ok(_) | Err(Error::ManifestDigest { .. } | Error::Protocol { .. }) => Err(absent()),
+        Err(error) if error.is_not_found() => Err(absent()),
+        Err(error) => Err(error),
     }
 }
 
 /// Removes a manifest by its digest, or only a tag of it.
 pub(super) async fn delete(transport: &Transport, key: ManifestKey<'_>) -> Result<(), Error> {
     let call = Call::new(Method::DELETE, url(transport, key), Access::Delete);
-    transport.send(&call).await.map(drop)
+    let response = transport.send(&call).await?;
+    if response.is_page() {
+        return Err(response.problem("with a page of a proxy"));
+    }
+    Ok(())
 }
 
 fn url(transport: &Transport, key: ManifestKey<'_>) -> reqwest::Url {
@@ -282,7 +305,9 @@ mod tests {
     #[tokio::test]
     async fn a_push_is_checked_by_the_digest_in_the_answer() {
         let manifest = RawManifest::new(&MediaType::OCI_MANIFEST, BODY.into());
-        let server = Scripted::new(|_| Reply::new(201)).await;
+        let digest = manifest.digest().to_string();
+        let server =
+            Scripted::new(move |_| Reply::new(201).header("Docker-Content-Digest", &digest)).await;
         let repository = server.repository();
         repository.push_manifest(&manifest, None).await.unwrap();
         repository
@@ -300,6 +325,49 @@ mod tests {
             Scripted::new(move |_| Reply::new(201).header("Docker-Content-Digest", &other)).await;
         let error = server.repository().push_manifest(&manifest, None).await;
         assert!(error.unwrap_err().to_string().contains("wrong digest"));
+    }
+
+    /// What a registry that answers pushes and reads so is believed.
+    async fn pushed(push: Reply, read: Reply) -> Result<usize, String> {
+        let manifest = RawManifest::new(&MediaType::OCI_MANIFEST, BODY.into());
+        let server = Scripted::new(move |request| match request.method.as_str() {
+            "PUT" => push.clone(),
+            _ => read.clone(),
+        })
+        .await;
+        let repository = server.repository();
+        for tag in [None, Some(&tag())] {
+            let pushed = repository.push_manifest(&manifest, tag).await;
+            pushed.map_err(|error| error.to_string())?;
+        }
+        Ok(server.lines().len())
+    }
+
+    #[tokio::test]
+    async fn another_success_is_believed_where_the_manifest_is_there() {
+        let page = || {
+            Reply::new(200)
+                .header("Content-Type", "text/html")
+                .body("<html>")
+        };
+        let missing = || Reply::error(404, "MANIFEST_UNKNOWN", "unknown");
+        let other = || ok().body(br#"{"schemaVersion":2}"#);
+        for push in [Reply::new(200), Reply::new(201), Reply::new(204), page()] {
+            assert_eq!(pushed(push.clone(), ok().body(BODY)).await, Ok(4));
+            for read in [missing(), page(), other(), Reply::new(204)] {
+                let error = pushed(push.clone(), read).await.unwrap_err();
+                assert!(error.contains("does not have the manifest"), "{error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_in_answer_to_head_is_no_manifest() {
+        let server = Scripted::new(|_| Reply::new(200).header("Content-Type", "text/html")).await;
+        let digest = Digest::sha256(BODY);
+        let found = server.repository();
+        let found = found.manifest_digest(ManifestKey::Digest(&digest)).await;
+        assert!(found.is_err(), "{found:?}");
     }
 
     #[tokio::test]

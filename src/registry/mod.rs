@@ -15,8 +15,8 @@
 //! # Trust
 //!
 //! Registries are spoken to over TLS, except on this machine or where an [`Overrides`] says so.
-//! Credentials go to the registry itself, and to the token server that it names, and never
-//! along a redirect. What a registry sends (manifests, error documents, tokens, tag lists) is
+//! Credentials go to the registry itself, and to its token server where that is on the same host
+//! or among [`TokenRealms`], and along a redirect only to the same host. What a registry sends (manifests, error documents, tokens, tag lists) is
 //! bounded, and content is checked against its digest.
 
 mod answer;
@@ -43,9 +43,9 @@ mod upload;
 mod wire;
 
 pub use answer::{ErrorCode, ErrorDetail};
-pub use auth::{Anonymous, CredentialProvider, Credentials};
+pub use auth::{Anonymous, CredentialProvider, Credentials, InvalidTokenRealms, TokenRealms};
 pub use client::Client;
-pub use config::{Config, Parts, Patience};
+pub use config::{Config, InvalidConfig, Parts, Patience};
 pub use error::Error;
 pub use overrides::{InvalidOverride, Overrides};
 pub use quota::Quota;

@@ -19,24 +19,44 @@ const MAX_TAG_HEX: usize = 64;
 pub(super) async fn list(transport: &Transport, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
     match by_api(transport, digest).await {
         Err(error) if is_unsupported(&error) => by_tag(transport, digest).await,
-        listed => listed,
+        Ok(None) => by_tag(transport, digest).await,
+        listed => Ok(listed?.unwrap_or_default()),
     }
 }
 
-async fn by_api(transport: &Transport, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
-    let mut referrers = Vec::new();
+/// `None` where the registry answers with something else than an index: it then has no such API,
+/// and shows a page for people.
+async fn by_api(transport: &Transport, digest: &Digest) -> Result<Option<Vec<Descriptor>>, Error> {
+    let mut referrers: Option<Vec<Descriptor>> = None;
+    let mut has_api = true;
     let url = transport.url(&format!("referrers/{digest}"));
     let call = |url| {
         Call::new(Method::GET, url, Access::Pull).header(ACCEPT, MediaType::OCI_INDEX.as_str())
     };
-    pages::each(transport, url, call, |body| {
-        let index: ImageIndex =
-            serde_json::from_slice(body).map_err(|_| "with a malformed list of referrers")?;
-        referrers.extend(index.manifests);
-        Ok(())
+    let read = pages::each(transport, url, call, |body| {
+        match (parse_index(body), &mut referrers) {
+            (Some(index), referrers) => {
+                referrers.get_or_insert_default().extend(index.manifests);
+                Ok(())
+            }
+            (None, None) => {
+                has_api = false;
+                Err("without a list of referrers")
+            }
+            (None, Some(_)) => Err("with a malformed list of referrers"),
+        }
     })
-    .await?;
-    Ok(referrers)
+    .await;
+    if !has_api {
+        return Ok(None);
+    }
+    read.map(|()| referrers)
+}
+
+fn parse_index(body: &[u8]) -> Option<ImageIndex> {
+    let document: Value = serde_json::from_slice(body).ok()?;
+    document["manifests"].as_array()?;
+    serde_json::from_value(document).ok()
 }
 
 /// Registries without the API answer in many ways; none of these is one that a registry with it
@@ -125,7 +145,7 @@ fn schema_tag(digest: &Digest) -> Option<Tag> {
 mod tests {
     use super::*;
     use crate::content::{Destination, Source};
-    use crate::registry::testing::{Reply, Scripted, descriptor};
+    use crate::registry::testing::{Reply, Scripted, descriptor, impatient};
 
     fn index(texts: &[&str]) -> Reply {
         let manifests: Vec<_> = texts
@@ -199,12 +219,68 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_page_in_place_of_a_list_is_no_api() {
+        let page = || {
+            Reply::new(200)
+                .header("Content-Type", "text/html")
+                .body("<html>")
+        };
+        let empty = || Reply::new(200);
+        let other = || Reply::new(200).body(r#"{"message": "welcome"}"#);
+        let list = || Reply::new(200).body("[]");
+        for answer in [page, empty, other, list] {
+            let server = Scripted::new(move |request| {
+                if request.target.contains("/referrers/") {
+                    return answer();
+                }
+                if request.target.starts_with("/sign-in") {
+                    return page();
+                }
+                index(&["a"])
+            })
+            .await;
+            let subject = Digest::sha256(b"subject");
+            let found = server.repository().referrers(&subject).await.unwrap();
+            assert_eq!(found.len(), 1, "by the tag schema");
+        }
+        let redirects = Scripted::new(move |request| match request.target.as_str() {
+            target if target.contains("/referrers/") => {
+                Reply::new(302).header("Location", "/sign-in")
+            }
+            "/sign-in" => page(),
+            _ => Reply::new(404),
+        })
+        .await;
+        let subject = Digest::sha256(b"subject");
+        assert!(
+            redirects
+                .repository()
+                .referrers(&subject)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        let failing = Scripted::new(|_| Reply::new(500)).await;
+        assert!(
+            failing
+                .repository_with(impatient())
+                .referrers(&subject)
+                .await
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
     async fn a_registry_that_ignores_subjects_gets_the_index() {
         for ignores in [true, false] {
-            let server = Scripted::new(move |request| match request.method.as_str() {
-                "PUT" if ignores => Reply::new(201),
-                "PUT" => Reply::new(201).header("OCI-Subject", "sha256:0"),
-                _ => Reply::new(404),
+            let server = Scripted::new(move |request| {
+                let digest = Digest::sha256(&request.body).to_string();
+                let taken = Reply::new(201).header("Docker-Content-Digest", &digest);
+                match request.method.as_str() {
+                    "PUT" if ignores => taken,
+                    "PUT" => taken.header("OCI-Subject", "sha256:0"),
+                    _ => Reply::new(404),
+                }
             })
             .await;
             let subject = descriptor(b"subject");

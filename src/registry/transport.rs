@@ -22,7 +22,7 @@ use crate::oci::Repository;
 use crate::redact::RedactedUrl;
 
 /// How often one request is sent elsewhere.
-const MAX_REDIRECTS: usize = 5;
+pub(super) const MAX_REDIRECTS: usize = 5;
 /// How often one request is authorized anew: once for the challenge, once for credentials that
 /// turn out to have expired.
 const MAX_RENEWALS: usize = 2;
@@ -270,7 +270,9 @@ impl Transport {
     }
 }
 
-fn redirects(method: &Method, status: StatusCode) -> bool {
+/// Whether an answer sends a request that reads elsewhere
+/// ([RFC 9110, 15.4](https://www.rfc-editor.org/rfc/rfc9110#section-15.4)).
+pub(super) fn redirects(method: &Method, status: StatusCode) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
         && matches!(
             status,

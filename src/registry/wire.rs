@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use reqwest::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use reqwest::{Method, StatusCode, Url};
 
 use super::Error;
@@ -134,6 +136,14 @@ impl Response {
     /// The length of the whole body as the answer announces it.
     pub(super) fn content_length(&self) -> Option<u64> {
         self.header(&CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// Whether this is a page for people, as proxies and sign-ins answer: no registry does, but
+    /// for a blob that is one.
+    pub(super) fn is_page(&self) -> bool {
+        let content_type = self.header(&CONTENT_TYPE).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        media_type.eq_ignore_ascii_case("text/html")
     }
 
     /// An error about this answer.

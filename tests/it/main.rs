@@ -4,6 +4,7 @@
 //! parts and runs them too.
 
 mod accounts;
+mod allowed_registries;
 mod architecture;
 mod archive_formats;
 mod archive_passes;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::HeaderValue;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Url};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -17,6 +17,8 @@ use crate::redact::{RedactedUrl, remember};
 use crate::registry::Error;
 use crate::registry::client::Client;
 use crate::registry::endpoint::Endpoint;
+use crate::registry::transport::{MAX_REDIRECTS, redirects};
+use crate::registry::wire::Response;
 
 /// The most that a token server's answer may be.
 const MAX_TOKEN_ANSWER: u64 = 256 << 10;
@@ -157,7 +159,7 @@ impl Authenticator {
             Scheme::Basic => Ok(credentials.as_ref().and_then(basic)),
             Scheme::Bearer { realm, service } => {
                 let issuer = Issuer {
-                    realm: realm.clone(),
+                    realm: self.endpoint.secured(realm),
                     service: service.clone(),
                     credentials,
                 };
@@ -196,6 +198,16 @@ impl Authenticator {
         if let Some(header) = self.client.tokens().get(&issuer, scopes) {
             return Ok(header);
         }
+        self.endpoint.permit(&issuer.realm)?;
+        let realms = &self.client.config().token_realms;
+        let is_trusted = self.endpoint.is_at_host_of(&issuer.realm)
+            || realms.allow(&self.registry, &issuer.realm);
+        if issuer.credentials.is_some() && !is_trusted {
+            return Err(Error::Realm {
+                registry: self.registry.clone(),
+                realm: RedactedUrl::new(&issuer.realm),
+            });
+        }
         let of_server = |source| Error::TokenServer {
             registry: self.registry.clone(),
             source: Box::new(source),
@@ -214,16 +226,11 @@ impl Authenticator {
     }
 
     async fn issue(&self, issuer: &Issuer, scopes: &Scopes) -> Result<Issued, Error> {
-        self.endpoint.permit(&issuer.realm)?;
         let body = self
             .client
             .retries()
             .run(|| async {
-                let answer = self
-                    .client
-                    .wire()
-                    .answer(token_request(issuer, scopes))
-                    .await?;
+                let answer = self.ask(token_request(issuer, scopes)).await?;
                 answer.success().await?.bytes(MAX_TOKEN_ANSWER).await
             })
             .await?;
@@ -232,6 +239,44 @@ impl Authenticator {
             problem: "answered without a usable token",
         })
     }
+}
+
+impl Authenticator {
+    /// Makes a request to a token server, and follows its redirects. Credentials go along to the
+    /// same host over TLS only, or to the same origin.
+    async fn ask(&self, mut request: reqwest::Request) -> Result<Response, Error> {
+        let first = RedactedUrl::new(request.url());
+        for _ in 0..=MAX_REDIRECTS {
+            let url = request.url().clone();
+            let again = request.try_clone();
+            let answer = self.client.wire().answer(request).await?;
+            let Some(again) = again.filter(|_| redirects(&Method::GET, answer.status())) else {
+                return Ok(answer);
+            };
+            let location = answer.location()?;
+            // A refresh token goes nowhere else.
+            if again.method() != Method::GET && location.origin() != url.origin() {
+                return Ok(answer);
+            }
+            self.endpoint.permit(&location)?;
+            request = redirected(again, &url, location);
+        }
+        Err(Error::Redirects {
+            url: first,
+            limit: MAX_REDIRECTS,
+        })
+    }
+}
+
+/// The same request for another address. What holds credentials goes to trusted ones only.
+fn redirected(mut request: reqwest::Request, from: &Url, to: Url) -> reqwest::Request {
+    let is_secure = to.scheme() == "https" && to.host_str() == from.host_str();
+    if !is_secure && to.origin() != from.origin() {
+        request.headers_mut().remove(AUTHORIZATION);
+        *request.body_mut() = None;
+    }
+    *request.url_mut() = to;
+    request
 }
 
 fn basic(credentials: &Credentials) -> Option<HeaderValue> {
@@ -254,7 +299,7 @@ pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
 
 /// A GET with Basic or no credentials, or `OAuth2`'s POST with a refresh token.
 fn token_request(issuer: &Issuer, scopes: &Scopes) -> reqwest::Request {
-    use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+    use reqwest::header::CONTENT_TYPE;
     let mut url = issuer.realm.clone();
     if let Some(Credentials::IdentityToken(token)) = &issuer.credentials {
         let scope = scopes.texts().collect::<Vec<_>>().join(" ");

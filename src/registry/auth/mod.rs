@@ -2,6 +2,7 @@
 
 mod authenticator;
 mod challenge;
+mod realm;
 mod scope;
 mod timestamp;
 mod token;
@@ -13,6 +14,7 @@ use crate::content;
 use crate::redact::Secret;
 
 pub(super) use authenticator::{Authenticator, Scheme};
+pub use realm::{InvalidTokenRealms, TokenRealms};
 pub(super) use scope::Access;
 pub(super) use token::TokenCache;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::content::{Destination, Source};
 use crate::oci::{Digest, Tag};
-use crate::registry::testing::{Reply, Request, Scripted};
-use crate::registry::{Error, RemoteRepository};
+use crate::registry::testing::{Reply, Request, Scripted, quick};
+use crate::registry::{Config, Error, RemoteRepository};
 
 /// A registry with its token server in one place: tokens are `t1`, `t2`, … and `accept` says
 /// which of them are taken.
@@ -294,4 +294,79 @@ async fn a_provider_that_fails_fails_the_request() {
     let error = error.unwrap_err();
     let error = error.downcast_ref::<Error>().unwrap();
     assert!(matches!(error, Error::Credentials { .. }), "{error}");
+}
+
+/// A registry whose token server answers first with a redirect to `target`.
+async fn redirecting(status: u16, target: String) -> Scripted {
+    Scripted::new(move |request| {
+        let host = request.header("host").unwrap();
+        if request.target.starts_with("/token") {
+            return Reply::new(status).header("Location", &target);
+        }
+        if request.target.starts_with("/moved") {
+            return Reply::new(200).body(r#"{"token":"t"}"#);
+        }
+        if request.header("authorization") == Some("Bearer t") {
+            return Reply::new(404);
+        }
+        let realm = format!(r#"Bearer realm="http://{host}/token""#);
+        Reply::new(401).header("WWW-Authenticate", &realm)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_token_server_that_redirects_is_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let server = redirecting(status, "/moved".to_owned()).await;
+        ask(&server.repository_for(somebody())).await.unwrap();
+        let requests = server.requests();
+        let moved = requests
+            .iter()
+            .find(|request| request.target.starts_with("/moved"));
+        let sent = moved.unwrap().header("authorization");
+        assert!(
+            sent.is_some_and(|sent| sent.starts_with("Basic ")),
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn credentials_do_not_follow_a_token_server_elsewhere() {
+    let elsewhere = Scripted::new(|_| Reply::new(200).body(r#"{"token":"t"}"#)).await;
+    let target = elsewhere.url("/moved");
+    let server = redirecting(307, target).await;
+    ask(&server.repository_for(somebody())).await.unwrap();
+    let requests = elsewhere.requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn credentials_go_to_the_registrys_own_token_server_only() {
+    let elsewhere = Scripted::new(|_| Reply::new(200).body(r#"{"token":"t"}"#)).await;
+    let realm = elsewhere.url("").replace("127.0.0.1", "localhost");
+    let server = Scripted::new(move |request| {
+        if request.header("authorization") == Some("Bearer t") {
+            return Reply::new(404);
+        }
+        let realm = format!(r#"Bearer realm="{realm}/token""#);
+        Reply::new(401).header("WWW-Authenticate", &realm)
+    })
+    .await;
+    let error = ask(&server.repository_for(somebody())).await.unwrap_err();
+    assert!(error.contains("LONGSHORE_TOKEN_REALMS"), "{error}");
+    assert!(elsewhere.requests().is_empty());
+
+    // Without credentials nothing is given away.
+    ask(&server.repository()).await.unwrap();
+    assert_eq!(elsewhere.requests().len(), 1);
+
+    let trusting = Config {
+        token_realms: "127.0.0.1:*=localhost:*".parse().unwrap(),
+        ..quick()
+    };
+    ask(&server.app(trusting, somebody())).await.unwrap();
+    assert_eq!(elsewhere.requests().len(), 1);
 }

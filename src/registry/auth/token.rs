@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::authenticator::sensitive;
@@ -84,26 +85,27 @@ pub(super) struct Issued {
 
 /// Reads a token server's answer; `None` if there is no token in it.
 pub(super) fn parse_issued(body: &[u8], now: SystemTime) -> Option<Issued> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Answer {
-        token: Option<String>,
-        access_token: Option<String>,
-        expires_in: Option<u64>,
-        issued_at: Option<String>,
+        token: Value,
+        access_token: Value,
+        expires_in: Value,
+        issued_at: Value,
     }
     let answer: Answer = serde_json::from_slice(body).ok()?;
-    let token = [answer.token, answer.access_token]
+    let token = [&answer.token, &answer.access_token]
         .into_iter()
-        .flatten()
+        .filter_map(Value::as_str)
         .find(|token| !token.is_empty())?;
-    let lifetime = answer
-        .expires_in
-        .map_or(UNSTATED_LIFETIME, Duration::from_secs)
+    let lifetime = seconds(&answer.expires_in)
+        .unwrap_or(UNSTATED_LIFETIME)
         .min(LONGEST_LIFETIME);
     // A clock that disagrees with the server's by more than the lifetime says nothing.
     let age = answer
         .issued_at
-        .and_then(|text| timestamp::parse(&text))
+        .as_str()
+        .and_then(timestamp::parse)
         .and_then(|issued| now.duration_since(issued).ok())
         .filter(|age| *age < lifetime)
         .unwrap_or_default();
@@ -113,6 +115,18 @@ pub(super) fn parse_issued(body: &[u8], now: SystemTime) -> Option<Issued> {
         header: sensitive(&format!("Bearer {token}"))?,
         lifetime: left.saturating_sub(margin),
     })
+}
+
+/// A lifetime, as a number or as text. `None` where it is none: a token beside it is used all the
+/// same.
+fn seconds(value: &Value) -> Option<Duration> {
+    let number = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    let duration = Duration::try_from_secs_f64(number).ok()?;
+    (!duration.is_zero()).then_some(duration)
 }
 
 #[cfg(test)]
@@ -137,6 +151,24 @@ mod tests {
         assert_eq!(lifetime(issued), 210);
         let skewed = r#"{"token":"t","expires_in":300,"issued_at":"2025-01-01T00:00:00Z"}"#;
         assert_eq!(lifetime(skewed), 270);
+        for (odd, expected) in [
+            (r#""expires_in":"300""#, 270),
+            (r#""expires_in":300.9"#, 270),
+            (r#""expires_in":-1"#, 48),
+            (r#""expires_in":"soon""#, 48),
+            (r#""expires_in":null"#, 48),
+            (r#""expires_in":0"#, 48),
+            (r#""expires_in":[300]"#, 48),
+            (r#""expires_in":300,"issued_at":1767225600"#, 270),
+            (r#""expires_in":300,"issued_at":"yesterday""#, 270),
+            (r#""expires_in":300,"access_token":7"#, 270),
+        ] {
+            assert_eq!(
+                lifetime(&format!(r#"{{"token":"t",{odd}}}"#)),
+                expected,
+                "{odd}"
+            );
+        }
     }
 
     #[test]

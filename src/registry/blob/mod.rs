@@ -22,6 +22,9 @@ use crate::oci::{Descriptor, Digest};
 pub(super) async fn size(transport: &Transport, digest: &Digest) -> Result<u64, Error> {
     let call = Call::new(Method::HEAD, url(transport, digest), Access::Push);
     let response = transport.send(&call).await?;
+    if response.is_page() {
+        return Err(response.problem("with a page of a proxy"));
+    }
     response
         .content_length()
         .ok_or_else(|| response.problem("without the blob's size"))

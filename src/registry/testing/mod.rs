@@ -81,7 +81,7 @@ impl Scripted {
         self.app(config, Arc::new(Anonymous))
     }
 
-    fn app(&self, config: Config, who: Arc<dyn CredentialProvider>) -> RemoteRepository {
+    pub(super) fn app(&self, config: Config, who: Arc<dyn CredentialProvider>) -> RemoteRepository {
         let reference: Reference = format!("{}/app", self.address).parse().unwrap();
         let repository = reference.repository().clone();
         Client::new(config)

@@ -5,13 +5,14 @@ use futures_util::TryStreamExt;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE,
 };
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 
 use crate::content::{self, ByteStream};
 use crate::oci::Digest;
 use crate::redact::RedactedUrl;
 use crate::registry::Error;
 use crate::registry::auth::Access;
+use crate::registry::blob;
 use crate::registry::feed::Feed;
 use crate::registry::transport::{Call, Transport};
 use crate::registry::wire::Response;
@@ -195,6 +196,7 @@ impl Session {
         last: Bytes,
     ) -> Result<(), Failure> {
         self.committing = true;
+        let length = last.len() as u64;
         let mut url = self.location.clone();
         url.query_pairs_mut()
             .append_pair("digest", &digest.to_string());
@@ -202,8 +204,18 @@ impl Session {
             .header(CONTENT_TYPE, OCTETS)
             .body(last)
             .patience(transport.wire().patience().commit);
-        transport.once(&call).await?;
-        Ok(())
+        let size = self.offset + length;
+        let response = transport.once(&call).await?;
+        if response.status() == StatusCode::CREATED {
+            return Ok(());
+        }
+        // 201 is what the specification asks for, and any other success may be a proxy's.
+        match blob::size(transport, digest).await {
+            Ok(found) if found == size => Ok(()),
+            Ok(_) | Err(Error::Protocol { .. }) => Err(absent(&response).into()),
+            Err(error) if error.is_not_found() => Err(absent(&response).into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// How far the registry says the session is.
@@ -226,6 +238,10 @@ impl Session {
             problem,
         }
     }
+}
+
+fn absent(committed: &Response) -> Error {
+    committed.problem("with a success, and does not have the blob")
 }
 
 /// `<first>-<last>`, without the unit that HTTP's own header has.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use longshore::aws::Clients;
 use longshore::copy::{Meter, Report};
-use longshore::deploy::{self, Deployed, Deployer, Image, Reach, RemovalPolicy, Target};
+use longshore::deploy::{
+    self, AllowedRegistries, Deployed, Deployer, Image, Reach, RemovalPolicy, Target,
+};
 use longshore::local::{BucketOptions, Environment, EnvironmentOptions, RequestRecord};
 use longshore::oci::Reference;
 use longshore::registry::Client;
@@ -26,7 +28,15 @@ impl Bench {
         Self::with(EnvironmentOptions::default()).await
     }
 
-    pub(crate) async fn with(mut options: EnvironmentOptions) -> Self {
+    pub(crate) async fn with(options: EnvironmentOptions) -> Self {
+        Self::allowing(AllowedRegistries::any(), options).await
+    }
+
+    /// A deployer that reads from and writes to these registries only.
+    pub(crate) async fn allowing(
+        allowed: AllowedRegistries,
+        mut options: EnvironmentOptions,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let bucket = BucketOptions::folder(BUCKET, folder.path());
         options.bucket.folders.extend(bucket.folders);
@@ -40,7 +50,8 @@ impl Bench {
         });
         let (api, s3) = (environment.aws.base_url(), environment.bucket.base_url());
         let reach = Reach::new(registries, Clients::local(&api, &s3).await)
-            .with_web(web.expect("a list of hosts"));
+            .with_web(web.expect("a list of hosts"))
+            .with_allowed(allowed);
         Self {
             environment,
             deployer: Deployer::new(reach),

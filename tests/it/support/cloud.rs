@@ -42,6 +42,10 @@ impl Cloud {
             ("LONGSHORE_REGISTRY_OVERRIDE", registries.as_str()),
             ("LONGSHORE_ALLOW_LOOPBACK", "1"),
             ("LONGSHORE_METRICS", "1"),
+            (
+                "LONGSHORE_DESTINATION_REGISTRIES",
+                "ecr,127.0.0.1:*,localhost:*",
+            ),
         ];
         environment.extend(endpoints);
         Self {

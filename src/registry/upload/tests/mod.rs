@@ -64,6 +64,28 @@ impl Store {
 }
 
 #[tokio::test]
+async fn another_success_of_a_commit_is_believed_where_the_blob_is_there() {
+    for (status, length, is_there) in [
+        (200, Some("5"), true),
+        (204, Some("5"), true),
+        (200, Some("4"), false),
+        (200, None, false),
+    ] {
+        let server = Scripted::new(move |request| match request.method.as_str() {
+            "POST" => Reply::new(202).header("Location", "/v2/app/blobs/uploads/1"),
+            "PUT" => Reply::new(status).header("Content-Type", "text/html"),
+            _ => match length {
+                Some(length) => Reply::new(200).header("Content-Length", length),
+                None => Reply::new(404),
+            },
+        })
+        .await;
+        let pushed = server.repository().push_blob(&memory(b"hello"), &[]).await;
+        assert_eq!(pushed.is_ok(), is_there, "{status} {length:?}: {pushed:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_small_blob_goes_along_with_its_commit() {
     let store = Store::default();
     let server = Scripted::new(move |request| store.answer(request)).await;
