@@ -47,7 +47,10 @@ async fn handler() -> Result<Handler, Error> {
     let handler = match clients? {
         Ok((registries, web, allowed)) => {
             let reach = Reach::new(registries, aws.clone());
+            // Whatever is not said to be allowed is not.
+            let pulls_only = variable("LONGSHORE_POLICY_STATEMENTS").as_deref() != Some("any");
             let reach = reach.with_web(web).with_allowed(allowed);
+            let reach = reach.granting_pulls_only(pulls_only);
             Handler::new(Arc::new(Deployer::new(reach)), delivery)
         }
         Err(reason) => Handler::not_set_up(reason, delivery),

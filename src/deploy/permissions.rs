@@ -43,11 +43,14 @@ impl Reach {
     ) -> Result<Granted, Error> {
         let (repository_arn, policy) = self.policy(part).await?;
         let partition = repository_arn.split(':').nth(1).unwrap_or_default();
-        let statements = grants.statements(&part.owner, partition);
-        let statements = statements.map_err(|source| Error::Grants {
+        let refused = |source| Error::Grants {
             repository: part.repository.clone(),
             source,
-        })?;
+        };
+        if self.grants_pulls_only() {
+            grants.only_pulls().map_err(refused)?;
+        }
+        let statements = grants.statements(&part.owner, partition).map_err(refused)?;
         let applied = policy::apply(&policy, &part.owner, &statements, deadline).await;
         let applied = applied.map_err(Error::Policy)?;
         let sids = statements.iter().map(OwnedStatement::sid);

@@ -27,6 +27,7 @@ pub struct Reach {
     others: Arc<dyn CredentialProvider>,
     web: web::Config,
     allowed: AllowedRegistries,
+    pulls_only: bool,
 }
 
 /// How registries are reached: as the environment, read by `lookup`, asks for
@@ -61,6 +62,7 @@ impl Reach {
             others: Arc::new(Anonymous),
             web: web::Config::default(),
             allowed: AllowedRegistries::any(),
+            pulls_only: false,
         }
     }
 
@@ -76,6 +78,17 @@ impl Reach {
     pub fn with_allowed(mut self, allowed: AllowedRegistries) -> Self {
         self.allowed = allowed;
         self
+    }
+
+    /// Grants nothing on repositories but pulling from them.
+    #[must_use]
+    pub fn granting_pulls_only(mut self, pulls_only: bool) -> Self {
+        self.pulls_only = pulls_only;
+        self
+    }
+
+    pub(super) fn grants_pulls_only(&self) -> bool {
+        self.pulls_only
     }
 
     /// Whether nothing can be at a destination because it may not be written to. What was pushed

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
-use super::statement::OwnedStatement;
+use super::statement::{OwnedStatement, is_read};
 use super::{Organization, Owner, Principals, Service, Statement};
 
 /// What a pull needs.
@@ -12,6 +12,16 @@ pub const PULL_ACTIONS: [&str; 3] = [
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
     "ecr:GetDownloadUrlForLayer",
+];
+
+/// What may be granted where only pulling may: a pull, and looking at what there is.
+pub const READ_ACTIONS: [&str; 6] = [
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:DescribeImages",
+    "ecr:DescribeRepositories",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:ListImages",
 ];
 
 /// Who may pull from a repository.
@@ -89,6 +99,18 @@ pub enum InvalidGrant {
     /// The text names no action of ECR.
     #[error("{0:?} names no action of ECR: expected one such as ecr:BatchGetImage")]
     Action(String),
+    /// An action that is more than pulling, where only pulling may be granted.
+    #[error(
+        "{0:?} is more than pulling: name actions such as ecr:BatchGetImage, without wildcards, or \
+         have the provider's parameter PolicyStatements (LONGSHORE_POLICY_STATEMENTS) be any"
+    )]
+    NoPull(String),
+    /// A statement that allows all but something, where only pulling may be granted.
+    #[error(
+        "a statement that allows by {0} allows more than pulling: name what is allowed, or have \
+         the provider's parameter PolicyStatements (LONGSHORE_POLICY_STATEMENTS) be any"
+    )]
+    Negated(&'static str),
     /// A statement that ECR would not take.
     #[error("the statement cannot stand in a repository policy: {0}")]
     Statement(String),
@@ -101,6 +123,18 @@ impl Grants {
             && self.services.is_empty()
             && self.organizations.is_empty()
             && self.statements.is_empty()
+    }
+
+    /// Checks that nothing is granted but pulling and looking, by [`READ_ACTIONS`].
+    ///
+    /// # Errors
+    ///
+    /// The first action or statement that is more.
+    pub fn only_pulls(&self) -> Result<(), InvalidGrant> {
+        if let Some(action) = self.actions.iter().find(|action| !is_read(&action.0)) {
+            return Err(InvalidGrant::NoPull(action.0.clone()));
+        }
+        self.statements.iter().try_for_each(Statement::only_pulls)
     }
 
     /// The statements that say it, under Sids of `owner`, in the repository's `partition` (`aws`,

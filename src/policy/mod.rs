@@ -11,6 +11,7 @@
 
 mod apply;
 mod canonical;
+mod condition;
 mod document;
 mod error;
 mod grants;
@@ -26,7 +27,7 @@ mod tests;
 pub use apply::{Applied, apply, withdraw};
 pub use document::{Document, MAX_POLICY_CHARACTERS, MalformedPolicy};
 pub use error::{Error, Suspects};
-pub use grants::{Action, Grants, InvalidGrant, PULL_ACTIONS};
+pub use grants::{Action, Grants, InvalidGrant, PULL_ACTIONS, READ_ACTIONS};
 pub use organization::Organization;
 pub use owner::Owner;
 pub use principal::{AccountId, Principal, Principals};

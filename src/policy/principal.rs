@@ -134,7 +134,7 @@ impl Principals {
         condition: Map<String, Value>,
     ) -> Result<Self, InvalidGrant> {
         let anyone = names.iter().any(|name| name == "*");
-        if anyone && !super::statement::restricts(&condition) {
+        if anyone && !super::condition::restricts(&condition) {
             return Err(InvalidGrant::Anyone);
         }
         let principals = if anyone {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::condition::restricts;
+use super::grants::READ_ACTIONS;
 use super::{Action, InvalidGrant};
 
 /// The elements that a statement of a repository policy may have. It has no `Resource`: that is
@@ -62,6 +64,24 @@ impl Statement {
         Ok(Self(elements))
     }
 
+    /// Checks that the statement allows nothing but pulling and looking. What it denies is not
+    /// looked at.
+    pub(super) fn only_pulls(&self) -> Result<(), InvalidGrant> {
+        if self.0.get("Effect").and_then(Value::as_str) != Some("Allow") {
+            return Ok(());
+        }
+        for element in ["NotAction", "NotPrincipal"] {
+            if self.0.contains_key(element) {
+                return Err(InvalidGrant::Negated(element));
+            }
+        }
+        let actions = self.0.get("Action").map(strings).unwrap_or_default();
+        match actions.into_iter().find(|action| !is_read(action)) {
+            Some(action) => Err(InvalidGrant::NoPull(action.to_owned())),
+            None => Ok(()),
+        }
+    }
+
     /// The statement's own Sid, if it has one.
     pub(super) fn sid(&self) -> Option<&str> {
         self.0.get("Sid")?.as_str().filter(|sid| !sid.is_empty())
@@ -119,12 +139,6 @@ pub(super) fn aws_principals(statement: &Value) -> Vec<&str> {
     blocks.into_iter().flat_map(strings).collect()
 }
 
-/// Whether a condition has any effect: an empty one is always met.
-pub(super) fn restricts(condition: &Map<String, Value>) -> bool {
-    let compares = |block: &Value| block.as_object().is_some_and(|keys| !keys.is_empty());
-    condition.values().any(compares)
-}
-
 fn one_of<'a>(
     elements: &'a Map<String, Value>,
     name: &str,
@@ -137,6 +151,12 @@ fn one_of<'a>(
         ))),
         (None, None) => Err(InvalidGrant::Statement(format!("it has no {name}"))),
     }
+}
+
+/// Whether an action only pulls or looks. One with a wildcard may be more.
+pub(super) fn is_read(action: &str) -> bool {
+    let mut known = READ_ACTIONS.iter();
+    known.any(|known| known.eq_ignore_ascii_case(action))
 }
 
 fn is_anyone(principal: &Value) -> bool {
@@ -227,6 +247,50 @@ mod tests {
         ] {
             let error = checked(&statement).unwrap_err().to_string();
             assert!(error.contains(part), "{statement}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_pulling_may_be_all_that_is_allowed() {
+        let account = json!({"AWS": "123456789012"});
+        for (statement, pulls) in [
+            (
+                json!({"Effect": "Allow", "Principal": account,
+                    "Action": ["ecr:BatchGetImage", "ecr:ListImages"]}),
+                true,
+            ),
+            (
+                json!({"Effect": "Deny", "Principal": "*", "NotAction": "ecr:BatchGetImage"}),
+                true,
+            ),
+            (
+                json!({"Effect": "Allow", "Principal": account, "Action": "ecr:*"}),
+                false,
+            ),
+            (
+                json!({"Effect": "Allow", "Principal": account, "Action": "*"}),
+                false,
+            ),
+            (
+                json!({"Effect": "Allow", "Principal": account, "Action": "ecr:BatchGet*"}),
+                false,
+            ),
+            (
+                json!({"Effect": "Allow", "Principal": account, "Action": "ecr:PutImage"}),
+                false,
+            ),
+            (
+                json!({"Effect": "Allow", "Principal": account, "NotAction": "ecr:PutImage"}),
+                false,
+            ),
+            (
+                json!({"Effect": "Allow", "NotPrincipal": account, "Action": "ecr:BatchGetImage",
+                    "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1"}}}),
+                false,
+            ),
+        ] {
+            let checked = checked(&statement).unwrap();
+            assert_eq!(checked.only_pulls().is_ok(), pulls, "{statement}");
         }
     }
 }
