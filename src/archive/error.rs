@@ -16,6 +16,14 @@ pub enum Error {
     /// The object behind the archive cannot be read.
     #[error("cannot read the archive")]
     Read(#[source] content::Error),
+    /// A layer takes more memory to decompress than there is.
+    #[error("layer {entry} cannot be checked")]
+    Memory {
+        /// The layer's file.
+        entry: String,
+        /// How much it takes.
+        source: content::TooMuchMemory,
+    },
     /// The object is something else.
     #[error(
         "not a tar archive but {found}: \

@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::Error;
-use super::compression::{Check, Codec, Compression, Expected, Format, compress, pass};
+use super::compression::{Check, Codec, Compression, Expected, Format, compress, pass, window_log};
 use super::index::File;
 use super::store::Store;
-use crate::content::{ByteStream, Opener, Result};
+use crate::content::{ByteStream, DecoderMemory, Opener, Result};
 use crate::oci::{Descriptor, Digest};
 
 /// A blob that is pushed as it is stored, under a digest that is known.
@@ -78,12 +78,24 @@ pub(super) enum Making {
 }
 
 impl MadeLayer {
-    fn stream(&self) -> Result<ByteStream> {
+    async fn stream(&self) -> Result<ByteStream> {
         let format = match self.making {
             Making::Compress(_) => Format::Plain,
             Making::Pass => self.file.format,
         };
-        let check = Check::decompressed(format, &self.diff_id);
+        let mut bytes = self.store.stream(self.file, 0);
+        let (mut memory, mut log) = (None, 0);
+        if format == Format::Zstd {
+            let first = bytes.try_next().await?.unwrap_or_default();
+            log = window_log(&first);
+            let taken = DecoderMemory::take(1 << log).await;
+            memory = Some(taken.map_err(|source| Error::Memory {
+                entry: self.entry.clone(),
+                source,
+            })?);
+            bytes = stream::iter([Ok(first)]).chain(bytes).boxed();
+        }
+        let check = Check::decompressed(format, &self.diff_id, log);
         let expected = Expected {
             entry: self.entry.clone(),
             size: self.file.size,
@@ -94,13 +106,13 @@ impl MadeLayer {
             })?,
             mismatch: diff_id_mismatch,
         };
-        let bytes = self.store.stream(self.file, 0);
         let made = Arc::clone(&self.made);
         match &self.making {
             Making::Compress(codec) => compress(bytes, expected, Arc::clone(codec), made),
             Making::Pass => {
                 let media_type = self.file.format.layer_media_type().unwrap_or_default();
-                Ok(pass(bytes, expected, Some((media_type, made))))
+                let stream = pass(bytes, expected, Some((media_type, made)));
+                Ok(holding(stream, memory))
             }
         }
     }
@@ -112,7 +124,19 @@ impl Opener for MadeLayer {
     }
 
     fn open(&self, offset: u64) -> BoxFuture<'_, Result<ByteStream>> {
-        std::future::ready(self.stream().map(|stream| skip(stream, offset))).boxed()
+        async move { Ok(skip(self.stream().await?, offset)) }.boxed()
+    }
+}
+
+/// The stream, with the memory of its decoder until it is dropped.
+fn holding(stream: ByteStream, memory: Option<DecoderMemory>) -> ByteStream {
+    match memory {
+        None => stream,
+        Some(memory) => stream::unfold((stream, memory), |(mut stream, memory)| async {
+            let piece = stream.next().await?;
+            Some((piece, (stream, memory)))
+        })
+        .boxed(),
     }
 }
 

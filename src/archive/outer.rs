@@ -11,10 +11,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Error;
-use super::compression::Format;
+use super::compression::{Format, window_log};
 use super::scan::Reader;
 use super::walk::Length;
-use crate::content::{self, Buffer, ByteStream, RangeRead, Windows, stream_ranges};
+use crate::content::{
+    self, ArchiveMemory, Buffer, ByteStream, RangeRead, TooMuchMemory, Windows, stream_ranges,
+};
 
 /// Longest archive that is decompressed: what no Lambda gets through in its time, and where a
 /// few bytes that decompress to endless zeros are given up.
@@ -23,9 +25,6 @@ const MAX_LENGTH: u64 = 1 << 40;
 const PIECE: usize = Buffer::BLOCK;
 /// Pieces decompressed ahead of whoever reads them.
 const AHEAD: usize = 2;
-/// Base-2 logarithm of the longest distance back that a zstd frame may demand to be kept:
-/// what `zstd --ultra` and `--long` write, in bytes.
-const ZSTD_WINDOW_LOG: u32 = 27;
 /// Memory that an xz stream may demand, in KiB: what `xz -9` needs, and a bit.
 const XZ_MEMORY: u32 = 96 << 10;
 
@@ -52,15 +51,19 @@ pub(super) fn decompressed(object: Arc<dyn RangeRead>, format: Format) -> ByteSt
 
 type Sender = mpsc::Sender<content::Result<Bytes>>;
 
-fn decompress(format: Format, input: Input, sender: &Sender) -> io::Result<()> {
+fn decompress(format: Format, mut input: Input, sender: &Sender) -> io::Result<()> {
+    let too_much = |error: TooMuchMemory| io::Error::new(io::ErrorKind::OutOfMemory, error);
     match format {
         Format::Gzip => send_all(flate2::bufread::MultiGzDecoder::new(input), sender),
         Format::Zstd => {
+            let log = window_log(input.fill_buf()?);
+            let _memory = ArchiveMemory::take(1 << log).map_err(too_much)?;
             let mut decoder = zstd::Decoder::with_buffer(input)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+            decoder.window_log_max(log)?;
             send_all(decoder, sender)
         }
         Format::Xz => {
+            let _memory = ArchiveMemory::take(u64::from(XZ_MEMORY) << 10).map_err(too_much)?;
             let decoder = lzma_rust2::XzReader::new_mem_limit(input, true, XZ_MEMORY);
             send_all(decoder, sender)
         }

@@ -16,6 +16,7 @@
 //! forgets by itself.
 
 mod buffer;
+mod decoders;
 mod error;
 mod file;
 mod limit;
@@ -40,6 +41,8 @@ use futures_util::stream::BoxStream;
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
 pub use buffer::Buffer;
+pub(crate) use decoders::{ArchiveMemory, DecoderMemory};
+pub use decoders::{TooMuchMemory, process_memory};
 pub use error::{BackendError, BoxError, Error, Retryable};
 pub use file::{FileError, FileObject};
 pub use limit::{collect, collect_exactly};

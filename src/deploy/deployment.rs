@@ -7,7 +7,7 @@ use super::error::partly;
 use super::open::{Content, Opened};
 use super::reach::Reach;
 use super::{Attestations, Deployed, Error, Image, Place, Referrers};
-use crate::content::{Destination, ManifestKey, Source, UnbuiltImage};
+use crate::content::{Destination, ManifestKey, Source, UnbuiltImage, process_memory};
 use crate::copy::{
     self, Description, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select,
 };
@@ -329,7 +329,18 @@ impl From<copy::Error> for Failed {
 fn options(image: &Image) -> Options {
     let mut options = Options::default();
     if let Some(wanted) = image.max_concurrency {
-        options.concurrency = wanted.get();
+        options.concurrency = wanted.get().min(most_at_once(image.targets.len()));
     }
     options
+}
+
+/// MiB of a blob under way: what is read ahead of it, and what is compressed of it.
+const OF_BLOB: usize = 8;
+/// MiB of a blob under way at one more destination: what that lags behind, and what is sent.
+const OF_TARGET: usize = 2;
+
+/// The most blobs under way for which half of the process's memory is enough.
+fn most_at_once(targets: usize) -> usize {
+    let memory = usize::try_from(process_memory() / 2).unwrap_or(usize::MAX);
+    (memory / (OF_BLOB + OF_TARGET * targets)).max(1)
 }

@@ -32,6 +32,7 @@ mod lambda_refused;
 mod lambda_time;
 mod least_privilege;
 mod local;
+mod memory_budget;
 mod operations;
 mod progress;
 mod provider_framework;

@@ -134,6 +134,15 @@ ALLOWED = {
         {"Tracing": "true"},
         on("xray", ["PutTelemetryRecords", "PutTraceSegments"], "*"),
     ),
+    "registries": (
+        {
+            "SourceRegistries": "ecr,quay.io",
+            "DestinationRegistries": "ecr,registry.example.com",
+            "TokenRealms": "registry.example.com=auth.example.com",
+            "PolicyStatements": "any",
+        },
+        set(),
+    ),
     "regions": ({"Regions": "eu-west-1,us-east-1"}, set()),
     "a boundary": ({"PermissionsBoundaryArn": f"{IAM}:policy/boundary"}, set()),
     "another machine": (
@@ -261,6 +270,10 @@ class TheFunction(unittest.TestCase):
         function = self.function(dict(every_set())["everything"])
         self.assertEqual(function["Architectures"], ["x86_64"])
         self.assertEqual(function["MemorySize"], "1769")
+        variables = function["Environment"]["Variables"]
+        self.assertEqual(variables["LONGSHORE_POLICY_STATEMENTS"], "any")
+        for name in ("SOURCE_REGISTRIES", "DESTINATION_REGISTRIES", "TOKEN_REALMS"):
+            self.assertIn(f"LONGSHORE_{name}", variables)
         self.assertEqual(function["ReservedConcurrentExecutions"], "5")
         self.assertEqual(function["TracingConfig"], {"Mode": "Active"})
         subnets = ["subnet-0aaaaaaa", "subnet-0bbbbbbb"]

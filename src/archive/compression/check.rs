@@ -37,12 +37,21 @@ impl Check {
         Self::Stored(Digester::new(expected.algorithm()))
     }
 
-    /// A check on what content of `format` decompresses to.
-    pub(crate) fn decompressed(format: Format, expected: &Digest) -> io::Result<Self> {
+    /// A check on what content of `format` decompresses to. Zstandard may use a window of
+    /// `2^window_log` bytes.
+    pub(crate) fn decompressed(
+        format: Format,
+        expected: &Digest,
+        window_log: u32,
+    ) -> io::Result<Self> {
         let hash = || Hash(Digester::new(expected.algorithm()));
         Ok(match format {
             Format::Gzip => Self::Gunzipped(Box::new(MultiGzDecoder::new(hash()))),
-            Format::Zstd => Self::Unzstd(Box::new(zstd::stream::write::Decoder::new(hash())?)),
+            Format::Zstd => {
+                let mut decoder = zstd::stream::write::Decoder::new(hash())?;
+                decoder.window_log_max(window_log)?;
+                Self::Unzstd(Box::new(decoder))
+            }
             _ => Self::stored(expected),
         })
     }

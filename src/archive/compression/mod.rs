@@ -7,6 +7,7 @@ mod gzip;
 mod pipeline;
 mod spare;
 mod zstandard;
+mod zstd_window;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub(super) use check::Check;
 pub(super) use codec::Codec;
 pub(super) use pipeline::{Expected, compress, pass};
+pub(super) use zstd_window::window_log;
 
 use crate::oci::MediaType;
 

@@ -19,11 +19,13 @@ mod resource;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
+use longshore::redact::without_credentials;
 
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
     match run(args) {
         Ok(code) => code,
         Err(error) => {
@@ -31,6 +33,24 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `error` without the argument that it repeats, where that holds a password or a query.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    for kind in [
+        ContextKind::InvalidArg,
+        ContextKind::InvalidValue,
+        ContextKind::InvalidSubcommand,
+    ] {
+        let Some(ContextValue::String(text)) = error.get(kind) else {
+            continue;
+        };
+        let shown = without_credentials(text);
+        if shown != *text {
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
+    error
 }
 
 #[tokio::main]
