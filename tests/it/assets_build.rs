@@ -246,6 +246,50 @@ fn a_failing_build_shows_what_the_builder_said() {
     }
 }
 
+/// Two assets that differ in nothing but the value that an instruction uses.
+#[test]
+#[ignore = "needs real parts: run scripts/test"]
+fn a_build_argument_changes_the_image_whatever_uses_it() {
+    for builder in ["buildah", "podman"] {
+        let workshop = Workshop::new();
+        for instruction in [
+            "LABEL value=$V",
+            "ENV VALUE=$V",
+            "EXPOSE $V",
+            "VOLUME /$V",
+            "STOPSIGNAL $V",
+            "USER $V",
+            "WORKDIR /$V",
+            "COPY README.md /$V",
+            "ADD README.md /$V",
+            "ONBUILD ENV VALUE=$V",
+        ] {
+            let file = format!("FROM scratch\nARG V\nCOPY README.md /base\n{instruction}\n");
+            workshop.write("plain/Dockerfile", &file);
+            let ids = ["9", "15"].map(|value| {
+                let argument = format!("V={value}");
+                let arguments = ["--build-arg", &argument, "--extra-hash", builder];
+                let built = json(&workshop.build("plain", Path::new(builder), &arguments));
+                assert_eq!(built["reused"], false, "{built}");
+                content(&built)
+            });
+            let is_expanded = !instruction.starts_with("ONBUILD");
+            assert_eq!(ids[0] != ids[1], is_expanded, "{builder}: {instruction}");
+        }
+    }
+}
+
+/// What an image is, but for when it was made.
+fn content(built: &Value) -> (Value, BTreeSet<String>) {
+    let archive = fs::read(built["archive"].as_str().unwrap()).unwrap();
+    let entries = entries(&archive);
+    let entry = |name: &str| &entries.iter().find(|(path, _)| path == name).unwrap().1;
+    let manifest: Value = serde_json::from_slice(entry("manifest.json")).unwrap();
+    let config = manifest[0]["Config"].as_str().unwrap();
+    let config: Value = serde_json::from_slice(entry(config)).unwrap();
+    (config["config"].clone(), files(built))
+}
+
 /// The files in the layers of an archive.
 fn files(built: &Value) -> BTreeSet<String> {
     let archive = fs::read(built["archive"].as_str().unwrap()).unwrap();

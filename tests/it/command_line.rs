@@ -39,6 +39,63 @@ fn a_failure_is_an_answer_and_an_exit_status() {
 }
 
 #[test]
+fn an_argument_that_is_refused_shows_no_secret() {
+    for arguments in [
+        &["inspect", "docker://user:hidden@host/x"][..],
+        &["inspect", "s3://b/k?X-Amz-Signature=hidden"],
+        &["copy", "nginx", "user:hidden@host/x"],
+        &["copy", "nginx", "--to", "host/x?token=hidden"],
+        &["user:hidden@host/x"],
+    ] {
+        let run = longshore(arguments);
+        assert!(!run.status.success());
+        let shown = stderr(&run);
+        assert!(!shown.contains("hidden"), "{arguments:?}: {shown}");
+    }
+}
+
+#[test]
+fn what_names_no_asset_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let assembly = write("manifest.json", r#"{"version": "48.0.0", "artifacts": {}}"#);
+    let assets = write(
+        "app.assets.json",
+        r#"{"version": "48.0.0", "files": {"abc123": {"displayName": "the page",
+            "source": {"path": "page.html", "packaging": "file"},
+            "destinations": {"here": {"bucketName": "b", "objectKey": "k"}}}}}"#,
+    );
+    for (arguments, part) in [
+        (
+            vec!["publish", "--local", &assembly],
+            "cloud assembly's own manifest",
+        ),
+        (vec!["list", &assembly], "cloud assembly's own manifest"),
+        (
+            vec!["publish", "--local", &assets, "abc124"],
+            "did you mean abc123 (the page)",
+        ),
+        (
+            vec!["publish", "--local", &assets, "abc123:there"],
+            "there is no asset abc123:there",
+        ),
+        (
+            vec!["list", &assets, "nothing-alike"],
+            "there is no asset nothing-alike",
+        ),
+    ] {
+        let run = longshore(&arguments);
+        let said = stderr(&run);
+        assert_eq!(run.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains(part), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn what_was_kept_can_be_inspected_and_is_what_copy_makes() {
     let data = Data::new();
     let run = longshore(&data.with(&["invoke", "--local", CREATE]));

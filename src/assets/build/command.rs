@@ -152,16 +152,21 @@ fn options(builder: &Builder, asset: &ImageAsset, context: &Context) -> Vec<OsSt
     }
     options.add_given("--cache-to", asset.cache_to.as_ref());
     let is_podman = matches!(builder.kind, Kind::Podman | Kind::Buildah);
-    // Older ones take layers of another platform from their cache.
-    if asset.no_cache || (is_podman && !asset.platforms.is_empty()) {
+    if asset.no_cache || (is_podman && misleads_podman(asset)) {
         options.0.push("--no-cache".into());
     }
     options.add("--file", context.dockerfile());
     if is_podman {
         options.add("--ignorefile", context.nothing_ignored());
-        options.0.push("--layers".into());
     }
     options.0
+}
+
+/// Whether Podman's or Buildah's cache may have another image's layers for an asset. Versions such
+/// as Buildah 1.28 take them for another platform, and for other values of build arguments that
+/// only `LABEL`, `EXPOSE`, `VOLUME` or `STOPSIGNAL` use.
+fn misleads_podman(asset: &ImageAsset) -> bool {
+    !asset.platforms.is_empty() || !asset.build_args.is_empty()
 }
 
 #[derive(Default)]

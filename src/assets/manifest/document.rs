@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::{Asset, Destination, ManifestError, Place, Source};
@@ -28,6 +28,9 @@ struct Document {
 #[derive(Deserialize)]
 struct Versioned {
     version: String,
+    /// What only the manifest of the cloud assembly has.
+    #[serde(default)]
+    artifacts: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -140,7 +143,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<Asset>, ManifestError> {
         path: path.to_owned(),
         source,
     };
-    let Versioned { version } = serde_json::from_slice(&bytes).map_err(malformed)?;
+    let Versioned { version, artifacts } = serde_json::from_slice(&bytes).map_err(malformed)?;
+    if artifacts.is_some() {
+        return Err(ManifestError::Assembly {
+            path: path.to_owned(),
+        });
+    }
     let major = version
         .split('.')
         .next()

@@ -36,6 +36,24 @@ pub enum ManifestError {
         /// The directory.
         path: PathBuf,
     },
+    /// Nothing in the manifest has that name.
+    #[error("there is no asset {pattern}: {}", meant(nearest))]
+    NoAsset {
+        /// What was asked for.
+        pattern: String,
+        /// The asset that may be meant. Empty where there are none.
+        nearest: String,
+    },
+    /// The file is the manifest of the cloud assembly.
+    #[error(
+        "{path} is the cloud assembly's own manifest, which names no assets: name the directory \
+         that it is in, or one of its *.assets.json",
+        path = .path.display()
+    )]
+    Assembly {
+        /// The file.
+        path: PathBuf,
+    },
     /// The manifest is not of the form that CDK's schema gives it.
     #[error("{path} is no asset manifest that can be understood", path = .path.display())]
     Malformed {
@@ -82,5 +100,12 @@ impl ManifestError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+fn meant(nearest: &str) -> String {
+    match nearest {
+        "" => "the manifest has none".to_owned(),
+        nearest => format!("did you mean {nearest}? `longshore list` shows all"),
     }
 }

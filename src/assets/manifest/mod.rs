@@ -122,10 +122,19 @@ impl Manifest {
     }
 
     /// Only what one of the patterns means; all of it if there are none.
-    #[must_use]
-    pub fn select(mut self, patterns: &[Pattern]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A pattern that means nothing.
+    pub fn select(mut self, patterns: &[Pattern]) -> Result<Self, ManifestError> {
         if patterns.is_empty() {
-            return self;
+            return Ok(self);
+        }
+        if let Some(pattern) = patterns.iter().find(|pattern| !self.has(pattern)) {
+            return Err(ManifestError::NoAsset {
+                pattern: pattern.to_string(),
+                nearest: self.nearest(pattern),
+            });
         }
         for asset in &mut self.assets {
             let id = asset.id.clone();
@@ -136,7 +145,31 @@ impl Manifest {
             asset.destinations.retain(is_meant);
         }
         self.assets.retain(|asset| !asset.destinations.is_empty());
-        self
+        Ok(self)
+    }
+
+    fn has(&self, pattern: &Pattern) -> bool {
+        let mut assets = self.assets.iter();
+        assets.any(|asset| {
+            let mut destinations = asset.destinations.iter();
+            destinations.any(|destination| pattern.matches(&asset.id, &destination.id))
+        })
+    }
+
+    /// The asset whose ID or name is most like what was written.
+    fn nearest(&self, pattern: &Pattern) -> String {
+        let written = pattern.to_string();
+        let alike = |asset: &&Asset| {
+            let of_id = strsim::jaro_winkler(&asset.id, &written);
+            of_id.max(strsim::jaro_winkler(&asset.name, &written))
+        };
+        let nearest = self
+            .assets
+            .iter()
+            .max_by(|a, b| alike(a).total_cmp(&alike(b)));
+        nearest.map_or_else(String::new, |asset| {
+            format!("{} ({})", asset.id, asset.name)
+        })
     }
 }
 

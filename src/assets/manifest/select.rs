@@ -1,5 +1,6 @@
 //! Naming assets of a manifest.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// `asset`, `asset:destination`, either of which may be `*`.
@@ -18,6 +19,16 @@ impl Pattern {
     pub(super) fn matches(&self, asset: &str, destination: &str) -> bool {
         let is = |wanted: &Option<String>, id| wanted.as_deref().is_none_or(|wanted| wanted == id);
         is(&self.asset, asset) && is(&self.destination, destination)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.asset.as_deref().unwrap_or("*"))?;
+        match &self.destination {
+            Some(destination) => write!(f, ":{destination}"),
+            None => Ok(()),
+        }
     }
 }
 

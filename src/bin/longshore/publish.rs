@@ -27,7 +27,7 @@ pub(crate) struct ManifestArgs {
 
 impl ManifestArgs {
     fn read(&self) -> anyhow::Result<Manifest> {
-        Ok(Manifest::read(&self.manifest)?.select(&self.assets))
+        Ok(Manifest::read(&self.manifest)?.select(&self.assets)?)
     }
 }
 
