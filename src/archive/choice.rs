@@ -81,6 +81,7 @@ pub(super) fn choose(choices: &[Choice], selector: Option<&Selector>) -> Result<
     };
     let found = match selector {
         Selector::Index(index) => Some(*index).filter(|index| *index < choices.len()),
+        Selector::Whole => None,
         Selector::Digest(digest) => choices
             .iter()
             .position(|choice| choice.digest.as_ref() == Some(digest)),

@@ -37,12 +37,10 @@ struct Image {
 
 impl Docker {
     pub(super) async fn read(store: &Arc<Store>) -> Result<Self, Error> {
+        let listed: Option<Vec<Image>> = store.json(MANIFEST, "the archive").await?;
         Ok(Self {
             store: Arc::clone(store),
-            images: store
-                .json::<Option<_>>(MANIFEST, "the archive")
-                .await?
-                .unwrap_or_default(),
+            images: distinct(listed.unwrap_or_default()),
         })
     }
 
@@ -154,6 +152,21 @@ impl Docker {
         let mut images = self.images.iter();
         images.any(|image| digest_in_name(&image.config).is_some())
     }
+}
+
+/// The images, each once with all its names: some tools list one for each name.
+fn distinct(listed: Vec<Image>) -> Vec<Image> {
+    let mut images: Vec<Image> = Vec::new();
+    for image in listed {
+        let mut known = images.iter_mut();
+        let is_same =
+            |known: &&mut Image| known.config == image.config && known.layers == image.layers;
+        match known.find(is_same) {
+            Some(known) => known.repo_tags.extend(image.repo_tags),
+            None => images.push(image),
+        }
+    }
+    images
 }
 
 impl Image {

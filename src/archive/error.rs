@@ -129,8 +129,8 @@ pub enum Error {
     },
     /// Several images of the archive may be meant.
     #[error(
-        "the archive holds several images: choose one with #repo:tag, #@digest or #@index; \
-         it holds {choices}"
+        "the archive holds several images: choose one with #repo:tag, #@digest or #@0 (its \
+         position), or all of an OCI layout as one image with #@index; it holds {choices}"
     )]
     Ambiguous {
         /// What there is.

@@ -14,6 +14,8 @@ pub enum Selector {
     Digest(Digest),
     /// `@0`: by position in the archive's list, from zero.
     Index(usize),
+    /// `@index`: the `index.json` of an OCI layout itself, as one image for several platforms.
+    Whole,
 }
 
 impl Selector {
@@ -41,10 +43,10 @@ fn completed(name: &str) -> Option<String> {
 #[non_exhaustive]
 pub enum InvalidSelector {
     /// Nothing stands there.
-    #[error("the selector is empty: expected #repo:tag, #@digest or #@index")]
+    #[error("the selector is empty: expected #repo:tag, #@digest, #@0 (a position) or #@index")]
     Empty,
-    /// After `@` stands neither a number nor a digest.
-    #[error("malformed selector: expected a number or a digest after @")]
+    /// After `@` stands no number, no digest and not `index`.
+    #[error("malformed selector: expected a number, a digest or the word index after @")]
     At(#[source] InvalidDigest),
 }
 
@@ -56,6 +58,7 @@ impl FromStr for Selector {
         match text.strip_prefix('@') {
             _ if text.is_empty() => Err(InvalidSelector::Empty),
             None => Ok(Self::Tag(text.to_owned())),
+            Some("index") => Ok(Self::Whole),
             Some(at) => match at.parse() {
                 Ok(index) => Ok(Self::Index(index)),
                 Err(_) => at.parse().map(Self::Digest).map_err(InvalidSelector::At),
@@ -70,6 +73,7 @@ impl fmt::Display for Selector {
             Self::Tag(name) => write!(f, "#{name}"),
             Self::Digest(digest) => write!(f, "#@{digest}"),
             Self::Index(index) => write!(f, "#@{index}"),
+            Self::Whole => f.write_str("#@index"),
         }
     }
 }
@@ -81,7 +85,7 @@ mod tests {
     #[test]
     fn prints_what_it_parses() {
         let digest = format!("#@{}", Digest::sha256(b""));
-        for text in ["#app:1", "#@0", "#1.0", digest.as_str()] {
+        for text in ["#app:1", "#@0", "#@index", "#1.0", digest.as_str()] {
             assert_eq!(text.parse::<Selector>().unwrap().to_string(), text);
         }
         assert_eq!("@7".parse(), Ok(Selector::Index(7)));

@@ -104,7 +104,7 @@ impl Handler {
     /// Does what the event asks for and answers it, before the invocation's deadline.
     ///
     /// An event of the function's failure destination is answered for the invocations that failed
-    /// ([`failed_record`]); nothing else is done for it.
+    /// ([`End`](super::End)); nothing else is done for it.
     ///
     /// Returns the answer that CloudFormation got, or what a caller that answers CloudFormation
     /// itself takes. A request that failed and was answered is no error: an error makes the

@@ -198,14 +198,25 @@ async fn a_denial_of_ecr_names_the_action_and_the_repository() {
 #[ignore = "needs real parts: run scripts/test"]
 async fn a_registry_that_is_not_reached_is_named_with_the_endpoints_to_it() {
     let moto = Moto::start();
-    let cloud = Cloud::start("http://127.0.0.1:9", &[("AWS_ENDPOINT_URL", &moto.url())]).await;
+    let endpoints = [("AWS_ENDPOINT_URL", &*moto.url())];
     let mut copy = image(&format!("{ECR}/upstream:1"));
     copy["Retry"] = json!(1);
+    // A name without an address, as in a VPC without a way to DNS.
+    let cloud = Cloud::start("https://registry.invalid", &endpoints).await;
     let created = cloud.create(&copy).await;
     let reason = created.failure();
-    assert!(reason.contains("was not reached"), "{reason}");
+    assert!(
+        reason.contains("registry.invalid was not reached"),
+        "{reason}"
+    );
     assert!(
         reason.contains("com.amazonaws.eu-west-1.ecr.dkr"),
         "{reason}"
     );
+    // What refuses a connection was reached.
+    let cloud = Cloud::start("http://127.0.0.1:9", &endpoints).await;
+    let created = cloud.create(&copy).await;
+    let reason = created.failure();
+    assert!(reason.contains("it refuses connections"), "{reason}");
+    assert!(!reason.contains("NAT gateway"), "{reason}");
 }

@@ -34,13 +34,21 @@ const NAMES: [&str; 2] = [
 pub(super) struct Layout {
     store: Arc<Store>,
     index: ImageIndex,
+    /// `index.json` as it stands.
+    whole: RawManifest,
 }
 
 impl Layout {
     pub(super) async fn read(store: &Arc<Store>) -> Result<Self, Error> {
+        let bytes = store.document(INDEX, "the archive").await?;
+        let index = serde_json::from_slice(&bytes).map_err(|source| Error::Json {
+            entry: INDEX.to_owned(),
+            source,
+        })?;
         Ok(Self {
             store: Arc::clone(store),
-            index: store.json(INDEX, "the archive").await?,
+            index,
+            whole: RawManifest::new(&MediaType::OCI_INDEX, bytes),
         })
     }
 
@@ -66,6 +74,14 @@ impl Layout {
     async fn chosen(&self, selector: Option<&Selector>) -> Result<RawManifest, Error> {
         let images = self.images();
         let choices: Vec<_> = images.iter().map(|(_, choice)| choice.clone()).collect();
+        let is_whole = match selector {
+            Some(Selector::Whole) => true,
+            Some(Selector::Tag(_)) | None => is_one_image(&images, selector),
+            Some(Selector::Digest(_) | Selector::Index(_)) => false,
+        };
+        if is_whole {
+            return Ok(self.whole.clone());
+        }
         match (choose(&choices, selector), selector) {
             (Ok(position), _) => self.raw(images[position].0).await,
             (Err(error), Some(Selector::Digest(digest))) => self.nested(digest).await?.ok_or(error),
@@ -246,6 +262,26 @@ impl Layout {
         }
         Ok(())
     }
+}
+
+/// Whether the images that `index.json` lists are one for several platforms, as tools leave it that
+/// write no index of their own below it: each is for another platform, and all have the same names,
+/// among which is the one that is asked for.
+fn is_one_image(images: &[(&Descriptor, Choice)], selector: Option<&Selector>) -> bool {
+    let platforms = images.iter().filter_map(|(of, _)| of.platform.as_ref());
+    let distinct: HashSet<String> = platforms
+        .filter(|platform| !platform.is_unknown())
+        .map(ToString::to_string)
+        .collect();
+    let Some((_, first)) = images.first() else {
+        return false;
+    };
+    let has_same_names = images.iter().all(|(_, choice)| choice.names == first.names);
+    let is_meant = selector.is_none_or(|selector| {
+        let mut names = first.names.iter();
+        names.any(|name| selector.names(name))
+    });
+    images.len() > 1 && distinct.len() == images.len() && has_same_names && is_meant
 }
 
 /// What of an image is in the archive.

@@ -339,3 +339,64 @@ async fn blobs_that_are_not_their_names_are_withheld() {
         assert!(error.to_string().contains(message), "{error}");
     }
 }
+
+/// A layout whose `index.json` lists an image for each of these platforms, under these names.
+fn flat(listed: &[(&str, &[u8], Option<&str>)]) -> (Vec<u8>, Value) {
+    let mut builder = Builder::new();
+    for (platform, layer, name) in listed {
+        let mut image = builder.image(layer);
+        image.platform = Some(platform.parse().unwrap());
+        if let Some(name) = name {
+            image
+                .annotations
+                .insert(NAMES[1].to_owned(), (*name).to_owned());
+        }
+        builder = builder.listed(&image);
+    }
+    let index = json!({"schemaVersion": 2, "manifests": builder.index});
+    (builder.finish(), index)
+}
+
+#[tokio::test]
+async fn a_list_of_platforms_is_one_image() {
+    let two = [
+        ("linux/amd64", &b"1"[..], None),
+        ("linux/arm64", b"2", None),
+    ];
+    let named = two.map(|(platform, layer, _)| (platform, layer, Some("app:1")));
+    for (listed, selectors) in [
+        (two, vec![None, Some("@index")]),
+        (named, vec![None, Some("app:1"), Some("@index")]),
+    ] {
+        let (bytes, index) = flat(&listed);
+        for selector in selectors {
+            let (root, source) = stored(bytes.clone(), selector).await;
+            assert_eq!(*root.bytes(), index.to_string(), "{selector:?}");
+            assert_eq!(*root.media_type(), MediaType::OCI_INDEX);
+            let Manifest::Index(index) = root.parse().unwrap() else {
+                panic!("an index")
+            };
+            for entry in &index.manifests {
+                source.manifest(entry).await.unwrap();
+            }
+        }
+        let (one, _) = stored(bytes, Some("@1")).await;
+        assert_eq!(*one.media_type(), MediaType::OCI_MANIFEST);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_images_is_not_one() {
+    for listed in [
+        [
+            ("linux/amd64", &b"1"[..], Some("a:1")),
+            ("linux/arm64", b"2", Some("b:1")),
+        ],
+        [("linux/amd64", b"1", None), ("linux/amd64", b"2", None)],
+    ] {
+        let (bytes, _) = flat(&listed);
+        let error = select(bytes.clone(), None).await.err().unwrap();
+        assert!(matches!(error, Error::Ambiguous { .. }), "{error}");
+        assert!(select(bytes, Some("@index")).await.is_ok());
+    }
+}

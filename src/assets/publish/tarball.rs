@@ -3,8 +3,13 @@
 
 use std::path::PathBuf;
 
-/// What follows the tarball's name.
-const REST: &str = r#" | tail -n 1 | sed "s/Loaded image[^:]*: //g""#;
+/// What follows the tarball's name, by version of aws-cdk-lib: the newest first.
+const RESTS: [&str; 4] = [
+    r#" | tail -n 1 | sed "s/Loaded image[^:]*: //g""#,
+    r#" | tail -n 1 | sed "s/Loaded image: //g""#,
+    r#" | sed "s/Loaded image[^:]*: //g""#,
+    r#" | sed "s/Loaded image: //g""#,
+];
 /// The name under which the shell runs it, with the tarball as its first argument.
 const ARGUMENT_ZERO: &str = "cdk-tarball-image-asset";
 
@@ -29,7 +34,9 @@ pub(super) fn loaded_by(command: &[String]) -> Option<PathBuf> {
 
 /// What `docker load -i` is given. The program is whichever `CDK_DOCKER` names.
 fn loaded(script: &str) -> Option<&str> {
-    let (program, tarball) = script.strip_suffix(REST)?.split_once(" load -i ")?;
+    let mut rests = RESTS.iter();
+    let load = rests.find_map(|rest| script.strip_suffix(rest))?;
+    let (program, tarball) = load.split_once(" load -i ")?;
     let is_program = !program.is_empty() && !program.contains([';', '&', '|', '$', '`', '\n']);
     (is_program && !tarball.is_empty()).then_some(tarball)
 }
@@ -53,12 +60,16 @@ mod tests {
         assert_eq!(of(&["sh", "-c", &other, zero, "asset.1 2.tar"]), tarball);
         let before = now.replace("\"$1\"", "asset.12.tar");
         assert_eq!(of(&["sh", "-c", &before]), Some("asset.12.tar".into()));
+        for rest in RESTS {
+            let script = format!("docker load -i asset.12.tar{rest}");
+            assert_eq!(of(&["sh", "-c", &script]), Some("asset.12.tar".into()));
+        }
     }
 
     #[test]
     fn other_commands_are_run() {
         let script = |script: &str| of(&["sh", "-c", script]);
-        let rest = REST;
+        let rest = RESTS[0];
         for other in [
             format!("docker load -i \"$X\"{rest}"),
             format!("docker load -i $(make){rest}"),
