@@ -38,8 +38,11 @@ impl World {
     }
 
     fn configure(&self, config: &Value) {
-        let path = self.folder.path().join("config.json");
-        std::fs::write(path, config.to_string()).unwrap();
+        self.write("config.json", &config.to_string());
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
     }
 
     /// Puts a helper in the path that runs `script`.
@@ -51,13 +54,22 @@ impl World {
 
     /// What is said of an image that is not there, by a registry that lets this user in.
     async fn inspect(&self) -> Output {
+        self.inspect_with("UNUSED", "").await
+    }
+
+    /// The same with a variable in the environment.
+    async fn inspect_with(&self, variable: &str, value: &str) -> Output {
         let path = std::env::var("PATH").unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
         command
             .args(["inspect", &format!("{}/app:1", self.host())])
             .env("DOCKER_CONFIG", self.folder.path())
             .env("PATH", format!("{}:{path}", self.folder.path().display()))
-            .env("LONGSHORE_ALLOW_LOOPBACK", "1");
+            .env("LONGSHORE_ALLOW_LOOPBACK", "1")
+            .env_remove("DOCKER_AUTH_CONFIG")
+            .env_remove("REGISTRY_AUTH_FILE")
+            .env_remove("XDG_RUNTIME_DIR")
+            .env(variable, value);
         let run = tokio::task::spawn_blocking(move || command.output());
         run.await.unwrap().unwrap()
     }
@@ -131,4 +143,43 @@ async fn a_helper_that_fails_is_named_and_not_quoted() {
         "{told}"
     );
     assert!(!told.contains(PASSWORD), "{told}");
+}
+
+#[tokio::test]
+async fn odd_configurations_are_read_as_docker_reads_them() {
+    let world = World::new().await;
+    let (host, auth) = (world.host(), STANDARD.encode(format!("me:{PASSWORD}")));
+    for key in [
+        format!("https://{host}/v2/"),
+        format!("{host}/app"),
+        format!("http://{host}"),
+    ] {
+        world.configure(&json!({"auths": {key: {"auth": format!("{auth}\n")}}}));
+        world.assert_let_in().await;
+    }
+    for empty in ["", " \n"] {
+        world.write("config.json", empty);
+        let told = said(&world.inspect().await);
+        assert!(told.contains("401"), "{told}");
+        assert!(!told.contains("config.json"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn logins_of_podman_and_of_the_environment_are_used() {
+    let world = World::new().await;
+    let auth = STANDARD.encode(format!("me:{PASSWORD}"));
+    let config = json!({"auths": {world.host(): {"auth": auth}}}).to_string();
+    world.write("auth.json", &config);
+    std::fs::create_dir(world.folder.path().join("containers")).unwrap();
+    world.write("containers/auth.json", &config);
+    let folder = world.folder.path().display().to_string();
+    for (variable, value) in [
+        ("DOCKER_AUTH_CONFIG", config),
+        ("REGISTRY_AUTH_FILE", format!("{folder}/auth.json")),
+        ("XDG_RUNTIME_DIR", folder),
+    ] {
+        let told = said(&world.inspect_with(variable, &value).await);
+        assert!(told.contains("there is no image"), "{variable}: {told}");
+    }
 }

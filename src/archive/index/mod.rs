@@ -175,16 +175,30 @@ impl Index {
             },
         };
         let mut at = inside(name).ok_or_else(|| missing(name))?;
+        let mut link = None;
         for _ in 0..MAX_LINKS {
             match self.nodes.get(&at) {
                 Some(Node::File(file)) => return Ok(*file),
-                Some(Node::Link(target)) => at.clone_from(target),
-                None => return Err(missing(&at)),
+                Some(Node::Link(target)) => link = Some(std::mem::replace(&mut at, target.clone())),
+                None => {
+                    let at_root = link.take().and_then(|link| self.at_root(&link, &at));
+                    at = at_root.ok_or_else(|| missing(&at))?;
+                }
             }
         }
         Err(Error::LinkLoop {
             entry: name.to_owned(),
         })
+    }
+
+    /// The name that a link means whose target is written as from the archive's root, and not as
+    /// from the link's folder, where nothing of that name is: some tools write such links. What is
+    /// found is checked by its digest as any other file.
+    fn at_root(&self, link: &str, target: &str) -> Option<String> {
+        let (folder, _) = link.rsplit_once('/')?;
+        let name = target.strip_prefix(folder)?.strip_prefix('/')?;
+        let is_there = self.is_complete() && self.nodes.contains_key(name);
+        is_there.then(|| name.to_owned())
     }
 
     /// Whether there is a file of this name.

@@ -89,15 +89,27 @@ async fn links_lead_to_files_inside_the_archive_only() {
         .symlink("/absolute", "/dir/file")
         .hard_link("hard", "dir/file")
         .symlink("outside", "../dir/file")
+        .file("dir/sub/other", "other")
+        .symlink("dir/sub/as-from-root", "dir/file")
+        .symlink("dir/sub/nowhere", "no/such/file")
         .symlink("loop", "pool")
         .symlink("pool", "loop");
     let index = scan(tar.finish()).await.unwrap();
     let file = index.file("dir/file", "").unwrap();
-    for name in ["dir/relative", "top", "absolute", "hard", "./dir/../top"] {
+    for name in [
+        "dir/relative",
+        "top",
+        "absolute",
+        "hard",
+        "./dir/../top",
+        "dir/sub/as-from-root",
+    ] {
         assert_eq!(index.file(name, "").unwrap(), file, "{name}");
     }
-    let missing = index.file("outside", "x").unwrap_err();
-    assert!(matches!(missing, Error::Missing { .. }), "{missing}");
+    for name in ["outside", "dir/sub/nowhere"] {
+        let missing = index.file(name, "x").unwrap_err();
+        assert!(matches!(missing, Error::Missing { .. }), "{missing}");
+    }
     let endless = index.file("loop", "x").unwrap_err();
     assert!(matches!(endless, Error::LinkLoop { .. }), "{endless}");
 }

@@ -1,11 +1,14 @@
-//! Credentials from where `docker login` keeps them: `~/.docker/config.json` and its helpers.
+//! Credentials from where `docker login` and `podman login` keep them, and from Docker's helpers.
 
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use longshore::content::{self, Retryable};
+use longshore::content;
 use longshore::redact::Secret;
 use longshore::registry::{CredentialProvider, Credentials};
+
+use crate::docker_config::{LoginFile, places};
+use crate::output;
 
 /// The key under which Docker keeps what Docker Hub is told.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -33,12 +36,6 @@ pub(crate) enum Error {
     Unreadable { registry: String },
 }
 
-impl Retryable for Error {
-    fn is_retryable(&self) -> bool {
-        false
-    }
-}
-
 impl CredentialProvider for DockerConfig {
     fn credentials<'a>(
         &'a self,
@@ -51,14 +48,59 @@ impl CredentialProvider for DockerConfig {
             };
             let reading = tokio::task::spawn_blocking(move || read(&registry));
             let read = reading.await.unwrap_or(Err(unreadable));
-            read.map_err(content::Error::backend)
+            // Many images are for everyone. If this one is not, the registry says so.
+            Ok(read.unwrap_or_else(|error| {
+                output::note(&format!("longshore: {error}; going on without a login"));
+                None
+            }))
         }
         .boxed()
     }
 }
 
-/// Runs a helper where the configuration names one.
+/// The first login that is kept for a registry: in `DOCKER_AUTH_CONFIG`, in Docker's configuration
+/// or in podman's.
 fn read(registry: &str) -> Result<Option<Credentials>, Error> {
+    let malformed = |_| Error::Malformed {
+        registry: registry.to_owned(),
+    };
+    if let Ok(text) = std::env::var("DOCKER_AUTH_CONFIG")
+        && let Some(login) = parse(&text, registry)?.login(registry).map_err(malformed)?
+    {
+        return Ok(Some(login));
+    }
+    for (position, place) in places().iter().enumerate() {
+        let text = match std::fs::read_to_string(place) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(_) => {
+                return Err(Error::Unreadable {
+                    registry: registry.to_owned(),
+                });
+            }
+        };
+        let file = parse(&text, registry)?;
+        let is_dockers = position == 0;
+        let login = if is_dockers && file.has_helper(registry) {
+            ask_helper(registry)?
+        } else {
+            file.login(registry).map_err(malformed)?
+        };
+        if login.is_some() {
+            return Ok(login);
+        }
+    }
+    Ok(None)
+}
+
+fn parse(text: &str, registry: &str) -> Result<LoginFile, Error> {
+    LoginFile::parse(text).map_err(|_| Error::Unreadable {
+        registry: registry.to_owned(),
+    })
+}
+
+/// Asks the helper that Docker's configuration names for a registry.
+fn ask_helper(registry: &str) -> Result<Option<Credentials>, Error> {
     use CredentialRetrievalError as Failure;
     let key = if registry == "docker.io" {
         DOCKER_HUB_KEY
@@ -80,16 +122,7 @@ fn read(registry: &str) -> Result<Option<Credentials>, Error> {
             registry: owned(),
         }),
         Err(Failure::HelperCommunicationError) => Err(Error::NoHelper { registry: owned() }),
-        Err(Failure::ConfigReadError) if !config_exists() => Ok(None),
         Err(Failure::ConfigReadError) => Err(Error::Unreadable { registry: owned() }),
         Err(_) => Err(Error::Malformed { registry: owned() }),
     }
-}
-
-fn config_exists() -> bool {
-    let folder = std::env::var_os("DOCKER_CONFIG").map(std::path::PathBuf::from);
-    let home = || Some(std::env::home_dir()?.join(".docker"));
-    folder
-        .or_else(home)
-        .is_some_and(|folder| folder.join("config.json").exists())
 }

@@ -5,6 +5,7 @@ mod asset;
 mod build;
 mod copy;
 mod credentials;
+mod docker_config;
 mod grant;
 mod hash;
 mod inspect;

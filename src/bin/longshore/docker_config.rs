@@ -1,0 +1,172 @@
+//! Docker's `config.json` and podman's `auth.json`, read as these programs read them.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use longshore::redact::Secret;
+use longshore::registry::Credentials;
+use serde::Deserialize;
+
+/// Other names of Docker Hub.
+const DOCKER_HUB: [&str; 3] = ["index.docker.io", "docker.io", "registry-1.docker.io"];
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// A file in which logins are kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct LoginFile {
+    auths: BTreeMap<String, Login>,
+    creds_store: Option<String>,
+    cred_helpers: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Login {
+    auth: String,
+    username: String,
+    password: String,
+    identitytoken: String,
+}
+
+/// A login that cannot be read. Shows nothing of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl LoginFile {
+    /// Reads the text of a file. An empty or blank one has no logins.
+    pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_str(text).map_err(|_| Malformed)
+    }
+
+    /// Whether a helper keeps the login of a registry.
+    pub(crate) fn has_helper(&self, registry: &str) -> bool {
+        let mut helpers = self.cred_helpers.keys();
+        self.creds_store
+            .as_ref()
+            .is_some_and(|store| !store.is_empty())
+            || helpers.any(|key| is_same(key, registry))
+    }
+
+    /// The login of a registry: the one whose key is its host, or else the first whose key begins
+    /// with it.
+    pub(crate) fn login(&self, registry: &str) -> Result<Option<Credentials>, Malformed> {
+        let exact = self.auths.get(registry);
+        let by_host = || {
+            let mut logins = self.auths.iter();
+            logins
+                .find(|(key, _)| is_same(key, registry))
+                .map(|(_, login)| login)
+        };
+        match exact.or_else(by_host) {
+            Some(login) => login.credentials(),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Login {
+    fn credentials(&self) -> Result<Option<Credentials>, Malformed> {
+        if !self.identitytoken.is_empty() {
+            return Ok(Some(Credentials::IdentityToken(Secret::new(
+                &*self.identitytoken,
+            ))));
+        }
+        let text: String = self.auth.split_whitespace().collect();
+        if text.is_empty() {
+            let is_given = !self.username.is_empty() && !self.password.is_empty();
+            return Ok(is_given.then(|| Credentials::basic(&*self.username, &*self.password)));
+        }
+        let bytes = BASE64.decode(text).map_err(|_| Malformed)?;
+        let pair = String::from_utf8(bytes).map_err(|_| Malformed)?;
+        let (username, password) = pair.split_once(':').ok_or(Malformed)?;
+        let password = password.trim_matches(['\0', '\r', '\n']);
+        Ok(Some(Credentials::basic(username, password)))
+    }
+}
+
+/// Whether a key of the file is a registry's: the host counts, the scheme and the path do not.
+fn is_same(key: &str, registry: &str) -> bool {
+    let host = key.split_once("://").map_or(key, |(_scheme, rest)| rest);
+    let host = host.split('/').next().unwrap_or_default();
+    let is_hub = |name: &str| DOCKER_HUB.contains(&name);
+    host.eq_ignore_ascii_case(registry) || (is_hub(host) && is_hub(registry))
+}
+
+/// Where logins are kept, in the order in which they are looked for.
+pub(crate) fn places() -> Vec<PathBuf> {
+    let variable = |name| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let docker = variable("DOCKER_CONFIG").or_else(|| Some(env::home_dir()?.join(".docker")));
+    [
+        docker.map(|folder| folder.join("config.json")),
+        variable("REGISTRY_AUTH_FILE"),
+        variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(config: &str, registry: &str) -> Result<Option<Credentials>, Malformed> {
+        LoginFile::parse(config)?.login(registry)
+    }
+
+    #[test]
+    fn keys_are_hosts_whatever_stands_around_them() {
+        let expected = Ok(Some(Credentials::basic("u", "pw")));
+        for key in [
+            "host.example:5000",
+            "https://host.example:5000",
+            "https://host.example:5000/v2/",
+            "host.example:5000/v2/",
+            "host.example:5000/app",
+        ] {
+            let config = format!(r#"{{"auths":{{"{key}":{{"auth":"dTpwdw=="}}}}}}"#);
+            assert_eq!(login(&config, "host.example:5000"), expected, "{key}");
+            assert_eq!(login(&config, "host.example"), Ok(None), "{key}");
+        }
+        let hub = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"dTpwdw=="}}}"#;
+        assert_eq!(login(hub, "docker.io"), expected);
+    }
+
+    #[test]
+    fn odd_files_are_read_as_docker_reads_them() {
+        for empty in ["", " \n", "{}", r#"{"auths":{}}"#] {
+            assert_eq!(login(empty, "h"), Ok(None), "{empty:?}");
+        }
+        let expected = Ok(Some(Credentials::basic("u", "pw")));
+        for auth in [r"dTpwdw==\n", "dTpwdw", "dTpw dw==", "dTpwdwAA"] {
+            let config = format!(r#"{{"auths":{{"h":{{"auth":"{auth}"}}}}}}"#);
+            assert_eq!(login(&config, "h"), expected, "{auth:?}");
+        }
+        let plain = r#"{"auths":{"h":{"username":"u","password":"pw"}}}"#;
+        assert_eq!(login(plain, "h"), expected);
+        let nobody = r#"{"auths":{"h":{}}}"#;
+        assert_eq!(login(nobody, "h"), Ok(None));
+        for malformed in [
+            "[",
+            r#"{"auths":{"h":{"auth":"%"}}}"#,
+            r#"{"auths":{"h":{"auth":"dQ=="}}}"#,
+        ] {
+            assert_eq!(login(malformed, "h"), Err(Malformed), "{malformed}");
+        }
+    }
+}
