@@ -11,6 +11,7 @@ use longshore::aws::Clients;
 use longshore::cloudformation::{self, Delivery, Handler, Invocation, Successor};
 use longshore::content::BoxError;
 use longshore::deploy::{self, AllowedRegistries, Deployer, Reach};
+use longshore::redact::remember_environment;
 use longshore::registry::{Client, Config};
 use longshore::web;
 use serde_json::value::RawValue;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     cloudformation::init_logs();
+    remember_environment();
     let handler = &handler().await?.stopped_by(terminated());
     let answer = |event: LambdaEvent<Box<RawValue>>| async move {
         let (event, context) = event.into_parts();

@@ -62,6 +62,15 @@ pub fn remember(secret: &str) {
     held.push_back(Held::of(secret));
 }
 
+/// Has [`scrub`] cut out the AWS credentials that the environment holds.
+pub fn remember_environment() {
+    for variable in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+        if let Ok(secret) = std::env::var(variable) {
+            remember(&secret);
+        }
+    }
+}
+
 /// `text` without the secrets that this process holds, plain or encoded.
 pub fn scrub(text: &str) -> String {
     let mut shown = text.to_owned();

@@ -4,7 +4,7 @@ mod live;
 
 use std::fmt;
 
-pub use live::{remember, scrub};
+pub use live::{remember, remember_environment, scrub};
 
 /// A password, token or other text that must never be printed: `Debug` hides it, and there is
 /// no `Display`.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+
 use super::auth::{CredentialProvider, TokenCache};
 use super::config::Config;
 use super::retry::{Retries, RetryPolicy};
@@ -42,6 +44,11 @@ impl Client {
         // decides what goes along.
         let http = reqwest::Client::builder()
             .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
+            // Content is checked by its digest as it is stored.
+            .default_headers(HeaderMap::from_iter([(
+                ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            )]))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(config.patience.connect)
             .http1_only()

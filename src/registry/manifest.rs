@@ -2,7 +2,7 @@
 //! ([spec.md, "Pulling manifests"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests)).
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use reqwest::{Method, StatusCode};
 
 use super::auth::Access;
@@ -45,7 +45,14 @@ pub(super) async fn digest(
     access: Access<'_>,
 ) -> Result<Digest, Error> {
     let call = call(transport, Method::HEAD, key, access);
-    let response = transport.send(&call).await?;
+    let response = match transport.send(&call).await {
+        Ok(response) => response,
+        // Not every registry has the method.
+        Err(error) if error.is_unsupported() => {
+            return Ok(pull(transport, key, access).await?.digest().clone());
+        }
+        Err(error) => return Err(error),
+    };
     match stated_digest(&response) {
         Some(digest) if !response.is_page() => Ok(digest),
         // A success alone says nothing: a proxy answers so for whatever it is asked.
@@ -154,6 +161,8 @@ struct Head {
     media_type: MediaType,
     digest: Option<Digest>,
     complete: bool,
+    /// Whether the bytes are encoded, which was not asked for.
+    encoded: bool,
 }
 
 impl Head {
@@ -165,6 +174,9 @@ impl Head {
             media_type: MediaType::from(media_type),
             digest: stated_digest(response),
             complete: response.status() == StatusCode::OK,
+            encoded: response
+                .header(&CONTENT_ENCODING)
+                .is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")),
         }
     }
 
@@ -174,6 +186,13 @@ impl Head {
                 method: Method::GET,
                 url: self.url,
                 problem: "with something else than a manifest",
+            });
+        }
+        if self.encoded {
+            return Err(Error::Protocol {
+                method: Method::GET,
+                url: self.url,
+                problem: "with a Content-Encoding that was not asked for: a proxy changes it",
             });
         }
         let asked = match key {
@@ -359,6 +378,38 @@ mod tests {
                 assert!(error.contains("does not have the manifest"), "{error}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_registry_without_head_is_asked_by_get() {
+        for status in [405, 501] {
+            let server = Scripted::new(move |request| match request.method.as_str() {
+                "GET" => ok().body(BODY),
+                _ => Reply::new(status),
+            })
+            .await;
+            let digest = Digest::sha256(BODY);
+            let repository = server.repository();
+            let found = repository
+                .manifest_digest(ManifestKey::Digest(&digest))
+                .await;
+            assert_eq!(found.unwrap(), Some(digest.clone()));
+            assert_eq!(repository.blob_size(&digest).await.unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_encoding_that_was_not_asked_for_is_told() {
+        let reply = ok().header("Content-Encoding", "gzip").body(BODY);
+        let server = Scripted::new(move |_| reply.clone()).await;
+        let repository = server.repository();
+        let error = repository
+            .manifest(ManifestKey::Tag(&tag()))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("Content-Encoding"), "{error}");
+        let requests = server.requests();
+        assert_eq!(requests[0].header("accept-encoding"), Some("identity"));
     }
 
     #[tokio::test]

@@ -134,7 +134,14 @@ impl Destination for RemoteRepository {
     }
 
     fn blob_size<'a>(&'a self, digest: &'a Digest) -> BoxFuture<'a, content::Result<Option<u64>>> {
-        async move { Ok(if_found(blob::size(&self.transport, digest).await)?) }.boxed()
+        async move {
+            match blob::size(&self.transport, digest).await {
+                // A registry without HEAD cannot tell, and gets the blob.
+                Err(error) if error.is_unsupported() => Ok(None),
+                found => Ok(if_found(found)?),
+            }
+        }
+        .boxed()
     }
 
     fn push_blob<'a>(

@@ -21,11 +21,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
-use longshore::redact::without_credentials;
+use longshore::redact::{remember_environment, without_credentials};
 
 use args::{Args, Command};
 
 fn main() -> ExitCode {
+    remember_environment();
     let args = Args::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
     match run(args) {
         Ok(code) => code,
