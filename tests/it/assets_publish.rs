@@ -178,9 +178,10 @@ fn assets_can_be_chosen_and_listed() {
         printed(&list)
     );
     assert!(printed(&list).contains("images:built"));
-    let list =
-        json(&bench.longshore(&["list", "--json", "out/app.assets.json", "plain", "*:none"]));
+    let list = json(&bench.longshore(&["list", "--json", "out/app.assets.json", "plain"]));
     assert_eq!(list["assets"].as_array().unwrap().len(), 1);
+    let none = bench.longshore(&["list", "out/app.assets.json", "plain", "*:none"]);
+    assert_eq!(none.status.code(), Some(1), "{}", printed(&none));
 
     let run = bench.publish(Path::new(NOWHERE), &["plain:here", "--json"]);
     let results = json(&run);

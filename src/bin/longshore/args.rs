@@ -12,6 +12,7 @@ use longshore::policy::{AccountId, Action, Organization, Principal};
 
 use crate::build::BuildArgs;
 use crate::hash::HashArgs;
+use crate::names;
 use crate::publish::{ListArgs, PublishArgs};
 
 /// Move container images into Amazon ECR, or any registry.
@@ -48,18 +49,18 @@ pub(crate) enum Command {
 const SOURCE: &str = "s3://BUCKET/KEY[?versionId=ID][#SELECTOR], https://HOST/PATH[#SELECTOR], \
 [docker://]HOST/NAME[:TAG][@DIGEST], \
 docker-archive:PATH[#SELECTOR], oci-archive:PATH[#SELECTOR] or oci:DIRECTORY[#SELECTOR]. \
-A selector is repo:tag, @sha256:… or @0";
+A selector is repo:tag, @sha256:…, @0 or @index";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CopyArgs {
     /// The image to copy.
-    #[arg(long_help = SOURCE)]
+    #[arg(long_help = SOURCE, value_parser = names::source)]
     pub(crate) source: Location,
     /// Where it goes: HOST/NAME[:TAG].
-    #[arg(required_unless_present = "to")]
+    #[arg(required_unless_present = "to", value_parser = names::destination)]
     pub(crate) destination: Option<Reference>,
     /// Where it goes, too: read once for all. Can be given several times.
-    #[arg(long, value_name = "DESTINATION")]
+    #[arg(long, value_name = "DESTINATION", value_parser = names::destination)]
     pub(crate) to: Vec<Reference>,
     /// Create a repository of ECR that is missing.
     #[arg(long)]
@@ -99,7 +100,7 @@ pub(crate) struct CopyArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct InspectArgs {
     /// The image to show.
-    #[arg(long_help = SOURCE)]
+    #[arg(long_help = SOURCE, value_parser = names::source)]
     pub(crate) source: Location,
     /// Print the manifest's exact bytes.
     #[arg(long, conflicts_with = "json")]

@@ -11,6 +11,7 @@ mod hash;
 mod inspect;
 mod invoke;
 mod local;
+mod names;
 mod output;
 mod place;
 mod progress;

@@ -1,0 +1,193 @@
+//! Sources and destinations as people type them: a mistake is told with the form that was meant.
+
+use std::path::Path;
+
+use longshore::deploy::{Location, is_in_ecr};
+use longshore::oci::Reference;
+use longshore::redact::without_credentials;
+
+/// How the hosts of registries begin that people paste from a browser.
+const WEB: [&str; 2] = ["https://", "http://"];
+const ARCHIVES: [&str; 3] = ["docker-archive:", "oci-archive:", "oci:"];
+
+/// Reads a source.
+pub(crate) fn source(text: &str) -> Result<Location, String> {
+    if let Some(reference) = pasted(text).filter(|reference| is_in_ecr(reference.repository())) {
+        return Err(format!(
+            "an image of a registry is named without https://: {reference}"
+        ));
+    }
+    if let Some(meant) = ARCHIVES.iter().find_map(|prefix| skopeos(text, prefix)) {
+        return Err(meant);
+    }
+    let location = text.parse().map_err(|error| chain(&error));
+    if let Some(meant) = file(text).filter(|_| !matches!(location, Ok(Location::S3(_)))) {
+        return Err(meant);
+    }
+    location
+}
+
+/// Reads a destination, which names its registry.
+pub(crate) fn destination(text: &str) -> Result<Reference, String> {
+    if let Some(reference) = pasted(text) {
+        return Err(format!(
+            "an image of a registry is named without https://: {reference}"
+        ));
+    }
+    let reference: Reference = text.parse().map_err(|error| chain(&error))?;
+    let bare = text.strip_prefix("docker://").unwrap_or(text);
+    let first = bare.split('/').next().unwrap_or_default();
+    let host = first.split(':').next().unwrap_or_default();
+    if !bare.contains('/') && host.contains('.') {
+        return Err(format!(
+            "it names no repository: expected {host}/NAME[:TAG]"
+        ));
+    }
+    let is_hub = reference.repository().registry() == "docker.io";
+    if is_hub && !host.contains("docker.io") && host != "registry.hub.docker.com" {
+        return Err(format!(
+            "it names no registry: expected HOST/NAME[:TAG], such as \
+             123456789012.dkr.ecr.eu-west-1.amazonaws.com/{bare}, or {reference} for Docker Hub"
+        ));
+    }
+    Ok(reference)
+}
+
+/// The image that a web address names, if it is none of an archive.
+fn pasted(text: &str) -> Option<Reference> {
+    let rest = WEB.iter().find_map(|scheme| text.strip_prefix(scheme))?;
+    rest.parse().ok()
+}
+
+/// What was meant by `docker-archive:PATH:REFERENCE`, as skopeo has it.
+fn skopeos(text: &str, prefix: &str) -> Option<String> {
+    let rest = text.strip_prefix(prefix)?;
+    if Path::new(rest.split('#').next()?).exists() {
+        return None;
+    }
+    let (path, name) = rest.match_indices(':').find_map(|(at, _)| {
+        let (path, name) = rest.split_at(at);
+        Path::new(path).exists().then_some((path, &name[1..]))
+    })?;
+    Some(format!(
+        "an image of an archive is chosen after a #: {prefix}{path}#{name}"
+    ))
+}
+
+/// What was meant by the path of a file or folder.
+fn file(text: &str) -> Option<String> {
+    if text.contains("://") || ARCHIVES.iter().any(|prefix| text.starts_with(prefix)) {
+        return None;
+    }
+    let before = text.match_indices(':');
+    let before = before.map(|(at, _)| (&text[..at], Some(&text[at + 1..])));
+    let (path, name) = std::iter::once((text, None))
+        .chain(before)
+        .find(|(path, _)| is_written_as_path(path) && Path::new(path).exists())?;
+    let prefix = if Path::new(path).is_dir() {
+        "oci:"
+    } else {
+        "docker-archive:"
+    };
+    let selector = name.map(|name| format!("#{name}")).unwrap_or_default();
+    Some(format!(
+        "there is a file of that name: write {prefix}{path}{selector}, or docker://{text} for an \
+         image"
+    ))
+}
+
+/// Whether a text rather names a file than an image: it has a folder or an ending of archives.
+fn is_written_as_path(text: &str) -> bool {
+    let endings = [".tar", ".tgz", ".gz", ".zst", ".xz", ".bz2"];
+    text.contains('/') || endings.iter().any(|ending| text.ends_with(ending))
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = causes.map(ToString::to_string).collect();
+    without_credentials(&texts.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_names_its_registry_and_a_repository() {
+        for (text, part) in [
+            ("myrepo:1", "names no registry"),
+            ("team/app:1", "names no registry"),
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+                "names no repository",
+            ),
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com:1",
+                "names no repository",
+            ),
+            (
+                "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1",
+                "without https://: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1",
+            ),
+        ] {
+            let error = destination(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        for text in [
+            "docker.io/team/app:1",
+            "docker://docker.io/app",
+            "index.docker.io/team/app",
+            "localhost:5000/app:1",
+            "localhost/app",
+            "registry:5000/app",
+            "quay.io/team/app@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+        ] {
+            destination(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_a_file_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("app.tar");
+        std::fs::write(&archive, "").unwrap();
+        let (folder, archive) = (folder.path().display(), archive.display());
+        for (text, meant) in [
+            (
+                format!("{archive}"),
+                format!("write docker-archive:{archive}"),
+            ),
+            (
+                format!("{archive}:app:1"),
+                format!("docker-archive:{archive}#app:1"),
+            ),
+            (
+                format!("{archive}:latest"),
+                format!("docker-archive:{archive}#latest"),
+            ),
+            (format!("{folder}"), format!("write oci:{folder}")),
+            (
+                format!("docker-archive:{archive}:app:1"),
+                format!("docker-archive:{archive}#app:1"),
+            ),
+            (format!("oci:{folder}:1.0"), format!("oci:{folder}#1.0")),
+            (
+                "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1".to_owned(),
+                "without https://".to_owned(),
+            ),
+        ] {
+            let error = source(&text).unwrap_err();
+            assert!(error.contains(&meant), "{text}: {error}");
+        }
+        for text in [
+            format!("docker-archive:{archive}"),
+            format!("docker-archive:{archive}#app:1"),
+            "docker-archive:no/such.tar".to_owned(),
+            "nginx:1.27".to_owned(),
+            "s3://bucket/app.tar".to_owned(),
+            "https://files.example/app.tar".to_owned(),
+        ] {
+            source(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        }
+    }
+}
