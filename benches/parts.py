@@ -150,6 +150,7 @@ def emulating(program, directory, answers, registries):
         "AWS_SECRET_ACCESS_KEY": "example",
         "HOME": str(directory),
         "LONGSHORE_ALLOW_LOOPBACK": "1",
+        "LONGSHORE_DESTINATION_REGISTRIES": "any",
     }
     address = free_address()
     command = [emulator_program(), "--runtime-interface-emulator-address", address]
