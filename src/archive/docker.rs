@@ -35,9 +35,28 @@ struct Image {
     layers: Vec<String>,
 }
 
+/// An image's manifest where the list of images should be, as skopeo's `dir:` layout has it.
+#[derive(Deserialize)]
+struct ImageManifest {
+    #[serde(rename = "schemaVersion")]
+    _schema_version: u32,
+}
+
+fn no_list(bytes: &[u8], source: serde_json::Error) -> Error {
+    if serde_json::from_slice::<ImageManifest>(bytes).is_ok() {
+        return Error::DirLayout;
+    }
+    Error::Json {
+        entry: MANIFEST.to_owned(),
+        source,
+    }
+}
+
 impl Docker {
     pub(super) async fn read(store: &Arc<Store>) -> Result<Self, Error> {
-        let listed: Option<Vec<Image>> = store.json(MANIFEST, "the archive").await?;
+        let bytes = store.document(MANIFEST, "the archive").await?;
+        let listed: Option<Vec<Image>> =
+            serde_json::from_slice(&bytes).map_err(|source| no_list(&bytes, source))?;
         Ok(Self {
             store: Arc::clone(store),
             images: distinct(listed.unwrap_or_default()),
@@ -350,6 +369,11 @@ mod tests {
             (
                 with(manifest("c.json", &[], &["xz"])),
                 "layer \"xz\" is compressed with xz: images have plain, gzip or zstd layers",
+            ),
+            (
+                Tar::default().json("manifest.json", &json!({"schemaVersion": 2, "layers": []})),
+                "it is skopeo's dir: layout, which only skopeo reads: write an archive from it with \
+                 `skopeo copy dir:… oci-archive:…`",
             ),
             (
                 Tar::default().file("manifest.json", "[{"),

@@ -116,6 +116,12 @@ pub enum Error {
         /// What may be the reason; empty or starting with a colon.
         hint: &'static str,
     },
+    /// The files are those of a layout that only its own tool reads.
+    #[error(
+        "it is skopeo's dir: layout, which only skopeo reads: write an archive from it with \
+         `skopeo copy dir:… oci-archive:…`"
+    )]
+    DirLayout,
     /// The archive's own list of images has none.
     #[error("the archive lists no image")]
     Empty,

@@ -179,6 +179,14 @@ impl Handler {
                 end: record.end.clone(),
             };
             let answer = failed(&request, &failed_invocation, &failure);
+            let nothing_moved = Meter::default().report();
+            close(
+                &request,
+                Some(&answer),
+                &nothing_moved,
+                Instant::now(),
+                &failed_invocation,
+            );
             let Reply::Put(_) = request.reply else {
                 return true;
             };

@@ -19,12 +19,15 @@ use crate::web;
 /// is rarely alone.
 const ECR_MANIFEST_PUSHES: NonZeroU32 = NonZeroU32::new(8).unwrap();
 
+/// What gives the credentials for a repository.
+type Logins = Arc<dyn Fn(&Repository) -> Arc<dyn CredentialProvider> + Send + Sync>;
+
 /// Clients of registries and of AWS: made once, shared by every deployment.
 #[derive(Clone)]
 pub struct Reach {
     registries: Client,
     aws: Clients,
-    others: Arc<dyn CredentialProvider>,
+    others: Logins,
     web: web::Config,
     allowed: AllowedRegistries,
     pulls_only: bool,
@@ -59,7 +62,7 @@ impl Reach {
         Self {
             registries,
             aws,
-            others: Arc::new(Anonymous),
+            others: Arc::new(|_| Arc::new(Anonymous)),
             web: web::Config::default(),
             allowed: AllowedRegistries::any(),
             pulls_only: false,
@@ -101,10 +104,14 @@ impl Reach {
         is_forbidden
     }
 
-    /// Asks `others` for credentials of registries that are not ECR and have no secret.
+    /// Asks what `logins` gives for a repository for its credentials, where its registry is not
+    /// ECR and no secret is named.
     #[must_use]
-    pub fn with_credentials(mut self, others: Arc<dyn CredentialProvider>) -> Self {
-        self.others = others;
+    pub fn with_logins(
+        mut self,
+        logins: impl Fn(&Repository) -> Arc<dyn CredentialProvider> + Send + Sync + 'static,
+    ) -> Self {
+        self.others = Arc::new(logins);
         self
     }
 
@@ -258,7 +265,7 @@ impl Reach {
                 Arc::new(EcrCredentials::new(&self.clients(access).await, &host))
             }
             Some(EcrHost::Public) => Arc::new(public(&self.clients(access).await)),
-            None => Arc::clone(&self.others),
+            None => (self.others)(repository),
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) enum Command {
 const SOURCE: &str = "s3://BUCKET/KEY[?versionId=ID][#SELECTOR], https://HOST/PATH[#SELECTOR], \
 [docker://]HOST/NAME[:TAG][@DIGEST], \
 docker-archive:PATH[#SELECTOR], oci-archive:PATH[#SELECTOR] or oci:DIRECTORY[#SELECTOR]. \
-A selector is repo:tag, @sha256:…, @0 or @index";
+A selector is repo:tag, @sha256:…, @0 or @index. PATH is - for stdin";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CopyArgs {

@@ -14,8 +14,10 @@ use crate::args::{Attestations, CopyArgs, Referrers};
 use crate::output;
 use crate::place::Place;
 use crate::progress::{Progress, moved};
+use crate::stdin;
 
 pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
+    stdin::settle(&args.source).await?;
     let place = Place::start(&args.place).await?;
     let json = args.json;
     let image = image(args)?;

@@ -4,10 +4,11 @@ use docker_credential::{CredentialRetrievalError, DockerCredential, get_credenti
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use longshore::content;
+use longshore::oci::Repository;
 use longshore::redact::Secret;
 use longshore::registry::{CredentialProvider, Credentials};
 
-use crate::docker_config::{LoginFile, places};
+use crate::docker_config::{LoginFile, Place, places};
 use crate::output;
 
 /// The key under which Docker keeps what Docker Hub is told.
@@ -15,8 +16,20 @@ const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 /// What the helpers of Docker print for a registry that they know nothing of.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
-/// Reads Docker's configuration whenever a registry asks for credentials.
-pub(crate) struct DockerConfig;
+/// Reads the configuration of Docker and podman whenever the registry of a repository asks for
+/// credentials.
+pub(crate) struct DockerConfig {
+    repository: Repository,
+}
+
+impl DockerConfig {
+    /// For one repository.
+    pub(crate) fn of(repository: &Repository) -> Self {
+        Self {
+            repository: repository.clone(),
+        }
+    }
+}
 
 /// Docker's configuration could not be read. Shows nothing that a helper printed.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +56,11 @@ impl CredentialProvider for DockerConfig {
     ) -> BoxFuture<'a, content::Result<Option<Credentials>>> {
         let registry = registry.to_owned();
         async move {
+            let repository = self.repository.name().to_owned();
             let unreadable = Error::Unreadable {
                 registry: registry.clone(),
             };
-            let reading = tokio::task::spawn_blocking(move || read(&registry));
+            let reading = tokio::task::spawn_blocking(move || read(&registry, &repository));
             let read = reading.await.unwrap_or(Err(unreadable));
             // Many images are for everyone. If this one is not, the registry says so.
             Ok(read.unwrap_or_else(|error| {
@@ -58,9 +72,9 @@ impl CredentialProvider for DockerConfig {
     }
 }
 
-/// The first login that is kept for a registry: in `DOCKER_AUTH_CONFIG`, in Docker's configuration
-/// or in podman's.
-fn read(registry: &str) -> Result<Option<Credentials>, Error> {
+/// The first login that is kept for a repository: in `DOCKER_AUTH_CONFIG`, in Docker's
+/// configuration or in podman's.
+fn read(registry: &str, repository: &str) -> Result<Option<Credentials>, Error> {
     let malformed = |_| Error::Malformed {
         registry: registry.to_owned(),
     };
@@ -69,8 +83,8 @@ fn read(registry: &str) -> Result<Option<Credentials>, Error> {
     {
         return Ok(Some(login));
     }
-    for (position, place) in places().iter().enumerate() {
-        let text = match std::fs::read_to_string(place) {
+    for place in places() {
+        let text = match std::fs::read_to_string(place.path()) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(_) => {
@@ -80,11 +94,12 @@ fn read(registry: &str) -> Result<Option<Credentials>, Error> {
             }
         };
         let file = parse(&text, registry)?;
-        let is_dockers = position == 0;
-        let login = if is_dockers && file.has_helper(registry) {
-            ask_helper(registry)?
-        } else {
-            file.login(registry).map_err(malformed)?
+        let login = match place {
+            Place::Docker(_) if file.has_helper(registry) => ask_helper(registry)?,
+            Place::Docker(_) => file.login(registry).map_err(malformed)?,
+            Place::Podman(_) => file
+                .login_of_repository(registry, repository)
+                .map_err(malformed)?,
         };
         if login.is_some() {
             return Ok(login);

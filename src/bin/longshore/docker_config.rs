@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -58,8 +58,28 @@ impl LoginFile {
             || helpers.any(|key| is_same(key, registry))
     }
 
-    /// The login of a registry: the one whose key is its host, or else the first whose key begins
-    /// with it.
+    /// The login of a repository as podman keeps it: the one with the longest key that is the
+    /// repository, a path above it or its registry.
+    pub(crate) fn login_of_repository(
+        &self,
+        registry: &str,
+        repository: &str,
+    ) -> Result<Option<Credentials>, Malformed> {
+        let full = format!("{registry}/{repository}");
+        let ends = full.rmatch_indices('/').map(|(at, _)| at);
+        let mut prefixes = std::iter::once(full.len())
+            .chain(ends)
+            .map(|end| &full[..end]);
+        let login = prefixes.find_map(|prefix| {
+            let mut logins = self.auths.iter();
+            let found = logins.find(|(key, _)| is_podmans(key, prefix));
+            found.map(|(_, login)| login)
+        });
+        login.map_or(Ok(None), Login::credentials)
+    }
+
+    /// The login of a registry as Docker keeps it: the one whose key is its host, or else the first
+    /// whose key begins with it.
     pub(crate) fn login(&self, registry: &str) -> Result<Option<Credentials>, Malformed> {
         let exact = self.auths.get(registry);
         let by_host = || {
@@ -103,8 +123,37 @@ fn is_same(key: &str, registry: &str) -> bool {
     host.eq_ignore_ascii_case(registry) || (is_hub(host) && is_hub(registry))
 }
 
-/// Where logins are kept, in the order in which they are looked for.
-pub(crate) fn places() -> Vec<PathBuf> {
+/// Whether a key of podman's file is a registry or a path in it. Only where a scheme stands before
+/// the host, the path does not count
+/// ([containers-auth.json](https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md)).
+fn is_podmans(key: &str, prefix: &str) -> bool {
+    if key.contains("://") {
+        return is_same(key, prefix);
+    }
+    key == prefix || (!key.contains('/') && is_same(key, prefix))
+}
+
+/// A file with logins, and whose it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Docker's `config.json`.
+    Docker(PathBuf),
+    /// podman's `auth.json`.
+    Podman(PathBuf),
+}
+
+impl Place {
+    /// Where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Docker(path) | Self::Podman(path) => path,
+        }
+    }
+}
+
+/// Where logins are kept, in the order in which they are looked for: a file that the user names
+/// goes before those that are found by themselves.
+pub(crate) fn places() -> Vec<Place> {
     let variable = |name| {
         env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -112,9 +161,10 @@ pub(crate) fn places() -> Vec<PathBuf> {
     };
     let docker = variable("DOCKER_CONFIG").or_else(|| Some(env::home_dir()?.join(".docker")));
     [
-        docker.map(|folder| folder.join("config.json")),
-        variable("REGISTRY_AUTH_FILE"),
-        variable("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
+        variable("REGISTRY_AUTH_FILE").map(Place::Podman),
+        docker.map(|folder| Place::Docker(folder.join("config.json"))),
+        variable("XDG_RUNTIME_DIR")
+            .map(|folder| Place::Podman(folder.join("containers/auth.json"))),
     ]
     .into_iter()
     .flatten()
@@ -145,6 +195,37 @@ mod tests {
         }
         let hub = r#"{"auths":{"https://index.docker.io/v1/":{"auth":"dTpwdw=="}}}"#;
         assert_eq!(login(hub, "docker.io"), expected);
+    }
+
+    #[test]
+    fn podmans_longest_key_wins_and_other_paths_do_not_count() {
+        let auth = |password: &str| {
+            let pair = BASE64.encode(format!("u:{password}"));
+            format!(r#"{{"auth":"{pair}"}}"#)
+        };
+        let config = format!(
+            r#"{{"auths":{{"h/team":{},"h/team/app":{},"h":{},"other/team":{},"https://url/v1/":{}}}}}"#,
+            auth("team"),
+            auth("app"),
+            auth("host"),
+            auth("other"),
+            auth("url"),
+        );
+        let file = LoginFile::parse(&config).unwrap();
+        for (registry, repository, password) in [
+            ("h", "team/app", Some("app")),
+            ("h", "team/app/part", Some("app")),
+            ("h", "team/application", Some("team")),
+            ("h", "teams", Some("host")),
+            ("other", "app", None),
+            ("other", "team/app", Some("other")),
+            ("url", "team/app", Some("url")),
+            ("none", "team", None),
+        ] {
+            let expected = password.map(|password| Credentials::basic("u", password));
+            let login = file.login_of_repository(registry, repository);
+            assert_eq!(login, Ok(expected), "{registry}/{repository}");
+        }
     }
 
     #[test]

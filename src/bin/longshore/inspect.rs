@@ -15,11 +15,13 @@ use serde_json::{Value, json};
 use crate::args::InspectArgs;
 use crate::output;
 use crate::place::Place;
+use crate::stdin;
 
 /// Largest config that is shown.
 const MAX_CONFIG: u64 = 4 << 20;
 
 pub(crate) async fn run(args: InspectArgs) -> anyhow::Result<ExitCode> {
+    stdin::settle(&args.source).await?;
     let place = Place::start(&args.place).await?;
     let meter = Arc::new(Meter::default());
     let access = Access::default();

@@ -17,6 +17,7 @@ mod place;
 mod progress;
 mod publish;
 mod resource;
+mod stdin;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,12 @@ use longshore::redact::without_credentials;
 
 /// How the hosts of registries begin that people paste from a browser.
 const WEB: [&str; 2] = ["https://", "http://"];
+/// What other tools read that Longshore does not, and the command that makes an archive of it.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("docker-daemon:", "docker save"),
+    ("containers-storage:", "podman save"),
+    ("dir:", "skopeo copy"),
+];
 const ARCHIVES: [&str; 3] = ["docker-archive:", "oci-archive:", "oci:"];
 
 /// Reads a source.
@@ -19,6 +25,15 @@ pub(crate) fn source(text: &str) -> Result<Location, String> {
     }
     if let Some(meant) = ARCHIVES.iter().find_map(|prefix| skopeos(text, prefix)) {
         return Err(meant);
+    }
+    if let Some(meant) = ELSEWHERE
+        .iter()
+        .find_map(|(prefix, with)| elsewhere(text, prefix, with))
+    {
+        return Err(meant);
+    }
+    if let Some(stdin) = stdin(text) {
+        return stdin.parse().map_err(|error| chain(&error));
     }
     let location = text.parse().map_err(|error| chain(&error));
     if let Some(meant) = file(text).filter(|_| !matches!(location, Ok(Location::S3(_)))) {
@@ -51,6 +66,36 @@ pub(crate) fn destination(text: &str) -> Result<Reference, String> {
         ));
     }
     Ok(reference)
+}
+
+/// What was meant by a source that another tool keeps.
+fn elsewhere(text: &str, prefix: &str, with: &str) -> Option<String> {
+    let name = text.strip_prefix(prefix)?;
+    let is_path = prefix != "dir:" || name.contains('/') || Path::new(name).exists();
+    if !is_path {
+        return None;
+    }
+    Some(match with {
+        "skopeo copy" => format!(
+            "skopeo's dir: layout is read by skopeo only: write an archive from it with \
+             `skopeo copy {text} oci-archive:FILE`"
+        ),
+        with => format!(
+            "images are read from archives and registries: `{with} {name} | longshore copy \
+             docker-archive:- DESTINATION`"
+        ),
+    })
+}
+
+/// A source that comes over stdin, which is written `-` for a path.
+fn stdin(text: &str) -> Option<String> {
+    ["docker-archive:", "oci-archive:"]
+        .iter()
+        .find_map(|prefix| {
+            let rest = text.strip_prefix(prefix)?.strip_prefix('-')?;
+            let is_whole = rest.is_empty() || rest.starts_with('#');
+            is_whole.then(|| format!("{prefix}{}{rest}", crate::stdin::PATH))
+        })
 }
 
 /// The image that a web address names, if it is none of an archive.
@@ -174,6 +219,18 @@ mod tests {
             (
                 "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1".to_owned(),
                 "without https://".to_owned(),
+            ),
+            (
+                format!("dir:{folder}"),
+                format!("`skopeo copy dir:{folder} oci-archive:FILE`"),
+            ),
+            (
+                "docker-daemon:app:1".to_owned(),
+                "`docker save app:1 | longshore copy docker-archive:- DESTINATION`".to_owned(),
+            ),
+            (
+                "containers-storage:localhost/app:1".to_owned(),
+                "`podman save localhost/app:1 |".to_owned(),
             ),
         ] {
             let error = source(&text).unwrap_err();

@@ -41,7 +41,7 @@ impl Place {
             let variable = |name: &str| std::env::var(name).ok();
             let config = deploy::registry_config(variable)?;
             let reach = Reach::new(Client::new(config)?, Clients::load().await)
-                .with_credentials(Arc::new(DockerConfig))
+                .with_logins(|repository| Arc::new(DockerConfig::of(repository)))
                 .with_web(every_host(variable)?);
             return Ok(Self { reach, local: None });
         }
