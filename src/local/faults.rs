@@ -52,7 +52,7 @@ impl Faults {
 }
 
 /// One thing that goes wrong, once unless [`Fault::times`] says otherwise, with the next request
-/// unless [`Fault::on`] and [`Fault::skip`] say which.
+/// unless [`Fault::on`], [`Fault::at`] and [`Fault::skip`] say which.
 #[derive(Clone, Debug)]
 pub struct Fault {
     method: Option<String>,
@@ -91,6 +91,10 @@ pub(super) enum Effect {
     CutAnswer(u64),
     Truncate(u64),
     Corrupt(u64),
+    Page,
+    WrongDigest,
+    Refuse,
+    DropAnswer,
     CutRequest(u64),
     Delay(Duration),
     Pace(NonZeroU64),
@@ -121,6 +125,26 @@ impl Fault {
     /// Changes the byte at `offset` of the answer's body.
     pub fn corrupt(offset: u64) -> Self {
         Self::new(Effect::Corrupt(offset))
+    }
+
+    /// Answers 200 with an HTML page, without doing anything, as a proxy or a sign-in page does.
+    pub fn page() -> Self {
+        Self::new(Effect::Page)
+    }
+
+    /// Has the answer's `Docker-Content-Digest` name other content.
+    pub fn wrong_digest() -> Self {
+        Self::new(Effect::WrongDigest)
+    }
+
+    /// Drops the connection without doing anything.
+    pub fn refuse() -> Self {
+        Self::new(Effect::Refuse)
+    }
+
+    /// Does what is asked for, and drops the connection in the place of an answer.
+    pub fn drop_answer() -> Self {
+        Self::new(Effect::DropAnswer)
     }
 
     /// Takes `bytes` of the request's body, then drops the connection.
@@ -157,6 +181,13 @@ impl Fault {
     #[must_use]
     pub fn on(mut self, method: &str, path: &str) -> Self {
         self.method = Some(method.to_owned());
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// Only for requests whose path contains `path`, whatever their method.
+    #[must_use]
+    pub fn at(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
         self
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, RANGE, RETRY_AFTER};
 use hyper::server::conn::http1;
@@ -15,15 +16,18 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::body::{corrupted, counted, ended_after, paced};
-use super::{Dropped, Query, Request, RequestBody, Response, Service, set};
+use super::{Dropped, Query, Request, RequestBody, Response, Service, set, typed};
 use crate::local::faults::{Effect, Faults};
 use crate::local::request_log::{RequestLog, Seen};
+use crate::oci::Digest;
 
 /// How long requests under way may take after [`Server::stop`].
 const GRACE: Duration = Duration::from_secs(5);
 /// What is read of a body that the service did not want, before its answer is sent.
 const DRAIN_LIMIT: u64 = 16 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
+const CONTENT_DIGEST: &str = "docker-content-digest";
+const PAGE: &str = "<!DOCTYPE html><title>Sign in</title><p>Sign in to go on.";
 
 /// A running server. Dropping it drops its connections.
 pub(crate) struct Server {
@@ -178,6 +182,8 @@ impl<S: Service> Front<S> {
                 }
                 return Ok(response);
             }
+            Some(Effect::Page) => return Ok(typed(StatusCode::OK, "text/html", PAGE)),
+            Some(Effect::Refuse) => return Err(Dropped),
             Some(Effect::Hang) => std::future::pending().await,
             Some(Effect::Delay(time)) => tokio::time::sleep(time).await,
             Some(Effect::Pace(pace)) => request.body.set_pace(pace),
@@ -186,15 +192,25 @@ impl<S: Service> Front<S> {
         }
         let response = self.service.answer(request).await?;
         Ok(match effect {
+            Some(Effect::DropAnswer) => return Err(Dropped),
             Some(Effect::CutAnswer(bytes)) => response.map(|body| ended_after(body, bytes, false)),
             Some(Effect::Truncate(bytes)) => {
                 let mut response = response.map(|body| ended_after(body, bytes, true));
                 response.headers_mut().remove(CONTENT_LENGTH);
                 response
             }
+            Some(Effect::WrongDigest) => with_wrong_digest(response),
             Some(Effect::Pace(pace)) => response.map(|body| paced(body, pace)),
             Some(Effect::Corrupt(offset)) => response.map(|body| corrupted(body, offset)),
             _ => response,
         })
     }
+}
+
+fn with_wrong_digest(mut response: Response) -> Response {
+    if response.headers().contains_key(CONTENT_DIGEST) {
+        let other = Digest::sha256(PAGE.as_bytes());
+        set(&mut response, CONTENT_DIGEST, other.to_string());
+    }
+    response
 }

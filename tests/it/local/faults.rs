@@ -136,3 +136,41 @@ async fn a_refused_upload_gets_its_answer() {
     let answer = api.answer(patch).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn a_proxy_answers_with_a_page_and_nothing_is_done() {
+    let (registry, api) = registry(options()).await;
+    registry.faults().add(Fault::page().at("/uploads/"));
+    let post = api.request(Method::POST, "a/blobs/uploads/");
+    let answer = api.answer(post).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("content-type"), "text/html");
+    assert!(answer.text().starts_with("<!DOCTYPE html>"));
+}
+
+#[tokio::test]
+async fn an_answer_names_another_digest() {
+    let (registry, api) = registry(options()).await;
+    let blob = api.push_blob("a", b"0123456789").await;
+    let path = format!("a/blobs/{blob}");
+    registry.faults().add(Fault::wrong_digest());
+    let wrong = api.get(&path).await;
+    assert_ne!(wrong.header("docker-content-digest"), blob.to_string());
+    assert_eq!(wrong.text(), "0123456789");
+    let right = api.get(&path).await;
+    assert_eq!(right.header("docker-content-digest"), blob.to_string());
+}
+
+#[tokio::test]
+async fn a_connection_is_dropped_before_or_after_the_request_is_carried_out() {
+    for (fault, is_there) in [(Fault::refuse(), false), (Fault::drop_answer(), true)] {
+        let (registry, api) = registry(options()).await;
+        let location = api.start_upload("a").await;
+        let digest = Digest::sha256(b"0123456789");
+        registry.faults().add(fault.on("PUT", "/uploads/"));
+        let put = api.finish(&location, &digest).body("0123456789");
+        assert!(put.send().await.is_err());
+        let found = api.get(&format!("a/blobs/{digest}")).await.status;
+        assert_eq!(found == StatusCode::OK, is_there);
+    }
+}
