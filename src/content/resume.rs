@@ -11,13 +11,17 @@ use super::{ByteStream, Error, Result};
 /// Reopens content at an absolute offset.
 pub type Reopen = Arc<dyn Fn(u64) -> BoxFuture<'static, Result<ByteStream>> + Send + Sync>;
 
-/// How often a stream is reopened without a single byte having come.
+/// How often a stream is reopened without [`PROGRESS`].
 const ATTEMPTS_WITHOUT_PROGRESS: u32 = 4;
+/// Bytes that are worth another attempt. Without such a bound, a server that breaks off each answer
+/// after a few bytes is asked again for as long as there is time.
+const PROGRESS: u64 = 64 << 10;
 /// The longest time in which an open stream may yield nothing.
 const STALL: Duration = Duration::from_secs(30);
 
 /// A stream over the bytes from `start` to `end` that goes on by itself where one of the streams
-/// behind it breaks, stalls or ends early. Gives up when several in a row brought nothing.
+/// behind it breaks, stalls or ends early. Gives up when several in a row brought next
+/// to nothing.
 pub fn resuming(start: u64, end: u64, reopen: Reopen) -> ByteStream {
     let state = Resume {
         offset: start,
@@ -25,6 +29,7 @@ pub fn resuming(start: u64, end: u64, reopen: Reopen) -> ByteStream {
         reopen,
         stream: None,
         failures: 0,
+        gained: 0,
     };
     stream::unfold(Some(state), |state| async move {
         let mut state = state?;
@@ -43,6 +48,8 @@ struct Resume {
     reopen: Reopen,
     stream: Option<ByteStream>,
     failures: u32,
+    /// Bytes since the first of these failures.
+    gained: u64,
 }
 
 impl Resume {
@@ -51,14 +58,21 @@ impl Resume {
             match self.attempt().await {
                 Ok(piece) if piece.is_empty() => {}
                 Ok(piece) => {
-                    self.offset += piece.len() as u64;
-                    self.failures = 0;
+                    self.advance(piece.len() as u64);
                     return Ok(Some(piece));
                 }
                 Err(error) => self.recover(error).await?,
             }
         }
         Ok(None)
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        self.offset += bytes;
+        self.gained += bytes;
+        if self.gained >= PROGRESS {
+            self.failures = 0;
+        }
     }
 
     async fn attempt(&mut self) -> Result<bytes::Bytes> {
@@ -86,6 +100,9 @@ impl Resume {
 
     async fn recover(&mut self, error: Error) -> Result<()> {
         self.stream = None;
+        if self.failures == 0 {
+            self.gained = 0;
+        }
         self.failures += 1;
         if !error.is_retryable() || self.failures >= ATTEMPTS_WITHOUT_PROGRESS {
             return Err(error);
@@ -105,12 +122,12 @@ mod tests {
 
     const TEXT: &[u8] = b"0123456789";
 
-    /// Yields three bytes from wherever it is opened, then breaks off.
-    fn three_bytes_a_time(opened: Arc<AtomicU32>) -> Reopen {
+    /// Yields so many bytes of `text` from wherever it is opened, then breaks off.
+    fn a_few_at_a_time(text: Bytes, few: usize, opened: Arc<AtomicU32>) -> Reopen {
         Arc::new(move |offset| {
             opened.fetch_add(1, Ordering::Relaxed);
-            let rest = &TEXT[usize::try_from(offset).unwrap()..];
-            let piece = Bytes::from_static(&rest[..rest.len().min(3)]);
+            let rest = text.slice(usize::try_from(offset).unwrap()..);
+            let piece = rest.slice(..rest.len().min(few));
             Box::pin(async move { Ok(stream::iter([Ok(piece)]).boxed()) })
         })
     }
@@ -118,9 +135,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn goes_on_where_it_broke() {
         let opened = Arc::default();
-        let stream = resuming(1, 10, three_bytes_a_time(Arc::clone(&opened)));
+        let reopen = a_few_at_a_time(Bytes::from_static(TEXT), 3, Arc::clone(&opened));
+        let stream = resuming(1, 10, reopen);
         assert_eq!(collect(stream, 100).await.unwrap(), TEXT[1..]);
         assert_eq!(opened.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn goes_on_for_as_long_as_much_comes() {
+        let text = Bytes::from(vec![7; 1_000_000]);
+        let opened = Arc::default();
+        let reopen = a_few_at_a_time(text.clone(), 40_000, Arc::clone(&opened));
+        let stream = resuming(0, 1_000_000, reopen);
+        assert_eq!(collect(stream, 1_000_000).await.unwrap(), text);
+        assert_eq!(opened.load(Ordering::Relaxed), 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_when_next_to_nothing_comes() {
+        let opened = Arc::default();
+        let text = Bytes::from(vec![7; 1_000_000]);
+        let reopen = a_few_at_a_time(text, 9, Arc::clone(&opened));
+        let error = collect(resuming(0, 1_000_000, reopen), 1_000_000).await;
+        assert!(error.unwrap_err().is_retryable());
+        assert_eq!(opened.load(Ordering::Relaxed), ATTEMPTS_WITHOUT_PROGRESS);
     }
 
     #[tokio::test(start_paused = true)]
