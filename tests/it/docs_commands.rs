@@ -12,6 +12,7 @@ use crate::support::output;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo run --release -- invoke --local", ".ci/run runs it"),
     ("scripts/test", "runs this test"),
+    ("scripts/faults", "tests/it/faults plays a few of its runs"),
     ("bash .ci/run", "runs scripts/test"),
     ("cargo build --release", "a part of what .ci/run does"),
     ("benches/", ".ci/run runs a small size of compare.py"),

@@ -23,6 +23,7 @@ mod docs;
 mod docs_commands;
 mod events;
 mod failure_words;
+mod faults;
 mod graphs;
 mod lambda;
 mod lambda_dies;

@@ -120,6 +120,12 @@ impl Cloud {
     /// Sends what Lambda records of the invocation for `event` that ended with `payload`, as the
     /// queue of the template brings it.
     pub(crate) async fn send_record(&self, event: &Value, payload: &Value) -> Value {
+        self.emulator.invoke(&Self::record(event, payload)).await
+    }
+
+    /// What the queue of the template brings of the invocation for `event` that ended with
+    /// `payload`.
+    pub(crate) fn record(event: &Value, payload: &Value) -> Value {
         let record = json!({
             "version": "1.0",
             "timestamp": "2026-11-14T18:16:05.568Z",
@@ -136,7 +142,7 @@ impl Cloud {
             },
             "responsePayload": payload,
         });
-        let batch = json!({ "Records": [{
+        json!({ "Records": [{
             "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
             "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
             "body": record.to_string(),
@@ -145,8 +151,7 @@ impl Cloud {
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:longshore-failed-events",
             "awsRegion": "eu-west-1",
-        }]});
-        self.emulator.invoke(&batch).await
+        }]})
     }
 
     /// Has the provider framework of the CDK invoke the function on an event, and answer for it.
