@@ -1,7 +1,8 @@
 //! `longshore` as a person runs it, on the embedded stand-ins.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -52,6 +53,43 @@ fn an_argument_that_is_refused_shows_no_secret() {
         let shown = stderr(&run);
         assert!(!shown.contains("hidden"), "{arguments:?}: {shown}");
     }
+}
+
+/// `longshore inspect --json` of an archive on stdin.
+fn inspect_stdin(stdin: Stdio) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
+    command
+        .args(["inspect", "--json", "docker-archive:-#@0"])
+        .env_clear()
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn an_archive_comes_over_stdin_from_a_pipe_or_a_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&EXAMPLE["docker-archive:".len()..]);
+    let named = json(&longshore(&["inspect", "--json", EXAMPLE]));
+
+    let file = std::fs::File::open(&path).unwrap();
+    let redirected = inspect_stdin(file.into()).output().unwrap();
+    assert_eq!(json(&redirected)["config"], named["config"]);
+    assert_eq!(stderr(&redirected), "");
+
+    let mut piped = inspect_stdin(Stdio::piped()).spawn().unwrap();
+    let archive = std::fs::read(&path).unwrap();
+    piped.stdin.take().unwrap().write_all(&archive).unwrap();
+    let piped = piped.wait_with_output().unwrap();
+    assert_eq!(json(&piped)["config"], named["config"]);
+    let note = "keeping the archive of stdin in ";
+    assert!(stderr(&piped).contains(note), "{}", stderr(&piped));
+
+    let empty = inspect_stdin(Stdio::piped()).spawn().unwrap();
+    let empty = empty.wait_with_output().unwrap();
+    assert!(!empty.status.success());
+    let told = "nothing came over stdin";
+    assert!(stderr(&empty).contains(told), "{}", stderr(&empty));
 }
 
 #[test]
