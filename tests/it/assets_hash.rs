@@ -28,6 +28,63 @@ fn hashes_are_those_that_cdk_gives() {
 }
 
 #[test]
+fn options_that_an_app_gives_empty_are_named() {
+    let contexts = Contexts::new();
+    let hash = |options: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_longshore"));
+        program.arg("hash").arg(contexts.path("plain"));
+        program.args(options).output().unwrap()
+    };
+    let expected = |props: &Value| {
+        let table = table();
+        let mut cases = table.iter().filter(|case| case["directory"] == "plain");
+        let case = cases.find(|case| case["props"] == *props).unwrap();
+        format!("{}\n", case["hash"].as_str().unwrap())
+    };
+    let all = "buildArgs,buildContexts,buildSecrets,outputs";
+    for (options, props) in [
+        (vec!["--empty", "buildArgs"], json!({"buildArgs": []})),
+        (
+            vec!["--empty", "outputs", "--target", "server"],
+            json!({"outputs": [], "target": "server"}),
+        ),
+        (
+            vec!["--empty", all],
+            json!({"buildArgs": [], "buildContexts": [], "buildSecrets": [], "outputs": []}),
+        ),
+    ] {
+        let run = hash(&options);
+        let printed = String::from_utf8(run.stdout.clone()).unwrap();
+        assert_eq!(printed, expected(&props), "{}", stderr(&run));
+    }
+    let run = hash(&["--empty", "target"]);
+    assert_eq!(run.status.code(), Some(2));
+    let said = stderr(&run);
+    assert!(said.contains("expected buildArgs, buildContexts"), "{said}");
+}
+
+#[test]
+fn a_dockerfile_outside_the_directory_is_refused() {
+    let contexts = Contexts::new();
+    let outside = contexts.path("Dockerfile");
+    std::fs::write(&outside, "FROM scratch\n").unwrap();
+    let paths = [
+        "../Dockerfile",
+        "docker/../../Dockerfile",
+        "../plain2/Dockerfile",
+    ];
+    for path in paths.into_iter().chain(outside.to_str()) {
+        let asset = ImageAsset {
+            directory: contexts.path("plain"),
+            file: Some(path.to_owned()),
+            ..ImageAsset::default()
+        };
+        let refused = asset.hash().unwrap_err().to_string();
+        assert!(refused.contains("is not in the directory"), "{refused}");
+    }
+}
+
+#[test]
 #[ignore = "needs real parts: run scripts/test"]
 fn a_file_that_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -69,6 +126,9 @@ fn asset(contexts: &Contexts, case: &Value) -> ImageAsset {
         ..ImageAsset::default()
     };
     for (name, value) in case["props"].as_object().unwrap() {
+        if value.as_array().is_some_and(Vec::is_empty) {
+            asset.empty.extend(name.parse::<Input>());
+        }
         let text = || value.as_str().map(str::to_owned);
         let pairs = || serde_json::from_value(value.clone()).unwrap();
         let list = || serde_json::from_value(value.clone()).unwrap();

@@ -35,7 +35,7 @@ impl Context {
         );
         fs::create_dir(context.directory()).map_err(failed)?;
         fs::write(context.nothing_ignored(), "").map_err(failed)?;
-        let dockerfile = source.join(asset.dockerfile());
+        let dockerfile = source.join(asset.dockerfile()?);
         fs::copy(&dockerfile, context.dockerfile())
             .map_err(|error| Error::read(&dockerfile, error))?;
         context.fill(asset, &source)?;
@@ -78,7 +78,7 @@ impl Context {
 
 /// What Docker leaves out: by the Dockerfile's own ignore file, or else by the context's.
 fn dockerignore(asset: &ImageAsset, source: &Path, ignore: &Ignore) -> Result<Dockerignore, Error> {
-    let own = format!("{}.dockerignore", asset.dockerfile());
+    let own = format!("{}.dockerignore", asset.dockerfile()?);
     for name in [own.as_str(), ".dockerignore"] {
         if ignore.ignores(name) {
             continue;
@@ -206,5 +206,35 @@ fn text(link: &Link, path: &str) -> String {
         ".".to_owned()
     } else {
         names.join("/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dockerfile_whose_path_goes_up_has_its_own_ignore_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("app");
+        fs::create_dir_all(directory.join("docker")).unwrap();
+        for (name, content) in [
+            ("docker/Dockerfile.dev", "FROM scratch\n"),
+            ("docker/Dockerfile.dev.dockerignore", "left-out\n"),
+            ("left-out", ""),
+            ("sent", ""),
+        ] {
+            fs::write(directory.join(name), content).unwrap();
+        }
+        let asset = ImageAsset {
+            directory,
+            file: Some("nowhere/../docker/../docker/Dockerfile.dev".to_owned()),
+            ..ImageAsset::default()
+        };
+        let context = Context::stage(&asset, &folder.path().join("place")).unwrap();
+        let dockerfile = fs::read_to_string(context.dockerfile()).unwrap();
+        assert_eq!(dockerfile, "FROM scratch\n");
+        assert!(context.directory().join("sent").exists());
+        assert!(!context.directory().join("left-out").exists());
     }
 }

@@ -13,16 +13,20 @@ impl ImageAsset {
         let platforms = self.platforms.join(",");
         let given = [
             (Input::ExtraHash, "user", text(self.extra_hash.as_ref())),
-            (Input::BuildArgs, "buildArgs", map(&self.build_args)),
+            (
+                Input::BuildArgs,
+                "buildArgs",
+                self.map(Input::BuildArgs, &self.build_args),
+            ),
             (
                 Input::BuildContexts,
                 "buildContexts",
-                map(&self.build_contexts),
+                self.map(Input::BuildContexts, &self.build_contexts),
             ),
             (
                 Input::BuildSecrets,
                 "buildSecrets",
-                map(&self.build_secrets),
+                self.map(Input::BuildSecrets, &self.build_secrets),
             ),
             (Input::BuildSsh, "buildSsh", text(self.build_ssh.as_ref())),
             (Input::Target, "target", text(self.target.as_ref())),
@@ -42,7 +46,7 @@ impl ImageAsset {
                 "platform",
                 wrapped("platform", Some(&platforms)),
             ),
-            (Input::Outputs, "outputs", list(&self.outputs)),
+            (Input::Outputs, "outputs", self.list(&self.outputs)),
         ];
         let mut members: Vec<String> = given
             .into_iter()
@@ -51,6 +55,16 @@ impl ImageAsset {
             .collect();
         members.push(member("version", &json(VERSION)));
         object(&members)
+    }
+
+    fn map(&self, input: Input, pairs: &[(String, String)]) -> Option<String> {
+        let is_given = !pairs.is_empty() || self.empty.contains(&input);
+        is_given.then(|| map(pairs))
+    }
+
+    fn list(&self, values: &[String]) -> Option<String> {
+        let is_given = !values.is_empty() || self.empty.contains(&Input::Outputs);
+        is_given.then(|| list(values))
     }
 }
 
@@ -75,20 +89,14 @@ fn wrapped(field: &str, value: Option<&String>) -> Option<String> {
     named(value).map(|value| object(&[member(field, &json(value))]))
 }
 
-fn list(values: &[String]) -> Option<String> {
-    if values.is_empty() {
-        return None;
-    }
+fn list(values: &[String]) -> String {
     let values: Vec<String> = values.iter().map(|value| json(value)).collect();
-    Some(format!("[{}]", values.join(",")))
+    format!("[{}]", values.join(","))
 }
 
 /// An object as JavaScript has it: a name has one value, the last that was given, and names that
 /// are numbers come first, by number.
-fn map(pairs: &[(String, String)]) -> Option<String> {
-    if pairs.is_empty() {
-        return None;
-    }
+fn map(pairs: &[(String, String)]) -> String {
     let mut members: Vec<(&str, &str)> = Vec::new();
     for (name, value) in pairs {
         match members.iter_mut().find(|(present, _)| present == name) {
@@ -101,7 +109,7 @@ fn map(pairs: &[(String, String)]) -> Option<String> {
         .into_iter()
         .map(|(name, value)| member(name, &json(value)))
         .collect();
-    Some(object(&members))
+    object(&members)
 }
 
 /// The number that a name is, if JavaScript takes it for an index.

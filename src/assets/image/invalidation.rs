@@ -46,6 +46,14 @@ impl Input {
         Self::Outputs,
     ];
 
+    /// Whether it holds several values, or none: a list or a map.
+    pub fn is_collection(self) -> bool {
+        matches!(
+            self,
+            Self::BuildArgs | Self::BuildContexts | Self::BuildSecrets | Self::Outputs
+        )
+    }
+
     /// As `DockerImageAssetInvalidationOptions` names it.
     pub fn as_str(self) -> &'static str {
         match self {

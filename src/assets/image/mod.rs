@@ -56,6 +56,9 @@ pub struct ImageAsset {
     pub extra_hash: Option<String>,
     /// CDK's `repositoryName`, for its part in the hash.
     pub repository_name: Option<String>,
+    /// Lists and maps that an app gives empty, such as `buildArgs: {}`: the hash is another than
+    /// where it does not give them.
+    pub empty: BTreeSet<Input>,
     /// What does not enter the hash.
     pub not_hashed: BTreeSet<Input>,
     /// CDK's output directory as the app names it, which is no part of the asset; `cdk.out` if it
@@ -66,11 +69,6 @@ pub struct ImageAsset {
 }
 
 impl ImageAsset {
-    /// The Dockerfile's path in the directory.
-    pub fn dockerfile(&self) -> &str {
-        named(self.file.as_ref()).unwrap_or("Dockerfile")
-    }
-
     /// The asset's hash, in lowercase hex: `DockerImageAsset.assetHash`.
     pub fn hash(&self) -> Result<String, Error> {
         let directory = self.checked_directory()?;
@@ -96,17 +94,26 @@ impl ImageAsset {
         if !directory.is_dir() {
             return Err(Error::NoDirectory { path: directory });
         }
-        let is_inside = |component| matches!(component, Component::Normal(_) | Component::CurDir);
-        if !Path::new(self.dockerfile()).components().all(is_inside) {
-            return Err(Error::Outside {
-                path: self.dockerfile().to_owned(),
-            });
-        }
-        let dockerfile = directory.join(self.dockerfile());
-        if !dockerfile.exists() {
+        let dockerfile = directory.join(self.dockerfile()?);
+        let is_directory = self.file.as_ref().is_some_and(|file| file.ends_with('/'));
+        if is_directory || !dockerfile.is_file() {
             return Err(Error::NoDockerfile { path: dockerfile });
         }
         Ok(directory)
+    }
+
+    /// The Dockerfile's path in the directory, without `..`.
+    pub(super) fn dockerfile(&self) -> Result<String, Error> {
+        let given = named(self.file.as_ref()).unwrap_or("Dockerfile");
+        let directory = std::path::absolute(&self.directory)
+            .map_err(|error| Error::read(&self.directory, error))?;
+        let directory = without_parents(&directory);
+        match without_parents(&directory.join(given)).strip_prefix(&directory) {
+            Ok(path) if !Path::new(given).is_absolute() => Ok(path.to_string_lossy().into_owned()),
+            _ => Err(Error::Outside {
+                path: given.to_owned(),
+            }),
+        }
     }
 
     /// The patterns of what is no part of the asset.
@@ -129,8 +136,9 @@ impl ImageAsset {
             }
             Err(error) => return Err(Error::read(&file, error)),
         }
-        let dockerfile = Path::new(self.dockerfile()).file_name().unwrap_or_default();
-        exclude.push(format!("!{}", dockerfile.to_string_lossy()));
+        let dockerfile = self.dockerfile()?;
+        let (_, name) = dockerfile.rsplit_once('/').unwrap_or(("", &dockerfile));
+        exclude.push(format!("!{name}"));
         exclude.push(self.cdk_out.clone().unwrap_or_else(|| "cdk.out".to_owned()));
         Ok(exclude)
     }
@@ -139,6 +147,21 @@ impl ImageAsset {
 /// What a text says, as CDK has it: an empty one says nothing.
 fn named(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+/// A path whose `..` are taken by the names alone, as Node and Docker do.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut kept = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                kept.pop();
+            }
+            Component::CurDir => {}
+            component => kept.push(component),
+        }
+    }
+    kept
 }
 
 fn refuse_external_links(directory: &Path, ignore: &Ignore) -> Result<(), Error> {

@@ -49,6 +49,10 @@ pub(crate) struct AssetArgs {
     /// Text that makes another asset of the same files.
     #[arg(long, value_name = "TEXT")]
     pub(crate) extra_hash: Option<String>,
+    /// An option that a CDK app gives, if only empty, as `buildArgs: {}`: buildArgs, buildContexts,
+    /// buildSecrets or outputs.
+    #[arg(long, value_name = "INPUT", value_delimiter = ',', value_parser = collection)]
+    pub(crate) empty: Vec<Input>,
     /// Whether an option enters the hash, as CDK's `invalidation`: buildArgs=false.
     #[arg(long, value_name = "INPUT=false", value_delimiter = ',', value_parser = invalidation)]
     pub(crate) invalidation: Vec<(Input, bool)>,
@@ -76,6 +80,7 @@ impl AssetArgs {
             ignore_mode: self.ignore_mode,
             follow: self.follow,
             extra_hash: self.extra_hash,
+            empty: self.empty.into_iter().collect(),
             not_hashed: not_hashed.map(|(input, _)| input).collect(),
             cdk_out: Some(self.cdk_out),
             ..ImageAsset::default()
@@ -94,6 +99,14 @@ fn secret(text: &str) -> Result<(String, String), String> {
     let id = text.strip_prefix("id=").ok_or(expected)?;
     let (name, source) = id.split_once(',').ok_or(expected)?;
     Ok((name.to_owned(), source.to_owned()))
+}
+
+fn collection(text: &str) -> Result<Input, String> {
+    let input: Input = text.parse().map_err(|error| format!("{error}"))?;
+    if !input.is_collection() {
+        return Err("expected buildArgs, buildContexts, buildSecrets or outputs".to_owned());
+    }
+    Ok(input)
 }
 
 fn invalidation(text: &str) -> Result<(Input, bool), String> {
