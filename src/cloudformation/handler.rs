@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use reqwest::Url;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
@@ -179,18 +180,25 @@ impl Handler {
                 end: record.end.clone(),
             };
             let answer = failed(&request, &failed_invocation, &failure);
-            let nothing_moved = Meter::default().report();
-            close(
-                &request,
-                Some(&answer),
-                &nothing_moved,
-                Instant::now(),
-                &failed_invocation,
-            );
-            let Reply::Put(_) = request.reply else {
+            let Reply::Put(url) = &request.reply else {
                 return true;
             };
-            self.reply(&request, &answer, invocation).await.is_ok()
+            let body = answer.body(&request);
+            let Ok(delivered) = self.deliver(url, &body, invocation).await else {
+                return false;
+            };
+            if delivered == Delivered::Now {
+                let nothing_moved = Meter::default().report();
+                let started = Instant::now();
+                close(
+                    &request,
+                    Some(&answer),
+                    &nothing_moved,
+                    started,
+                    &failed_invocation,
+                );
+            }
+            true
         }
         .instrument(span)
         .await
@@ -321,18 +329,28 @@ impl Handler {
             return answer.returned(request).map_err(Error::Failed);
         };
         let body = answer.body(request);
+        self.deliver(url, &body, invocation).await?;
+        Ok(body.parse().unwrap_or_default())
+    }
+
+    async fn deliver(
+        &self,
+        url: &Url,
+        body: &str,
+        invocation: &Invocation,
+    ) -> Result<Delivered, Error> {
         let deadline = invocation.deadline - TO_LOG;
-        match self.delivery.put(url, &body, deadline).await {
+        match self.delivery.put(url, body, deadline).await {
             Ok(delivered) => {
                 match delivered {
                     Delivered::Now => info!("answered"),
                     Delivered::Before => info!("the request was answered before"),
                 }
-                Ok(body.parse().unwrap_or_default())
+                Ok(delivered)
             }
             Err(error) => {
                 error!(
-                    answer = text::without_queries(&body),
+                    answer = text::without_queries(body),
                     error = text::chain(&error),
                     "the answer could not be delivered"
                 );

@@ -19,7 +19,7 @@ use crate::web;
 /// is rarely alone.
 const ECR_MANIFEST_PUSHES: NonZeroU32 = NonZeroU32::new(8).unwrap();
 
-/// What gives the credentials for a repository.
+/// Gives the provider of the credentials for a repository.
 type Logins = Arc<dyn Fn(&Repository) -> Arc<dyn CredentialProvider> + Send + Sync>;
 
 /// Clients of registries and of AWS: made once, shared by every deployment.
@@ -27,7 +27,7 @@ type Logins = Arc<dyn Fn(&Repository) -> Arc<dyn CredentialProvider> + Send + Sy
 pub struct Reach {
     registries: Client,
     aws: Clients,
-    others: Logins,
+    logins: Logins,
     web: web::Config,
     allowed: AllowedRegistries,
     pulls_only: bool,
@@ -62,7 +62,7 @@ impl Reach {
         Self {
             registries,
             aws,
-            others: Arc::new(|_| Arc::new(Anonymous)),
+            logins: Arc::new(|_| Arc::new(Anonymous)),
             web: web::Config::default(),
             allowed: AllowedRegistries::any(),
             pulls_only: false,
@@ -104,14 +104,14 @@ impl Reach {
         is_forbidden
     }
 
-    /// Asks what `logins` gives for a repository for its credentials, where its registry is not
-    /// ECR and no secret is named.
+    /// Takes the credentials for a repository from `logins` where its registry is not ECR and no
+    /// secret is named.
     #[must_use]
     pub fn with_logins(
         mut self,
         logins: impl Fn(&Repository) -> Arc<dyn CredentialProvider> + Send + Sync + 'static,
     ) -> Self {
-        self.others = Arc::new(logins);
+        self.logins = Arc::new(logins);
         self
     }
 
@@ -265,7 +265,7 @@ impl Reach {
                 Arc::new(EcrCredentials::new(&self.clients(access).await, &host))
             }
             Some(EcrHost::Public) => Arc::new(public(&self.clients(access).await)),
-            None => (self.others)(repository),
+            None => (self.logins)(repository),
         }
     }
 

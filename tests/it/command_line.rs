@@ -55,7 +55,7 @@ fn an_argument_that_is_refused_shows_no_secret() {
     }
 }
 
-/// `longshore inspect --json` of an archive on stdin.
+/// `longshore inspect --json` with an archive on stdin.
 fn inspect_stdin(stdin: Stdio) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
     command
@@ -75,6 +75,7 @@ fn an_archive_comes_over_stdin_from_a_pipe_or_a_file() {
     let file = std::fs::File::open(&path).unwrap();
     let redirected = inspect_stdin(file.into()).output().unwrap();
     assert_eq!(json(&redirected)["config"], named["config"]);
+    assert!(named["config"].is_object(), "{named}");
     assert_eq!(stderr(&redirected), "");
 
     let mut piped = inspect_stdin(Stdio::piped()).spawn().unwrap();
@@ -90,6 +91,21 @@ fn an_archive_comes_over_stdin_from_a_pipe_or_a_file() {
     assert!(!empty.status.success());
     let told = "nothing came over stdin";
     assert!(stderr(&empty).contains(told), "{}", stderr(&empty));
+}
+
+#[test]
+fn a_misuse_is_told_before_stdin_is_read() {
+    let to = format!("{ECR}/app:1");
+    let run = Command::new(env!("CARGO_BIN_EXE_longshore"))
+        .args(["copy", "--local", "docker-archive:-", &to, "--to", &to])
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = stderr(&run);
+    assert!(!run.status.success());
+    assert!(told.contains("is named twice"), "{told}");
+    assert!(!told.contains("stdin"), "{told}");
 }
 
 #[test]

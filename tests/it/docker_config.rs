@@ -183,3 +183,24 @@ async fn logins_of_podman_and_of_the_environment_are_used() {
         assert!(told.contains("there is no image"), "{variable}: {told}");
     }
 }
+
+#[tokio::test]
+async fn podmans_login_of_a_path_is_used_for_its_repositories_only() {
+    let world = World::new().await;
+    let auth = |password: &str| json!({"auth": STANDARD.encode(format!("me:{password}"))});
+    let host = world.host();
+    let path = world.folder.path().join("auth.json").display().to_string();
+    for (key, is_let_in) in [("app", true), ("other", false)] {
+        let config = json!({"auths": {
+            host.as_str(): auth("wrong"), format!("{host}/{key}"): auth(PASSWORD),
+        }});
+        world.write("auth.json", &config.to_string());
+        let told = said(&world.inspect_with("REGISTRY_AUTH_FILE", &path).await);
+        let expected = if is_let_in {
+            "there is no image"
+        } else {
+            "401"
+        };
+        assert!(told.contains(expected), "{key}: {told}");
+    }
+}

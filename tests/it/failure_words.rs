@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::support::{Archive, Bench, HOST, Images};
 
-/// Rows that are played at the same time.
+/// How many rows run at the same time: more of them miss their deadlines on a busy machine.
 const AT_ONCE: usize = 12;
 
 /// A place where something fails: how its requests are known, and the words by which a sentence
@@ -334,7 +334,6 @@ async fn a_fault_is_told_of_the_place_where_it_was() {
             });
         }
     }
-    // A busy machine has no more of them ready in their time.
     let told = stream::iter(rows).buffer_unordered(AT_ONCE);
     let strange = told.collect::<Vec<_>>().await.concat();
     assert!(strange.is_empty(), "{}", strange.join("\n"));

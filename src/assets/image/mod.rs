@@ -56,8 +56,8 @@ pub struct ImageAsset {
     pub extra_hash: Option<String>,
     /// CDK's `repositoryName`, for its part in the hash.
     pub repository_name: Option<String>,
-    /// Lists and maps that an app gives empty, such as `buildArgs: {}`: the hash is another than
-    /// where it does not give them.
+    /// Lists and maps that an app gives empty, such as `buildArgs: {}`. They enter the hash, unlike
+    /// those that the app does not give.
     pub empty: BTreeSet<Input>,
     /// What does not enter the hash.
     pub not_hashed: BTreeSet<Input>,

@@ -17,10 +17,10 @@ use crate::progress::{Progress, moved};
 use crate::stdin;
 
 pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
-    stdin::settle(&args.source).await?;
     let place = Place::start(&args.place).await?;
     let json = args.json;
     let image = image(args)?;
+    stdin::settle(&image.source).await?;
     let meter = Arc::new(Meter::default());
     let progress = Progress::show(&meter, json);
     let deployed = place.deployer().run(&image, &meter).await?;

@@ -8,7 +8,7 @@ use longshore::oci::Repository;
 use longshore::redact::Secret;
 use longshore::registry::{CredentialProvider, Credentials};
 
-use crate::docker_config::{LoginFile, Place, places};
+use crate::docker_config::{AuthFile, LoginFile, auth_files};
 use crate::output;
 
 /// The key under which Docker keeps what Docker Hub is told.
@@ -83,8 +83,8 @@ fn read(registry: &str, repository: &str) -> Result<Option<Credentials>, Error> 
     {
         return Ok(Some(login));
     }
-    for place in places() {
-        let text = match std::fs::read_to_string(place.path()) {
+    for auth_file in auth_files() {
+        let text = match std::fs::read_to_string(auth_file.path()) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(_) => {
@@ -94,10 +94,10 @@ fn read(registry: &str, repository: &str) -> Result<Option<Credentials>, Error> 
             }
         };
         let file = parse(&text, registry)?;
-        let login = match place {
-            Place::Docker(_) if file.has_helper(registry) => ask_helper(registry)?,
-            Place::Docker(_) => file.login(registry).map_err(malformed)?,
-            Place::Podman(_) => file
+        let login = match auth_file {
+            AuthFile::Docker(_) if file.has_helper(registry) => ask_helper(registry)?,
+            AuthFile::Docker(_) => file.login(registry).map_err(malformed)?,
+            AuthFile::Podman(_) => file
                 .login_of_repository(registry, repository)
                 .map_err(malformed)?,
         };

@@ -133,16 +133,15 @@ fn is_podmans(key: &str, prefix: &str) -> bool {
     key == prefix || (!key.contains('/') && is_same(key, prefix))
 }
 
-/// A file with logins, and whose it is.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+/// A file in which a tool keeps logins.
+pub(crate) enum AuthFile {
     /// Docker's `config.json`.
     Docker(PathBuf),
     /// podman's `auth.json`.
     Podman(PathBuf),
 }
 
-impl Place {
+impl AuthFile {
     /// Where the file is.
     pub(crate) fn path(&self) -> &Path {
         match self {
@@ -151,9 +150,8 @@ impl Place {
     }
 }
 
-/// Where logins are kept, in the order in which they are looked for: a file that the user names
-/// goes before those that are found by themselves.
-pub(crate) fn places() -> Vec<Place> {
+/// The files to read, in order. A file that `REGISTRY_AUTH_FILE` names goes before the default ones.
+pub(crate) fn auth_files() -> Vec<AuthFile> {
     let variable = |name| {
         env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -161,10 +159,10 @@ pub(crate) fn places() -> Vec<Place> {
     };
     let docker = variable("DOCKER_CONFIG").or_else(|| Some(env::home_dir()?.join(".docker")));
     [
-        variable("REGISTRY_AUTH_FILE").map(Place::Podman),
-        docker.map(|folder| Place::Docker(folder.join("config.json"))),
+        variable("REGISTRY_AUTH_FILE").map(AuthFile::Podman),
+        docker.map(|folder| AuthFile::Docker(folder.join("config.json"))),
         variable("XDG_RUNTIME_DIR")
-            .map(|folder| Place::Podman(folder.join("containers/auth.json"))),
+            .map(|folder| AuthFile::Podman(folder.join("containers/auth.json"))),
     ]
     .into_iter()
     .flatten()

@@ -8,11 +8,10 @@ use longshore::redact::without_credentials;
 
 /// How the hosts of registries begin that people paste from a browser.
 const WEB: [&str; 2] = ["https://", "http://"];
-/// What other tools read that Longshore does not, and the command that makes an archive of it.
-const ELSEWHERE: [(&str, &str); 3] = [
+/// Where container engines keep images, as skopeo names it, and the command that writes an archive.
+const ENGINES: [(&str, &str); 2] = [
     ("docker-daemon:", "docker save"),
     ("containers-storage:", "podman save"),
-    ("dir:", "skopeo copy"),
 ];
 const ARCHIVES: [&str; 3] = ["docker-archive:", "oci-archive:", "oci:"];
 
@@ -26,10 +25,7 @@ pub(crate) fn source(text: &str) -> Result<Location, String> {
     if let Some(meant) = ARCHIVES.iter().find_map(|prefix| skopeos(text, prefix)) {
         return Err(meant);
     }
-    if let Some(meant) = ELSEWHERE
-        .iter()
-        .find_map(|(prefix, with)| elsewhere(text, prefix, with))
-    {
+    if let Some(meant) = engines_image(text).or_else(|| dir_layout(text)) {
         return Err(meant);
     }
     if let Some(stdin) = stdin(text) {
@@ -68,22 +64,27 @@ pub(crate) fn destination(text: &str) -> Result<Reference, String> {
     Ok(reference)
 }
 
-/// What was meant by a source that another tool keeps.
-fn elsewhere(text: &str, prefix: &str, with: &str) -> Option<String> {
-    let name = text.strip_prefix(prefix)?;
-    let is_path = prefix != "dir:" || name.contains('/') || Path::new(name).exists();
-    if !is_path {
-        return None;
-    }
-    Some(match with {
-        "skopeo copy" => format!(
-            "skopeo's dir: layout is read by skopeo only: write an archive from it with \
-             `skopeo copy {text} oci-archive:FILE`"
-        ),
-        with => format!(
-            "images are read from archives and registries: `{with} {name} | longshore copy \
-             docker-archive:- DESTINATION`"
-        ),
+/// The command that reads an image of a container engine.
+fn engines_image(text: &str) -> Option<String> {
+    ENGINES.iter().find_map(|(prefix, save)| {
+        let image = text.strip_prefix(prefix)?;
+        Some(format!(
+            "images of a container engine come over stdin: `{save} {image} | longshore …`, with \
+             docker-archive:- as the source"
+        ))
+    })
+}
+
+/// The command that makes an archive of skopeo's `dir:` layout. Without a folder of that name, it
+/// is an image that is called `dir`.
+fn dir_layout(text: &str) -> Option<String> {
+    let path = text.strip_prefix("dir:")?;
+    let is_path = path.contains('/') || Path::new(path).exists();
+    is_path.then(|| {
+        format!(
+            "only skopeo reads its dir: layout: write an archive from it with `skopeo copy {text} \
+             oci-archive:FILE`"
+        )
     })
 }
 
@@ -226,7 +227,7 @@ mod tests {
             ),
             (
                 "docker-daemon:app:1".to_owned(),
-                "`docker save app:1 | longshore copy docker-archive:- DESTINATION`".to_owned(),
+                "`docker save app:1 | longshore …`, with docker-archive:-".to_owned(),
             ),
             (
                 "containers-storage:localhost/app:1".to_owned(),

@@ -1,8 +1,11 @@
 //! What is heard of invocations that failed as a whole: the function gets Lambda's record of them.
 
 use serde_json::{Value, json};
+use tracing::level_filters::LevelFilter;
 
+use super::lines::Lines;
 use super::support::{Receiver, Scene, Script};
+use crate::cloudformation::log_subscriber;
 
 const OUT_OF_MEMORY: &str = "RequestId: 1 Error: Runtime exited with error: signal: killed";
 
@@ -67,6 +70,33 @@ async fn what_was_answered_before_is_done() {
     let returned = send(&scene, &record_of(&scene.event(json!({})))).await;
     assert_eq!(returned, json!({"batchItemFailures": []}));
     assert_eq!(scene.receiver.puts().len(), 1);
+}
+
+/// The closing lines of a record whose answer CloudFormation takes by these statuses.
+async fn closing_lines(statuses: &[u16]) -> Vec<Value> {
+    let lines = Lines::default();
+    let subscriber = log_subscriber(LevelFilter::INFO, true, lines.clone());
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let scene = Scene::with(Script::Succeed, Receiver::answering(statuses).await);
+    send(&scene, &record_of(&scene.event(json!({})))).await;
+    let mut lines = lines.parsed();
+    lines.retain(|line| line.get("_aws").is_some());
+    lines
+}
+
+#[tokio::test]
+async fn a_record_counts_as_a_failure_once_it_is_answered() {
+    let lines = closing_lines(&[]).await;
+    let [line] = lines.as_slice() else {
+        panic!("not one line of metrics: {lines:?}")
+    };
+    assert_eq!(line["message"], "done");
+    assert_eq!(line["failed"], 1);
+    assert_eq!(line["bytes_read"], 0);
+    // The invocation itself has counted what was answered before, and a record that comes again
+    // will be counted then.
+    assert!(closing_lines(&[412]).await.is_empty());
+    assert!(closing_lines(&[403, 403]).await.is_empty());
 }
 
 #[tokio::test]

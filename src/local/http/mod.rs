@@ -22,6 +22,9 @@ pub(super) use file::FileAnswer;
 pub(super) use query::{Query, decode};
 pub(super) use server::Server;
 
+/// The header with the digest of a manifest or blob.
+pub(crate) const CONTENT_DIGEST: &str = "docker-content-digest";
+
 /// An answer.
 pub(super) type Response = hyper::Response<Body>;
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::body::{corrupted, counted, ended_after, paced};
-use super::{Dropped, Query, Request, RequestBody, Response, Service, set, typed};
+use super::{CONTENT_DIGEST, Dropped, Query, Request, RequestBody, Response, Service, set, typed};
 use crate::local::faults::{Effect, Faults};
 use crate::local::request_log::{RequestLog, Seen};
 use crate::oci::Digest;
@@ -26,7 +26,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// What is read of a body that the service did not want, before its answer is sent.
 const DRAIN_LIMIT: u64 = 16 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
-const CONTENT_DIGEST: &str = "docker-content-digest";
 const PAGE: &str = "<!DOCTYPE html><title>Sign in</title><p>Sign in to go on.";
 
 /// A running server. Dropping it drops its connections.

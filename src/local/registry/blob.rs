@@ -7,9 +7,9 @@ use hyper::{Method, StatusCode};
 
 use super::options::{Locations, Mounts};
 use super::refusal::Refusal;
-use super::service::{CONTENT_DIGEST, RegistryService, created};
+use super::service::{RegistryService, created};
 use super::upload::Session;
-use crate::local::http::{FileAnswer, Request, Response, empty, set};
+use crate::local::http::{CONTENT_DIGEST, FileAnswer, Request, Response, empty, set};
 use crate::oci::{Digest, Manifest};
 
 /// The header that announces the smallest chunk

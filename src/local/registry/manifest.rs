@@ -8,8 +8,8 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use super::options::Referrers;
 use super::refusal::Refusal;
 use super::route::Key;
-use super::service::{CONTENT_DIGEST, RegistryService, created};
-use crate::local::http::{Request, Response, empty, set, typed};
+use super::service::{RegistryService, created};
+use crate::local::http::{CONTENT_DIGEST, Request, Response, empty, set, typed};
 use crate::oci::{Descriptor, Digest, Manifest, MediaType, RawManifest};
 
 /// The longest manifest that is taken

@@ -12,11 +12,8 @@ use super::route::{Endpoint, Route};
 use super::store::Store;
 use super::upload::Uploads;
 use crate::local::faults::Failure;
-use crate::local::http::{Dropped, Request, Response, Service, empty, set, typed};
+use crate::local::http::{CONTENT_DIGEST, Dropped, Request, Response, Service, empty, set, typed};
 use crate::oci::Digest;
-
-/// The header in which a registry says what its content's digest is.
-pub(super) const CONTENT_DIGEST: &str = "docker-content-digest";
 
 /// The registry behind one socket.
 pub(in crate::local) struct RegistryService {

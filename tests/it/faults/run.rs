@@ -322,6 +322,8 @@ impl<'a> Worker<'a> {
     }
 
     async fn command(&self, kill: Option<&Kill>) -> Attempt {
+        let said = tempfile::NamedTempFile::new().expect("a log file");
+        let log = said.reopen().expect("a handle of the log");
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_longshore"));
         command
             .args([
@@ -333,46 +335,35 @@ impl<'a> Worker<'a> {
             .env_clear()
             .envs(self.world.variables())
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(log.try_clone().expect("a second handle of the log"))
+            .stderr(log)
             .kill_on_drop(true);
         if self.schedule.one_by_one {
             command.args(["--concurrency", "1"]);
         }
-        let work = command.spawn().expect("the command").wait_with_output();
+        let mut process = command.spawn().expect("the command");
         let mut violations = Vec::new();
-        // What is dropped is killed.
-        let output = tokio::select! {
-            output = timeout(LONGEST_COMMAND, work) => output,
-            () = time_to_kill(self.world, kill) => {
-                return Attempt {
-                    ended: Ended::Killed,
-                    by_record: false,
-                    said: String::new(),
-                    violations,
-                };
+        let ended = tokio::select! {
+            status = timeout(LONGEST_COMMAND, process.wait()) => {
+                if let Ok(status) = status {
+                    let status = status.expect("the status of the command");
+                    if !matches!(status.code(), Some(0 | 1)) {
+                        violations.push(format!("the command ended with {status}"));
+                    }
+                    if status.success() { Ended::Succeeded } else { Ended::Failed }
+                } else {
+                    violations.push("the command does not end".to_owned());
+                    Ended::Killed
+                }
             }
+            () = time_to_kill(self.world, kill) => Ended::Killed,
         };
-        let Ok(output) = output else {
-            violations.push("the command does not end".to_owned());
-            return Attempt {
-                ended: Ended::Killed,
-                by_record: false,
-                said: String::new(),
-                violations,
-            };
-        };
-        let output = output.expect("the output of the command");
-        if !matches!(output.status.code(), Some(0 | 1)) {
-            violations.push(format!("the command ended with {}", output.status));
+        if ended == Ended::Killed {
+            process.kill().await.expect("a process to kill");
         }
-        let said = [output.stdout, output.stderr].concat();
+        let said = std::fs::read(said.path()).expect("the log of the command");
         Attempt {
-            ended: if output.status.success() {
-                Ended::Succeeded
-            } else {
-                Ended::Failed
-            },
+            ended,
             by_record: false,
             said: String::from_utf8_lossy(&said).into_owned(),
             violations,
