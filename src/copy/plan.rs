@@ -187,9 +187,9 @@ struct Seen {
     entries: Known,
 }
 
-/// Content that was met, and where it was wanted.
+/// Content that was met, where it was wanted, and its position on the list.
 #[derive(Default)]
-struct Known(HashMap<Digest, Places>);
+struct Known(HashMap<Digest, (Places, usize)>);
 
 impl Known {
     /// Puts content on the list for those of `at` that did not want it before.
@@ -200,22 +200,24 @@ impl Known {
         at: &Places,
         depth: usize,
     ) {
-        let wanted = self.0.entry(what.digest.clone()).or_default();
+        let (wanted, position) = self.0.entry(what.digest.clone()).or_default();
         let new: Places = at.difference(wanted).copied().collect();
         if new.is_empty() {
             return;
         }
-        let is_known = !wanted.is_empty();
         wanted.extend(&new);
-        let mut listed = list.iter_mut().filter(|_| is_known);
-        match listed.find(|listed| listed.what.digest == what.digest) {
-            Some(listed) => listed.at.extend(new),
-            None => list.push(Wanted {
-                what: what.clone(),
-                at: new,
-                depth,
-            }),
+        // The list may have been taken since.
+        let listed = list.get_mut(*position);
+        if let Some(listed) = listed.filter(|listed| listed.what.digest == what.digest) {
+            listed.at.extend(new);
+            return;
         }
+        *position = list.len();
+        list.push(Wanted {
+            what: what.clone(),
+            at: new,
+            depth,
+        });
     }
 }
 

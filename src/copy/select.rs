@@ -32,24 +32,12 @@ pub async fn select(
     root: &RawManifest,
     wanted: &Selection,
 ) -> Result<RawManifest> {
-    match (parse(source, root)?, &wanted.platforms) {
-        (Manifest::Image(_) | Manifest::Other(_), None) => return Ok(root.clone()),
-        (Manifest::Image(_) | Manifest::Other(_), _) if wanted.of_index_only => {
-            return Ok(root.clone());
-        }
-        (Manifest::Other(_), Some(platforms)) => {
-            let missing = platforms.first().cloned().unwrap_or_default();
-            return Err(no_platform(source, root, &missing, &[]));
-        }
-        (Manifest::Image(image), Some(platforms)) => {
-            let platform = image_platform(source, &image).await?;
-            return match platforms.iter().find(|wanted| !wanted.matches(&platform)) {
-                None => Ok(root.clone()),
-                Some(missing) => Err(no_platform(source, root, missing, &[platform])),
-            };
-        }
-        (Manifest::Index(_), None) if !wanted.drop_attestations => return Ok(root.clone()),
-        (Manifest::Index(_), _) => {}
+    let parsed = parse(source, root)?;
+    if !is_list(&parsed) {
+        return single(source, root, &parsed, wanted).await;
+    }
+    if wanted.platforms.is_none() && !wanted.drop_attestations {
+        return Ok(root.clone());
     }
     let indexes = Indexes::below(source, root).await?;
     let entries = indexes.leaves()?;
@@ -71,6 +59,32 @@ pub async fn select(
         .map(|entry| entry.digest.clone())
         .collect();
     rebuild(source, root, &indexes, &kept)
+}
+
+/// Whether a manifest lists others: an index, or one of an unknown media type that has `manifests`.
+fn is_list(manifest: &Manifest) -> bool {
+    matches!(manifest, Manifest::Index(_)) || !manifest.entries().is_empty()
+}
+
+/// A manifest that lists no others, if it is for the wanted platforms.
+async fn single(
+    source: &dyn Source,
+    root: &RawManifest,
+    parsed: &Manifest,
+    wanted: &Selection,
+) -> Result<RawManifest> {
+    let Some(platforms) = wanted.platforms.as_ref().filter(|_| !wanted.of_index_only) else {
+        return Ok(root.clone());
+    };
+    let available = match parsed {
+        Manifest::Image(image) => Some(image_platform(source, image).await?),
+        _ => None,
+    };
+    let is_for = |wanted: &Platform| available.as_ref().is_some_and(|own| wanted.matches(own));
+    match platforms.iter().find(|wanted| !is_for(wanted)) {
+        None => Ok(root.clone()),
+        Some(missing) => Err(no_platform(source, root, missing, available.as_slice())),
+    }
 }
 
 pub(super) fn is_attestation(entry: &Descriptor) -> bool {

@@ -401,6 +401,43 @@ async fn a_manifest_that_names_nothing_is_copied_as_it_stands() {
 }
 
 #[tokio::test]
+async fn platforms_are_chosen_from_a_list_of_an_unknown_media_type() {
+    let source = MemoryRepository::default();
+    let data = source.add_blob("application/vnd.example.data".into(), "data");
+    let amd64 = source.add_image("linux/amd64", "amd64");
+    let arm64 = source.add_image("linux/arm64", "arm64");
+    let mut document = index_of(&[("linux/amd64", &amd64), ("linux/arm64", &arm64)]);
+    document["artifactType"] = json!("application/vnd.example.set");
+    document["manifests"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!(data));
+    let media_type = "application/vnd.example.set+json".into();
+    let root = source.add_manifest(&media_type, &document);
+
+    let one = select(&source, &root, &platforms(&["linux/arm64"])).await;
+    assert_eq!(one.unwrap().digest(), arm64.digest());
+
+    let both = platforms(&["linux/arm64", "linux/amd64"]);
+    let both = select(&source, &root, &both).await.unwrap();
+    let entries = both.parse().unwrap();
+    let entries: Vec<_> = entries
+        .entries()
+        .iter()
+        .map(|entry| &entry.digest)
+        .collect();
+    assert_eq!(entries, [amd64.digest(), arm64.digest()]);
+    assert_eq!(*both.media_type(), media_type);
+
+    let error = select(&source, &root, &platforms(&["linux/s390x"])).await;
+    let cause = std::error::Error::source(&error.unwrap_err())
+        .unwrap()
+        .to_string();
+    let expected = "no image for linux/s390x; there is linux/amd64, linux/arm64";
+    assert_eq!(cause, expected);
+}
+
+#[tokio::test]
 async fn what_is_no_json_is_no_manifest() {
     let source = MemoryRepository::default();
     let page = RawManifest::new(&"text/html".into(), "<html>Sign in</html>".into());

@@ -1,7 +1,7 @@
 //! OCI image layouts: `index.json` names manifests, `blobs/` holds everything by digest
 //! ([image-layout.md](https://github.com/opencontainers/image-spec/blob/main/image-layout.md)).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -100,24 +100,21 @@ impl Layout {
         };
         let all = || self.index.manifests.iter();
         let only_others = all().all(about_another);
+        let mut positions = HashMap::new();
         let mut images: Vec<(&Descriptor, Choice)> = Vec::new();
         for descriptor in all().filter(|descriptor| only_others || !about_another(descriptor)) {
+            let position = *positions.entry(&descriptor.digest).or_insert(images.len());
+            if position == images.len() {
+                let choice = Choice {
+                    names: Vec::new(),
+                    digest: Some(descriptor.digest.clone()),
+                };
+                images.push((descriptor, choice));
+            }
             let names = NAMES
                 .iter()
                 .filter_map(|key| descriptor.annotations.get(*key));
-            let known = images
-                .iter_mut()
-                .find(|(known, _)| known.digest == descriptor.digest);
-            match known {
-                Some((_, choice)) => choice.names.extend(names.cloned()),
-                None => images.push((
-                    descriptor,
-                    Choice {
-                        names: names.cloned().collect(),
-                        digest: Some(descriptor.digest.clone()),
-                    },
-                )),
-            }
+            images[position].1.names.extend(names.cloned());
         }
         images
     }
