@@ -5,6 +5,9 @@ use aws_sdk_lambda::types::InvocationType;
 
 use super::{Arn, Call, Clients, Error, Operation};
 
+/// The status with which Lambda takes an asynchronous invocation.
+const ACCEPTED: i32 = 202;
+
 impl Clients {
     /// Has `function`, an ARN, invoked once with `event`, and does not wait for it.
     pub async fn invoke_later(&self, function: &str, event: String) -> Result<(), Error> {
@@ -24,7 +27,13 @@ impl Clients {
             .payload(Blob::new(event))
             .send();
         let invoked = invoking.await;
-        invoked.map_err(|error| self.explain(&call, &error))?;
+        let invoked = invoked.map_err(|error| self.explain(&call, &error))?;
+        if invoked.status_code() != ACCEPTED {
+            return Err(Error::Incomplete {
+                call: Box::new(call),
+                expected: "the status 202",
+            });
+        }
         Ok(())
     }
 }
@@ -56,6 +65,15 @@ mod tests {
         );
         assert_eq!(seen.header("x-amz-invocation-type"), "Event");
         assert_eq!(seen.json(), event);
+    }
+
+    #[tokio::test]
+    async fn a_page_of_a_proxy_is_no_invocation() {
+        let aws = StandIn::start(|_| Response::new(Body::from("<html>Sign in</html>"))).await;
+        let clients = aws.clients().await;
+        let invoked = clients.invoke_later(FUNCTION, "{}".to_owned()).await;
+        let error = invoked.unwrap_err().to_string();
+        assert!(error.contains("expected the status 202"), "{error}");
     }
 
     #[tokio::test]

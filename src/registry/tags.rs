@@ -2,7 +2,7 @@
 //! ([spec.md, "Listing Tags"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags)).
 
 use reqwest::Method;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::auth::Access;
 use super::transport::{Call, Transport};
@@ -11,22 +11,27 @@ use crate::oci::Tag;
 
 /// The tags of the repository. Names that are no tags are left out.
 pub(super) async fn list(transport: &Transport) -> Result<Vec<Tag>, Error> {
-    #[derive(Deserialize)]
-    struct Page {
-        tags: Option<Vec<String>>,
-    }
     let mut tags: Vec<Tag> = Vec::new();
     let url = transport.url("tags/list");
     let call = |url| Call::new(Method::GET, url, Access::Pull);
     pages::each(transport, url, call, |body| {
-        let page: Page =
-            serde_json::from_slice(body).map_err(|_| "with a malformed list of tags")?;
-        let names = page.tags.unwrap_or_default().into_iter();
-        tags.extend(names.filter_map(|name| name.parse().ok()));
+        let names = names(body).ok_or("with a malformed list of tags")?;
+        tags.extend(names.into_iter().filter_map(|name| name.parse().ok()));
         Ok(())
     })
     .await?;
     Ok(tags)
+}
+
+/// The names on a page. `None` where it is the JSON of something else: that has neither member.
+fn names(body: &[u8]) -> Option<Vec<String>> {
+    let mut page: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    match page.remove("tags") {
+        // Some registries write an empty list so.
+        Some(Value::Null) => Some(Vec::new()),
+        Some(tags) => serde_json::from_value(tags).ok(),
+        None => page.contains_key("name").then(Vec::new),
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +63,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_repository_without_tags_has_none() {
-        let server = Scripted::new(|_| Reply::new(200).body(r#"{"tags":null}"#)).await;
-        assert_eq!(server.repository().tags().await.unwrap(), []);
+        for body in [r#"{"tags":null}"#, r#"{"name":"app"}"#, r#"{"tags":[]}"#] {
+            let server = Scripted::new(move |_| Reply::new(200).body(body)).await;
+            assert_eq!(server.repository().tags().await.unwrap(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_list_of_tags_is_not_taken_for_an_empty_one() {
+        for body in ["{}", r#"{"errors":[]}"#, "[]", "", "<html>"] {
+            let server = Scripted::new(move |_| Reply::new(200).body(body)).await;
+            let error = server.repository().tags().await.unwrap_err();
+            assert!(error.to_string().contains("malformed list"), "{error}");
+        }
     }
 }

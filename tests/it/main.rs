@@ -34,6 +34,7 @@ mod lambda_time;
 mod least_privilege;
 mod local;
 mod memory_budget;
+mod one_answer;
 mod operations;
 mod progress;
 mod provider_framework;

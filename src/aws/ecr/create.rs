@@ -55,10 +55,10 @@ impl EcrRepository {
             })?;
             return Ok(Ensured::Created);
         }
-        match self.describe().await? {
-            Some(present) => self.compared(settings, &present).await,
-            None => Err(self.incomplete("the repository that someone else just created")),
-        }
+        let expected = "the repository that someone else just created";
+        let present = self.describe().await?;
+        let present = self.required(Operation::DescribeRepositories, expected, present)?;
+        self.compared(settings, &present).await
     }
 
     /// Whether it was this call that created the repository.
@@ -84,7 +84,9 @@ impl EcrRepository {
         if refused.is_some_and(CreateRepositoryError::is_repository_already_exists_exception) {
             return Ok(false);
         }
-        self.explained(Operation::CreateRepository, answer)?;
+        let answer = self.explained(Operation::CreateRepository, answer)?;
+        let expected = "the repository that was created";
+        self.required(Operation::CreateRepository, expected, answer.repository)?;
         Ok(true)
     }
 
@@ -99,7 +101,10 @@ impl EcrRepository {
             .lifecycle_policy_text(policy)
             .send()
             .await;
-        self.explained(Operation::PutLifecyclePolicy, answer)?;
+        let answer = self.explained(Operation::PutLifecyclePolicy, answer)?;
+        let expected = "the lifecycle policy that was set";
+        let set = answer.lifecycle_policy_text;
+        self.required(Operation::PutLifecyclePolicy, expected, set)?;
         Ok(())
     }
 
@@ -111,8 +116,13 @@ impl EcrRepository {
             .send()
             .await;
         let answer = self.explained(Operation::GetLifecyclePolicy, answer);
-        let found = unless_missing(answer, Missing::Policy)?;
-        Ok(found.and_then(|answer| answer.lifecycle_policy_text))
+        let Some(answer) = unless_missing(answer, Missing::Policy)? else {
+            return Ok(None);
+        };
+        let expected = "a lifecycle policy";
+        let policy = answer.lifecycle_policy_text;
+        self.required(Operation::GetLifecyclePolicy, expected, policy)
+            .map(Some)
     }
 
     async fn compared(
@@ -135,13 +145,6 @@ impl EcrRepository {
             }
         }
         Ok(Ensured::Present(differences))
-    }
-
-    fn incomplete(&self, expected: &'static str) -> Error {
-        Error::Incomplete {
-            call: Box::new(self.call(Operation::DescribeRepositories)),
-            expected,
-        }
     }
 }
 

@@ -18,9 +18,12 @@ impl EcrRepository {
             .send()
             .await;
         let answer = self.explained(Operation::DescribeImages, answer);
-        let image = unless_missing(answer, Missing::Image)?
-            .and_then(|answer| answer.image_details?.into_iter().next());
-        Ok(image.map(|image| image.image_tags.unwrap_or_default()))
+        let Some(answer) = unless_missing(answer, Missing::Image)? else {
+            return Ok(None);
+        };
+        let image = answer.image_details.and_then(|all| all.into_iter().next());
+        let image = self.required(Operation::DescribeImages, "an image", image)?;
+        Ok(Some(image.image_tags.unwrap_or_default()))
     }
 
     /// Removes the image of `digest` with all its tags. One that is not here is removed already.
@@ -43,9 +46,12 @@ impl EcrRepository {
             .send()
             .await;
         let answer = self.explained(Operation::BatchDeleteImage, answer)?;
-        let failures = answer.failures.unwrap_or_default();
         let is_gone =
             |failure: &ImageFailure| failure.failure_code == Some(ImageFailureCode::ImageNotFound);
+        let is_told = !(answer.image_ids().is_empty() && answer.failures().is_empty());
+        let told = is_told.then(|| answer.failures.unwrap_or_default());
+        let expected = "the image that was deleted";
+        let failures = self.required(Operation::BatchDeleteImage, expected, told)?;
         match failures.into_iter().find(|failure| !is_gone(failure)) {
             None => Ok(()),
             Some(failure) => Err(self.not_deleted(failure)),

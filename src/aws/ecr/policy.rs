@@ -29,13 +29,27 @@ impl EcrPolicy {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let call = Call {
+        let call = self.call(operation);
+        classified(self.repository.clients.explain(&call, error))
+    }
+
+    fn call(&self, operation: Operation) -> Call {
+        Call {
             operation,
             target: format!("the policy of repository {}", self.repository.name),
             resource: self.name.clone(),
             region: self.repository.endpoint.region.clone(),
-        };
-        classified(self.repository.clients.explain(&call, error))
+        }
+    }
+
+    /// The text that every answer of success has. Without it, nothing can be told of the policy.
+    fn text(&self, operation: Operation, text: Option<String>) -> Result<String, StoreError> {
+        text.ok_or_else(|| {
+            classified(Error::Incomplete {
+                call: Box::new(self.call(operation)),
+                expected: "the text of the policy",
+            })
+        })
     }
 }
 
@@ -74,7 +88,10 @@ impl PolicyStore for EcrPolicy {
                 .send()
                 .await;
             match answer {
-                Ok(answer) => Ok(answer.policy_text),
+                Ok(answer) => {
+                    let text = self.text(Operation::GetRepositoryPolicy, answer.policy_text);
+                    text.map(Some)
+                }
                 Err(SdkError::ServiceError(error))
                     if error.err().is_repository_policy_not_found_exception() =>
                 {
@@ -99,7 +116,10 @@ impl PolicyStore for EcrPolicy {
                 .send()
                 .await;
             match answer {
-                Ok(_) => Ok(()),
+                Ok(answer) => {
+                    self.text(Operation::SetRepositoryPolicy, answer.policy_text)?;
+                    Ok(())
+                }
                 Err(error) => Err(self.failed(Operation::SetRepositoryPolicy, &error)),
             }
         }
@@ -117,7 +137,10 @@ impl PolicyStore for EcrPolicy {
                 .send()
                 .await;
             match answer {
-                Ok(_) => Ok(()),
+                Ok(answer) => {
+                    self.text(Operation::DeleteRepositoryPolicy, answer.policy_text)?;
+                    Ok(())
+                }
                 Err(SdkError::ServiceError(error))
                     if error.err().is_repository_policy_not_found_exception() =>
                 {

@@ -57,8 +57,12 @@ impl EcrRepository {
             .send()
             .await;
         let answer = self.explained(Operation::DescribeRepositories, answer);
-        let described = unless_missing(answer, Missing::Repository)?;
-        Ok(described.and_then(|answer| answer.repositories?.into_iter().next()))
+        let Some(answer) = unless_missing(answer, Missing::Repository)? else {
+            return Ok(None);
+        };
+        let described = answer.repositories.and_then(|all| all.into_iter().next());
+        self.required(Operation::DescribeRepositories, "a repository", described)
+            .map(Some)
     }
 
     pub(super) fn client(&self) -> aws_sdk_ecr::Client {
@@ -72,6 +76,19 @@ impl EcrRepository {
             resource: self.arn().to_string(),
             region: self.endpoint.region.clone(),
         }
+    }
+
+    /// What an answer of success must have: a proxy or a broken endpoint may answer without it.
+    pub(super) fn required<T>(
+        &self,
+        operation: Operation,
+        expected: &'static str,
+        found: Option<T>,
+    ) -> Result<T, Error> {
+        found.ok_or_else(|| Error::Incomplete {
+            call: Box::new(self.call(operation)),
+            expected,
+        })
     }
 
     /// Says what the error of an answer means.

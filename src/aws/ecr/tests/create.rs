@@ -29,6 +29,10 @@ fn present() -> Value {
     }]})
 }
 
+fn created() -> Value {
+    json!({"repository": {"repositoryName": "app"}})
+}
+
 async fn ensure(
     settings: &RepositorySettings,
     answer: impl Fn(&Seen) -> Response<Body> + Clone + Send + Sync + 'static,
@@ -50,7 +54,8 @@ fn operations(seen: &[Seen]) -> Vec<&str> {
 async fn a_missing_repository_is_created_as_asked_for() {
     let (ensured, seen) = ensure(&settings(), |request| match request.operation() {
         "DescribeRepositories" => json_error(400, "RepositoryNotFoundException", "none"),
-        _ => ok(&json!({})),
+        "CreateRepository" => ok(&created()),
+        _ => ok(&json!({"lifecyclePolicyText": LIFECYCLE})),
     })
     .await;
     assert_eq!(ensured.unwrap(), Ensured::Created);
@@ -82,7 +87,7 @@ async fn a_repository_without_wishes_is_created_by_two_requests() {
     let (ensured, seen) = ensure(&RepositorySettings::default(), |request| {
         match request.operation() {
             "DescribeRepositories" => json_error(400, "RepositoryNotFoundException", "none"),
-            _ => ok(&json!({})),
+            _ => ok(&created()),
         }
     })
     .await;
@@ -161,7 +166,7 @@ async fn a_repository_without_the_policy_that_it_was_to_have_is_told() {
     let (ensured, _) = ensure(&settings(), |request| match request.operation() {
         "DescribeRepositories" => json_error(400, "RepositoryNotFoundException", "none"),
         "PutLifecyclePolicy" => json_error(400, "AccessDeniedException", ""),
-        _ => ok(&json!({})),
+        _ => ok(&created()),
     })
     .await;
     let error = ensured.unwrap_err();

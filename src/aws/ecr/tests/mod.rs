@@ -1,6 +1,7 @@
 //! What must be true of the tokens and repositories of ECR.
 
 mod create;
+mod empty_answers;
 mod repository;
 mod tokens;
 
