@@ -5,7 +5,6 @@ use tracing::level_filters::LevelFilter;
 
 use super::lines::Lines;
 use super::support::{Receiver, Scene, Script};
-use crate::cloudformation::log_subscriber;
 
 const OUT_OF_MEMORY: &str = "RequestId: 1 Error: Runtime exited with error: signal: killed";
 
@@ -74,9 +73,7 @@ async fn what_was_answered_before_is_done() {
 
 /// The closing lines of a record whose answer CloudFormation takes by these statuses.
 async fn closing_lines(statuses: &[u16]) -> Vec<Value> {
-    let lines = Lines::default();
-    let subscriber = log_subscriber(LevelFilter::INFO, true, lines.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lines, _listening) = Lines::listen(LevelFilter::INFO, true);
     let scene = Scene::with(Script::Succeed, Receiver::answering(statuses).await);
     send(&scene, &record_of(&scene.event(json!({})))).await;
     let mut lines = lines.parsed();

@@ -7,13 +7,11 @@ use tracing::level_filters::LevelFilter;
 
 use super::lines::Lines;
 use super::support::{Scene, Script};
-use crate::cloudformation::{METRIC_DIMENSION, METRIC_NAMESPACE, METRICS, log_subscriber};
+use crate::cloudformation::{METRIC_DIMENSION, METRIC_NAMESPACE, METRICS};
 
 /// What is logged of one request.
 async fn logged(script: Script, level: LevelFilter, metrics: bool) -> Vec<Value> {
-    let lines = Lines::default();
-    let subscriber = log_subscriber(level, metrics, lines.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lines, _listening) = Lines::listen(level, metrics);
     let _ = Scene::new(script).await.send(json!({})).await;
     lines.parsed()
 }

@@ -5,13 +5,10 @@ use tracing::level_filters::LevelFilter;
 
 use super::lines::Lines;
 use super::support::{Receiver, Scene, Script, properties};
-use crate::cloudformation::log_subscriber;
 
 #[tokio::test]
 async fn logs_are_json_lines_of_the_request_without_secrets() {
-    let lines = Lines::default();
-    let subscriber = log_subscriber(LevelFilter::TRACE, false, lines.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lines, _listening) = Lines::listen(LevelFilter::TRACE, false);
     for script in [Script::Succeed, Script::Fail, Script::Panic] {
         for status in [200, 403] {
             let receiver = Receiver::answering(&[status]).await;
@@ -54,9 +51,7 @@ async fn logs_are_json_lines_of_the_request_without_secrets() {
 
 #[tokio::test]
 async fn an_answer_that_could_not_be_delivered_is_logged_whole() {
-    let lines = Lines::default();
-    let subscriber = log_subscriber(LevelFilter::INFO, false, lines.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (lines, _listening) = Lines::listen(LevelFilter::INFO, false);
     let scene = Scene::with(Script::Fail, Receiver::answering(&[403, 403]).await);
     scene.send(json!({})).await.unwrap_err();
     let logged: Value = lines
