@@ -112,7 +112,7 @@ impl Clients {
             .to_builder()
             .credentials_provider(provider)
             .build();
-        Self::new(config, Some(role.clone()))
+        Self::new(config::remembering(config), Some(role.clone()))
     }
 
     pub(super) fn s3(&self, region: &str) -> aws_sdk_s3::Client {

@@ -9,9 +9,11 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use super::http;
+use crate::redact::remember;
 
 /// The region of whoever has none, which is no Lambda.
 pub(super) const DEFAULT_REGION: &str = "us-east-1";
@@ -28,7 +30,34 @@ pub(super) async fn from_environment() -> SdkConfig {
     // there is none.
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new());
-    loader().region(region).load().await
+    remembering(loader().region(region).load().await)
+}
+
+/// The same, but credentials are known as secrets as soon as they are there.
+pub(super) fn remembering(config: SdkConfig) -> SdkConfig {
+    let Some(provider) = config.credentials_provider() else {
+        return config;
+    };
+    let provider = SharedCredentialsProvider::new(Remembering(provider));
+    config.into_builder().credentials_provider(provider).build()
+}
+
+/// Credentials of another provider: the environment's, a profile's, or a role's.
+#[derive(Debug)]
+struct Remembering(SharedCredentialsProvider);
+
+impl ProvideCredentials for Remembering {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let credentials = self.0.provide_credentials().await?;
+            remember(credentials.secret_access_key());
+            credentials.session_token().inspect(|token| remember(token));
+            Ok(credentials)
+        })
+    }
 }
 
 /// Stand-ins that take any credentials: S3's at `s3`, that of all others at `api`.

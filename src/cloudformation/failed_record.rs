@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::text;
+use crate::redact::scrub;
 
 /// Longest part of Lambda's own words that is repeated.
 const MAX_WORDS: usize = 300;
@@ -172,7 +173,7 @@ impl Record {
 }
 
 fn shown(words: &str) -> String {
-    let mut shown = text::plain(&text::without_queries(words));
+    let mut shown = text::plain(&scrub(words));
     text::truncate(&mut shown, MAX_WORDS);
     shown
 }

@@ -350,7 +350,7 @@ impl Handler {
             }
             Err(error) => {
                 error!(
-                    answer = text::without_queries(body),
+                    answer = body,
                     error = text::chain(&error),
                     "the answer could not be delivered"
                 );

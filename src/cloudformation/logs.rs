@@ -12,8 +12,8 @@ use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields, MakeW
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
-use super::{metrics, text};
-use crate::redact::scrub;
+use super::metrics;
+use crate::redact::scrub_json;
 
 /// The level that the Lambda's configuration asks for.
 const LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
@@ -113,7 +113,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Scrubbed<W> {
 /// Every write is a whole line: that is how the formatter writes.
 impl<W: Write> Write for Scrubbed<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let shown = scrub(&text::without_queries(&String::from_utf8_lossy(line)));
+        let shown = scrub_json(&String::from_utf8_lossy(line));
         self.0.write_all(shown.as_bytes())?;
         Ok(line.len())
     }

@@ -14,7 +14,7 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// The whole chain of a failure, on one line and without what must not be shown.
 pub(super) fn shown(failure: &Failure) -> String {
-    text::plain(&scrub(&text::without_queries(&text::chain(failure))))
+    text::plain(&scrub(&text::chain(failure)))
 }
 
 /// The reason that CloudFormation shows: what failed and why, then where the log is.

@@ -14,15 +14,11 @@ use super::continuation::{self, Continuation};
 use super::error::Failure;
 use super::reader::{InvalidProperties, scalar};
 use super::salvage;
-use crate::redact::{RedactedUrl, remember};
+use crate::redact::{RedactedUrl, remember_address};
 
 /// The longest time that CloudFormation waits, in seconds, which is also how long it waits where
 /// no time is named.
 const MAX_SERVICE_TIMEOUT: u64 = 3600;
-
-/// The parameters of a presigned URL that are secret
-/// ([query authentication](https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html)).
-const SIGNATURES: [&str; 3] = ["X-Amz-Signature", "X-Amz-Security-Token", "Signature"];
 
 /// The properties of a resource, as the template has them.
 pub type Properties = Map<String, Value>;
@@ -257,11 +253,7 @@ impl Reply {
     fn to(url: &str) -> Self {
         match Url::parse(url) {
             Ok(url) if url.has_host() => {
-                for (name, value) in url.query_pairs() {
-                    if SIGNATURES.contains(&&*name) {
-                        remember(&value);
-                    }
-                }
+                remember_address(&url);
                 Self::Put(url)
             }
             _ => Self::Return,

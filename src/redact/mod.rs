@@ -1,10 +1,30 @@
 //! Types that keep secrets out of logs, errors and answers.
 
-mod live;
+mod addresses;
+mod forms;
+mod held;
+mod json;
 
 use std::fmt;
 
-pub use live::{remember, remember_environment, scrub};
+pub use held::{
+    remember, remember_address, remember_environment, remember_redirect, without_secrets,
+};
+
+/// `text` as it may leave the process: without the secrets that it holds, and without the users and
+/// the queries of web addresses.
+pub fn scrub(text: &str) -> String {
+    without_secrets(&addresses::without_queries(text))
+}
+
+/// As [`scrub`], of a line of JSON: it stays one.
+pub fn scrub_json(line: &str) -> String {
+    let line = addresses::without_queries(line);
+    if without_secrets(&line) == line {
+        return line;
+    }
+    json::map_strings(&line, without_secrets)
+}
 
 /// A password, token or other text that must never be printed: `Debug` hides it, and there is
 /// no `Display`.

@@ -14,7 +14,7 @@ use super::answer::parse_errors;
 use super::config::Patience;
 use crate::content::{self, ByteStream, Wait, waiting};
 use crate::network::parse_retry_after;
-use crate::redact::RedactedUrl;
+use crate::redact::{RedactedUrl, remember_redirect};
 
 /// The most that is read of a failure's body.
 const MAX_ERROR_BODY: u64 = 64 << 10;
@@ -128,8 +128,9 @@ impl Response {
         let text = self
             .header(&LOCATION)
             .ok_or_else(|| self.problem("without a Location"))?;
-        self.url()
-            .join(text)
+        let target = self.url().join(text);
+        target
+            .inspect(remember_redirect)
             .map_err(|_| self.problem("with a malformed Location"))
     }
 

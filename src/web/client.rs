@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode, Url};
 use super::pin::Pin;
 use super::{Config, Error};
 use crate::network::{Reach, Resolver, SharedResolver, parse_retry_after};
-use crate::redact::RedactedUrl;
+use crate::redact::{RedactedUrl, remember_address, remember_redirect};
 
 /// How often one request is sent elsewhere.
 const MAX_REDIRECTS: usize = 5;
@@ -26,6 +26,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(config: Config, url: Url) -> Result<Self, Error> {
+        remember_address(&url);
         let resolver = Resolver {
             allow_loopback: config.allow_loopback,
             trusted: std::collections::BTreeSet::new(),
@@ -198,6 +199,7 @@ fn redirect(answer: &Response) -> Result<Option<Url>, Error> {
     }
     let location = answer.headers().get(LOCATION);
     let location = location.and_then(|text| answer.url().join(text.to_str().ok()?).ok());
+    let location = location.inspect(remember_redirect);
     location.map(Some).ok_or_else(|| Error::Protocol {
         url: RedactedUrl::new(answer.url()),
         problem: "with a redirect that leads nowhere",

@@ -24,8 +24,8 @@ const TOKENS: [&str; 12] = [
     "AKIA",
     "ASIA",
 ];
-/// A word of letters of both cases and digits that is so long is no name.
-const LONGEST_WORD: usize = 24;
+/// Hex digits that the CDK adds to the name of a construct.
+const HASH_OF_LOGICAL_ID: usize = 8;
 
 /// The names of the properties that say how one side is reached.
 pub(super) struct Side {
@@ -65,7 +65,7 @@ fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<Credentials> {
         reader.problem(
             name,
             "expected the ARN or the name of a secret in Secrets Manager, not the credentials \
-             themselves",
+             themselves (where it is a name that looks like a token, give the secret's ARN)",
         );
     }
     is_name.then_some(Credentials::Stored(text))
@@ -73,16 +73,28 @@ fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<Credentials> {
 
 /// Whether a text that could be a secret's name is rather a token that a registry has issued.
 fn looks_like_a_token(text: &str) -> bool {
-    let longest = text
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .max_by_key(|word| word.len())
-        .unwrap_or_default();
-    let has = |of: fn(&u8) -> bool| longest.as_bytes().iter().any(of);
-    let is_random = longest.len() >= LONGEST_WORD
-        && has(u8::is_ascii_digit)
-        && has(u8::is_ascii_uppercase)
-        && has(u8::is_ascii_lowercase);
-    !text.starts_with("arn:") && (is_random || TOKENS.iter().any(|token| text.starts_with(token)))
+    if text.starts_with("arn:") {
+        return false;
+    }
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    TOKENS.iter().any(|token| text.starts_with(token)) || words.any(is_random)
+}
+
+/// Whether a word is long and has digits here and there. Names have them in a few places, such as a
+/// year, or at the end, as CDK's logical IDs do. A word in one case is to be longer: it looks
+/// more like a name.
+fn is_random(word: &str) -> bool {
+    let is_hash = |end: &str| end.bytes().all(|byte| b"0123456789ABCDEF".contains(&byte));
+    let word = match word.len().checked_sub(HASH_OF_LOGICAL_ID) {
+        Some(at) if is_hash(&word[at..]) => &word[..at],
+        _ => word,
+    };
+    let has = |of: fn(&u8) -> bool| word.as_bytes().iter().any(of);
+    let neighbours = word.as_bytes().windows(2);
+    let changes = neighbours.filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
+    let has_both_cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let (longest, most_changes) = if has_both_cases { (24, 4) } else { (32, 6) };
+    word.len() >= longest && changes.count() > most_changes
 }
 
 /// A role to assume, from the properties with its ARN and its external ID.
@@ -132,4 +144,40 @@ fn is_role_arn(text: &str) -> bool {
         && account.bytes().all(|b| b.is_ascii_digit())
         && resource.len() > "role/".len()
         && resource.starts_with("role/")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_no_tokens() {
+        for name in [
+            "registry/login",
+            "MyTeamRegistryCredentials2024Prod",
+            "team/Ec2AndS3RegistryLoginsOfTeamA",
+            "StackRegistryCredentialsA1B2C3D4-xYz123AbC456",
+            "arn:aws:secretsmanager:eu-west-1:1:secret:aB3dE5fG7hI9jK1lM3nO5pQ7-a1B2c3",
+        ] {
+            assert!(!looks_like_a_token(name), "{name}");
+        }
+        for token in [
+            "ghp_short",
+            "eyJhbGciOiJIUzI1NiJ9.e30.x",
+            "prefix-aB3dE5fG7hI9jK1lM3nO5pQ7",
+            "4f1c9a7be02d8853c6a19e7f40bd2c5e9981aa07",
+            "7QK2M9ZX4R8VJ1T6WN3B5YH0C8DLFGPAS2E4U6XQ",
+        ] {
+            assert!(looks_like_a_token(token), "{token}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged(text in "\\PC{0,60}") {
+            let _ = looks_like_a_token(&text);
+        }
+    }
 }

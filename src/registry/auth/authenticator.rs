@@ -284,6 +284,8 @@ fn basic(credentials: &Credentials) -> Option<HeaderValue> {
         return None;
     };
     let pair = format!("{username}:{}", password.expose());
+    // A password may be too short to be looked for by itself.
+    remember(&pair);
     sensitive(&format!("Basic {}", STANDARD.encode(pair)))
 }
 
