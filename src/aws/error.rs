@@ -193,12 +193,14 @@ pub enum Error {
         source: Cause,
     },
     /// A secret is for other registries than the one that it is named for.
-    #[error("secret {name} is not for {registry}: its registry or registries say which it is for")]
+    #[error("secret {name} is not for {registry}: {by}")]
     SecretRegistry {
         /// The secret's name or ARN.
         name: String,
         /// The registry that it was to be sent to.
         registry: String,
+        /// Who says so.
+        by: &'static str,
     },
     /// A secret is written in neither of the two ways.
     #[error(

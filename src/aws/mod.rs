@@ -21,6 +21,7 @@ mod operation;
 mod partition;
 mod role;
 mod s3;
+mod secret_registries;
 mod secrets;
 #[cfg(test)]
 mod stand_in;
@@ -41,4 +42,5 @@ pub use operation::{Call, Operation, Permission, Service};
 pub use partition::Partition;
 pub use role::Role;
 pub use s3::{Location, Slot, open_object};
+pub use secret_registries::{InvalidSecretRegistries, SecretRegistries};
 pub use secrets::SecretCredentials;

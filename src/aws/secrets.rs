@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::{Arn, Call, Clients, Error, Operation};
+use super::{Arn, Call, Clients, Error, Operation, SecretRegistries};
 use crate::content;
 use crate::network::HostPattern;
 use crate::registry::{CredentialProvider, Credentials};
@@ -19,6 +19,7 @@ use crate::registry::{CredentialProvider, Credentials};
 pub struct SecretCredentials {
     clients: Clients,
     id: String,
+    registries: SecretRegistries,
     fetched: Arc<OnceCell<Kept>>,
 }
 
@@ -28,8 +29,16 @@ impl SecretCredentials {
         Self {
             clients: clients.clone(),
             id: id.into(),
+            registries: SecretRegistries::default(),
             fetched: Arc::default(),
         }
+    }
+
+    /// Sends the credentials only to registries that `registries` has for the secret.
+    #[must_use]
+    pub fn only_for(mut self, registries: &SecretRegistries) -> Self {
+        self.registries = registries.clone();
+        self
     }
 
     async fn fetch(&self) -> Result<Kept, Error> {
@@ -42,9 +51,23 @@ impl SecretCredentials {
             (None, Some(binary)) => std::str::from_utf8(binary.as_ref()).ok(),
             (None, None) => None,
         };
-        let read = text.and_then(read);
-        read.ok_or_else(|| Error::SecretFormat {
+        let content = text.and_then(read).ok_or_else(|| Error::SecretFormat {
             name: self.id.clone(),
+        })?;
+        // The resource may call the secret by its name, or by a part of its ARN.
+        let names: Vec<_> = [answer.name(), answer.arn()]
+            .into_iter()
+            .flatten()
+            .collect();
+        if names.is_empty() && !self.registries.is_empty() {
+            return Err(Error::Incomplete {
+                call: Box::new(call),
+                expected: "the secret's name",
+            });
+        }
+        Ok(Kept {
+            names: names.into_iter().map(str::to_owned).collect(),
+            content,
         })
     }
 
@@ -70,13 +93,22 @@ impl CredentialProvider for SecretCredentials {
         async move {
             let fetched = self.fetched.get_or_try_init(|| self.fetch()).await;
             let kept = fetched.map_err(content::Error::backend)?;
-            if !kept.is_for(registry) {
-                return Err(content::Error::backend(Error::SecretRegistry {
-                    name: self.id.clone(),
-                    registry: registry.to_owned(),
-                }));
+            let refused = |by| Error::SecretRegistry {
+                name: self.id.clone(),
+                registry: registry.to_owned(),
+                by,
+            };
+            if !kept.content.is_for(registry) {
+                let by = "its registry or registries say which it is for";
+                return Err(content::Error::backend(refused(by)));
             }
-            Ok(Some(kept.credentials.clone()))
+            let names: Vec<_> = kept.names.iter().map(String::as_str).collect();
+            if !self.registries.allow(&names, registry) {
+                let by = "the template's parameter SecretRegistries (LONGSHORE_SECRET_REGISTRIES) \
+                          says which it is for";
+                return Err(content::Error::backend(refused(by)));
+            }
+            Ok(Some(kept.content.credentials.clone()))
         }
         .boxed()
     }
@@ -92,15 +124,23 @@ struct Written {
     registries: Vec<String>,
 }
 
+/// A secret.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// Its name and its ARN.
+    names: Vec<String>,
+    content: Content,
+}
+
 /// What a secret holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Kept {
+struct Content {
     credentials: Credentials,
     /// The registries that it is for. Empty: whichever a resource names it for.
     registries: Vec<HostPattern>,
 }
 
-impl Kept {
+impl Content {
     fn is_for(&self, registry: &str) -> bool {
         let mut registries = self.registries.iter();
         self.registries.is_empty() || registries.any(|pattern| pattern.matches(registry))
@@ -108,12 +148,12 @@ impl Kept {
 }
 
 /// Reads either way of writing. A password may have colons, a name may not.
-fn read(text: &str) -> Option<Kept> {
+fn read(text: &str) -> Option<Content> {
     let text = text.trim();
     if text.starts_with('{') {
         let written: Written = serde_json::from_str(text).ok()?;
         let registries = written.registries.iter().chain(&written.registry);
-        return Some(Kept {
+        return Some(Content {
             registries: registries
                 .map(|host| host.parse().ok())
                 .collect::<Option<_>>()?,
@@ -122,7 +162,7 @@ fn read(text: &str) -> Option<Kept> {
     }
     let (username, password) = text.split_once(':')?;
     let is_given = !username.is_empty() && !password.is_empty();
-    is_given.then(|| Kept {
+    is_given.then(|| Content {
         credentials: Credentials::basic(username, password),
         registries: Vec::new(),
     })
@@ -134,7 +174,7 @@ mod tests {
 
     #[test]
     fn reads_both_ways_of_writing() {
-        let expected = Some(Kept {
+        let expected = Some(Content {
             credentials: Credentials::basic("AWS", "p:w"),
             registries: Vec::new(),
         });

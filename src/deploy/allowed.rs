@@ -4,7 +4,7 @@
 //! permissions of its own: without a bound, a stack could have it send what it may read to any
 //! registry of the internet.
 
-use crate::aws::EcrHost;
+use crate::aws::{EcrHost, InvalidSecretRegistries, SecretRegistries};
 use crate::network::{HostPattern, InvalidHostPattern};
 use crate::oci::Repository;
 
@@ -18,6 +18,22 @@ const ECR: &str = "ecr";
 pub struct AllowedRegistries {
     sources: List,
     destinations: List,
+    secrets: SecretRegistries,
+}
+
+/// A list of registries that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAllowedRegistries {
+    /// `LONGSHORE_SOURCE_REGISTRIES`.
+    #[error("LONGSHORE_SOURCE_REGISTRIES is malformed")]
+    Sources(#[source] InvalidHostPattern),
+    /// `LONGSHORE_DESTINATION_REGISTRIES`.
+    #[error("LONGSHORE_DESTINATION_REGISTRIES is malformed")]
+    Destinations(#[source] InvalidHostPattern),
+    /// `LONGSHORE_SECRET_REGISTRIES`.
+    #[error("LONGSHORE_SECRET_REGISTRIES is malformed")]
+    Secrets(#[source] InvalidSecretRegistries),
 }
 
 #[derive(Clone, Debug)]
@@ -36,19 +52,32 @@ impl AllowedRegistries {
         Self {
             sources: List(vec![Entry::Any]),
             destinations: List(vec![Entry::Any]),
+            secrets: SecretRegistries::default(),
         }
     }
 
     /// Reads the lists of the environment by `lookup`: `LONGSHORE_SOURCE_REGISTRIES` (without it,
     /// any) and `LONGSHORE_DESTINATION_REGISTRIES` (without it, those of ECR). Each is a list of
     /// [`HostPattern`]s and the words `any` and `ecr`, separated by commas.
-    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidHostPattern> {
+    /// `LONGSHORE_SECRET_REGISTRIES` is one of [`SecretRegistries`].
+    pub fn from_env(
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, InvalidAllowedRegistries> {
         let read =
             |name: &str, default: &str| List::read(lookup(name).as_deref().unwrap_or(default));
+        let sources = read("LONGSHORE_SOURCE_REGISTRIES", ANY);
+        let destinations = read("LONGSHORE_DESTINATION_REGISTRIES", ECR);
+        let secrets = lookup("LONGSHORE_SECRET_REGISTRIES").unwrap_or_default();
         Ok(Self {
-            sources: read("LONGSHORE_SOURCE_REGISTRIES", ANY)?,
-            destinations: read("LONGSHORE_DESTINATION_REGISTRIES", ECR)?,
+            sources: sources.map_err(InvalidAllowedRegistries::Sources)?,
+            destinations: destinations.map_err(InvalidAllowedRegistries::Destinations)?,
+            secrets: secrets.parse().map_err(InvalidAllowedRegistries::Secrets)?,
         })
+    }
+
+    /// The registries that secrets are for.
+    pub(super) fn secrets(&self) -> &SecretRegistries {
+        &self.secrets
     }
 
     pub(super) fn allow_source(&self, repository: &Repository) -> bool {
@@ -92,7 +121,8 @@ mod tests {
     fn allowed(sources: Option<&str>, destinations: Option<&str>) -> AllowedRegistries {
         let lookup = |name: &str| match name {
             "LONGSHORE_SOURCE_REGISTRIES" => sources.map(str::to_owned),
-            _ => destinations.map(str::to_owned),
+            "LONGSHORE_DESTINATION_REGISTRIES" => destinations.map(str::to_owned),
+            _ => None,
         };
         AllowedRegistries::from_env(lookup).unwrap()
     }

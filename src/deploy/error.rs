@@ -60,10 +60,7 @@ pub enum Error {
         repository: Repository,
     },
     /// The lists of registries are malformed.
-    #[error(
-        "cannot read the list of registries in LONGSHORE_SOURCE_REGISTRIES or \
-         LONGSHORE_DESTINATION_REGISTRIES"
-    )]
+    #[error("cannot read which registries are allowed")]
     AllowedSetup(#[source] BoxError),
     /// The registry cannot be reached by that name.
     #[error("cannot use the registry of {repository}")]

@@ -26,7 +26,7 @@ use crate::oci::{Digest, Repository, Tag};
 use crate::policy::Grants;
 
 pub use advice::Advice;
-pub use allowed::AllowedRegistries;
+pub use allowed::{AllowedRegistries, InvalidAllowedRegistries};
 pub use deployer::Deployer;
 pub use error::Error;
 pub use image::{

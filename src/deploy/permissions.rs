@@ -1,6 +1,7 @@
 //! Who may pull: a resource's part of a repository's policy.
 
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::reach::Reach;
 use super::repository_name::arn_of;
@@ -47,10 +48,20 @@ impl Reach {
             repository: part.repository.clone(),
             source,
         };
-        if self.grants_pulls_only() {
-            grants.only_pulls().map_err(refused)?;
-        }
         let statements = grants.statements(&part.owner, partition).map_err(refused)?;
+        if self.grants_pulls_only()
+            && let Err(refusal) = grants.only_pulls()
+        {
+            // A rollback to what was granted before the operator forbade it must not fail.
+            let held = policy::holds(&policy, &part.owner, &statements, deadline).await;
+            if !held.map_err(Error::Policy)? {
+                return Err(refused(refusal));
+            }
+            warn!(
+                repository = repository_arn,
+                "more than pulling was granted before, and stays"
+            );
+        }
         let applied = policy::apply(&policy, &part.owner, &statements, deadline).await;
         let applied = applied.map_err(Error::Policy)?;
         let sids = statements.iter().map(OwnedStatement::sid);

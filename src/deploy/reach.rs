@@ -256,7 +256,8 @@ impl Reach {
         match &access.credentials {
             Some(Credentials::Given(credentials)) => return Arc::new(credentials.clone()),
             Some(Credentials::Stored(secret)) => {
-                return Arc::new(SecretCredentials::new(&self.clients(access).await, secret));
+                let stored = SecretCredentials::new(&self.clients(access).await, secret);
+                return Arc::new(stored.only_for(self.allowed.secrets()));
             }
             None => {}
         }

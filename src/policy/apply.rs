@@ -51,10 +51,25 @@ pub async fn apply(
         statements,
         deadline,
     };
-    let late = Error::Deadline {
-        repository: store.name().to_owned(),
+    work.in_time(work.run()).await
+}
+
+/// Whether `statements` are the owner's statements in the policy of a repository already, and the
+/// only ones. Ends by `deadline`.
+pub async fn holds(
+    store: &dyn PolicyStore,
+    owner: &Owner,
+    statements: &[OwnedStatement],
+    deadline: Instant,
+) -> Result<bool, Error> {
+    let work = Work {
+        store,
+        owner,
+        statements,
+        deadline,
     };
-    timeout_at(deadline, work.run()).await.unwrap_or(Err(late))
+    let found = work.in_time(work.read()).await?;
+    Ok(found.unwrap_or_default().holds(owner, statements))
 }
 
 /// Removes the owner's statements from the policy of a repository, and the policy where no other
@@ -81,6 +96,16 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// What `work` comes to, if it ends by the deadline.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let ended = timeout_at(self.deadline, work).await;
+        ended.unwrap_or_else(|_| {
+            Err(Error::Deadline {
+                repository: self.name(),
+            })
+        })
+    }
+
     async fn run(&self) -> Result<Applied, Error> {
         let mut writes = 0;
         let mut patience = Patience::new(self.deadline);

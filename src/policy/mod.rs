@@ -24,7 +24,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Applied, apply, withdraw};
+pub use apply::{Applied, apply, holds, withdraw};
 pub use document::{Document, MAX_POLICY_CHARACTERS, MalformedPolicy};
 pub use error::{Error, Suspects};
 pub use grants::{Action, Grants, InvalidGrant, PULL_ACTIONS, READ_ACTIONS};

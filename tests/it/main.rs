@@ -36,6 +36,7 @@ mod local;
 mod memory_budget;
 mod one_answer;
 mod operations;
+mod operators_rules;
 mod progress;
 mod provider_framework;
 mod proxy;

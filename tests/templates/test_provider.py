@@ -139,6 +139,7 @@ ALLOWED = {
             "SourceRegistries": "ecr,quay.io",
             "DestinationRegistries": "ecr,registry.example.com",
             "TokenRealms": "registry.example.com=auth.example.com",
+            "SecretRegistries": "team/hub=docker.io",
             "PolicyStatements": "any",
         },
         set(),
@@ -272,7 +273,12 @@ class TheFunction(unittest.TestCase):
         self.assertEqual(function["MemorySize"], "1769")
         variables = function["Environment"]["Variables"]
         self.assertEqual(variables["LONGSHORE_POLICY_STATEMENTS"], "any")
-        for name in ("SOURCE_REGISTRIES", "DESTINATION_REGISTRIES", "TOKEN_REALMS"):
+        for name in (
+            "SOURCE_REGISTRIES",
+            "DESTINATION_REGISTRIES",
+            "TOKEN_REALMS",
+            "SECRET_REGISTRIES",
+        ):
             self.assertIn(f"LONGSHORE_{name}", variables)
         self.assertEqual(function["ReservedConcurrentExecutions"], "5")
         self.assertEqual(function["TracingConfig"], {"Mode": "Active"})
