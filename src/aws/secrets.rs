@@ -19,7 +19,15 @@ use crate::registry::{CredentialProvider, Credentials};
 pub struct SecretCredentials {
     clients: Clients,
     id: String,
+    fields: Option<Fields>,
     fetched: Arc<OnceCell<Kept>>,
+}
+
+/// The fields of JSON that have a name and a password.
+#[derive(Clone, Debug)]
+struct Fields {
+    username: String,
+    password: String,
 }
 
 impl SecretCredentials {
@@ -28,8 +36,19 @@ impl SecretCredentials {
         Self {
             clients: clients.clone(),
             id: id.into(),
+            fields: None,
             fetched: Arc::default(),
         }
+    }
+
+    /// The same, of a secret that is JSON with these fields.
+    #[must_use]
+    pub fn in_fields(mut self, username: &str, password: &str) -> Self {
+        self.fields = Some(Fields {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        });
+        self
     }
 
     async fn fetch(&self) -> Result<Kept, Error> {
@@ -42,9 +61,17 @@ impl SecretCredentials {
             (None, Some(binary)) => std::str::from_utf8(binary.as_ref()).ok(),
             (None, None) => None,
         };
-        let read = text.and_then(read);
-        read.ok_or_else(|| Error::SecretFormat {
+        let Some(fields) = &self.fields else {
+            let read = text.and_then(read);
+            return read.ok_or_else(|| Error::SecretFormat {
+                name: self.id.clone(),
+            });
+        };
+        let read = text.and_then(|text| fields.read(text));
+        read.ok_or_else(|| Error::SecretFields {
             name: self.id.clone(),
+            username: fields.username.clone(),
+            password: fields.password.clone(),
         })
     }
 
@@ -107,6 +134,17 @@ impl Kept {
     }
 }
 
+impl Fields {
+    fn read(&self, text: &str) -> Option<Kept> {
+        let written: serde_json::Value = serde_json::from_str(text).ok()?;
+        let field = |name: &str| written.get(name)?.as_str().filter(|text| !text.is_empty());
+        Some(Kept {
+            credentials: Credentials::basic(field(&self.username)?, field(&self.password)?),
+            registries: Vec::new(),
+        })
+    }
+}
+
 /// Reads either way of writing. A password may have colons, a name may not.
 fn read(text: &str) -> Option<Kept> {
     let text = text.trim();
@@ -156,6 +194,23 @@ mod tests {
         assert!(read("u:p").unwrap().is_for("evil.example"));
         let malformed = r#"{"username":"u","password":"p","registry":"https://quay.io/"}"#;
         assert_eq!(read(malformed), None);
+    }
+
+    #[test]
+    fn fields_have_names_of_their_own() {
+        let fields = Fields {
+            username: "name".to_owned(),
+            password: "secret".to_owned(),
+        };
+        let kept = fields.read(r#"{"name":"u","secret":"p:w","password":"other"}"#);
+        assert_eq!(kept.unwrap().credentials, Credentials::basic("u", "p:w"));
+        for text in [
+            "u:p",
+            r#"{"name":"u","secret":""}"#,
+            r#"{"name":1,"secret":"p"}"#,
+        ] {
+            assert_eq!(fields.read(text), None, "{text}");
+        }
     }
 
     #[test]
