@@ -82,11 +82,11 @@ pub async fn build(
         let configuration = logins
             .configure(&pulled(asset, &context)?, builder.reader())
             .await?;
-        let build = Run {
+        let run = Run {
             logins: configuration.as_ref(),
             ..run(plan.build, report)
         };
-        build.run().await?;
+        run.run().await?;
     }
     if let Some(save) = plan.save {
         run(save, report).run().await?;

@@ -39,7 +39,7 @@ pub(super) struct Domain {
 }
 
 /// An entry that names no login.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("its entry in the file of {VARIABLE} has neither secretsManagerSecretId nor ecrRepository")]
 pub(super) struct NoLogin;
 

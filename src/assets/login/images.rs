@@ -175,7 +175,7 @@ impl Reader<'_> {
         match instruction.to_ascii_uppercase().as_str() {
             "ARG" => words.iter().for_each(|word| self.argument(word)),
             "FROM" => self.stage(words),
-            "COPY" | "ADD" => self.flags(words, "--from=", |value| Some(value)),
+            "COPY" | "ADD" => self.flags(words, "--from=", Some),
             "RUN" => self.flags(words, "--mount=", |value| {
                 value
                     .split(',')

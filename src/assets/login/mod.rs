@@ -20,8 +20,9 @@ mod podman;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::{fs, io};
 
 use base64::Engine;
@@ -31,7 +32,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::Error;
 use super::build::Report;
-use crate::aws::{EcrCredentials, EcrHost};
+use crate::aws::{EcrCredentials, EcrHost, PrivateHost};
 use crate::content::BoxError;
 use crate::deploy::{Access, Reach, Role};
 use crate::redact::Secret;
@@ -42,23 +43,27 @@ use document::Unreadable;
 pub(super) use images::{ImageName, images};
 use podman::AuthFile;
 
-/// The name of the file with Podman's logins.
-const AUTH_FILE: &str = "auth.json";
+/// The name of the file with Podman's logins: one that the user's folder does not have.
+const AUTH_FILE: &str = "longshore-auth.json";
 
-/// Logs builders in. One value serves all builds of a command: what is refused is told once.
+/// Logs builders in. One value serves all builds of a command: a secret is fetched once, and what is
+/// refused is asked for and told once.
 pub struct Logins {
     reach: Reach,
     /// What an auditor sees as the reason for which a role was assumed.
     purpose: &'static str,
     cdk: OnceCell<CdkCredentials>,
-    told: Mutex<BTreeSet<String>>,
+    /// What was found for registries. `None`: it was refused. Tokens of ECR are not here, since
+    /// they end.
+    known: Mutex<BTreeMap<String, Option<Secret>>>,
+    told: std::sync::Mutex<BTreeSet<String>>,
 }
 
 /// The logins of one build.
 pub struct BuildLogins<'a> {
     logins: &'a Logins,
-    /// The registries that the image goes to, and how they are reached.
-    destinations: Vec<(String, Access)>,
+    /// The registries that the image goes to, by their hosts.
+    destinations: Vec<(String, Origin)>,
     warn: Report<'a>,
 }
 
@@ -81,9 +86,20 @@ pub(super) struct Configuration {
 }
 
 /// Where the login of a registry comes from.
+#[derive(Clone)]
 enum Origin {
     Cdk(Result<Domain, NoLogin>),
-    Ecr(Access),
+    Ecr { host: PrivateHost, access: Access },
+}
+
+impl Origin {
+    /// ECR itself, where the registry is a private one there.
+    fn ecr(registry: &str, access: Access) -> Option<Self> {
+        match EcrHost::parse(registry)? {
+            EcrHost::Private(host) => Some(Self::Ecr { host, access }),
+            EcrHost::Public => None,
+        }
+    }
 }
 
 impl Logins {
@@ -93,7 +109,8 @@ impl Logins {
             reach,
             purpose,
             cdk: OnceCell::new(),
-            told: Mutex::default(),
+            known: Mutex::default(),
+            told: std::sync::Mutex::default(),
         }
     }
 
@@ -103,13 +120,13 @@ impl Logins {
         destinations: impl IntoIterator<Item = (String, Access)>,
         warn: Report<'a>,
     ) -> BuildLogins<'a> {
-        let is_ecr = |registry: &str| matches!(EcrHost::parse(registry), Some(EcrHost::Private(_)));
-        let destinations = destinations.into_iter();
+        let destinations = destinations.into_iter().filter_map(|(registry, access)| {
+            let origin = Origin::ecr(&registry, access)?;
+            Some((registry, origin))
+        });
         BuildLogins {
             logins: self,
-            destinations: destinations
-                .filter(|(registry, _)| is_ecr(registry))
-                .collect(),
+            destinations: destinations.collect(),
             warn,
         }
     }
@@ -130,10 +147,7 @@ impl Logins {
                 let clients = self.reach.clients(&access).await;
                 domain.login(registry, &clients).credentials(registry).await
             }
-            Origin::Ecr(access) => {
-                let Some(EcrHost::Private(host)) = EcrHost::parse(registry) else {
-                    return Err("it is no private registry of ECR".into());
-                };
+            Origin::Ecr { host, access } => {
                 let clients = self.reach.clients(&access).await;
                 EcrCredentials::new(&clients, &host)
                     .credentials(registry)
@@ -154,7 +168,7 @@ impl BuildLogins<'_> {
         if images.is_empty() && self.destinations.is_empty() {
             return Ok(None);
         }
-        let mut files = Files::new(reader, self.warn);
+        let mut files = Files::new(reader, self);
         let mut found = Vec::new();
         for (registry, origin) in self.origins(images, &mut files).await {
             found.extend(self.login(registry, origin).await);
@@ -174,12 +188,11 @@ impl BuildLogins<'_> {
         images: &BTreeSet<ImageName>,
         files: &mut Files<'_>,
     ) -> BTreeMap<String, Origin> {
-        let read_cdk = || async { CdkCredentials::of_user(|path, why| self.unreadable(path, why)) };
-        let cdk = self.logins.cdk.get_or_init(read_cdk).await;
+        let read = || async { CdkCredentials::of_user(|path, why| self.unreadable(path, why)) };
+        let cdk = self.logins.cdk.get_or_init(read).await;
         let mut origins = BTreeMap::new();
-        for (registry, access) in &self.destinations {
-            let access = || Origin::Ecr(access.clone());
-            let origin = cdk.of(registry).map_or_else(access, Origin::Cdk);
+        for (registry, ecr) in &self.destinations {
+            let origin = cdk.of(registry).map_or_else(|| ecr.clone(), Origin::Cdk);
             origins.entry(registry.clone()).or_insert(origin);
         }
         for image in images {
@@ -187,15 +200,13 @@ impl BuildLogins<'_> {
             if origins.contains_key(registry) {
                 continue;
             }
-            let is_ecr = || matches!(EcrHost::parse(registry), Some(EcrHost::Private(_)));
-            let origin = match cdk.of(registry) {
-                Some(domain) => Origin::Cdk(domain),
-                None if is_ecr() && !files.have_login(image).await => {
-                    Origin::Ecr(Access::default())
-                }
-                None => continue,
-            };
-            origins.insert(registry.clone(), origin);
+            if let Some(domain) = cdk.of(registry) {
+                origins.insert(registry.clone(), Origin::Cdk(domain));
+            } else if let Some(ecr) = Origin::ecr(registry, Access::default())
+                && !files.have_login(image).await
+            {
+                origins.insert(registry.clone(), ecr);
+            }
         }
         origins
     }
@@ -203,27 +214,45 @@ impl BuildLogins<'_> {
     /// The login of a registry. One that is refused is told, and is no failure: the image may be
     /// for everyone, or not be needed.
     async fn login(&self, registry: String, origin: Origin) -> Option<(String, Secret)> {
-        match self.logins.credentials(&registry, origin).await {
+        let mut known = self.logins.known.lock().await;
+        if let Some(known) = known.get(&registry) {
+            return known.clone().map(|auth| (registry, auth));
+        }
+        let ends = matches!(origin, Origin::Ecr { .. });
+        let auth = match self.logins.credentials(&registry, origin).await {
             Ok(Credentials::Basic { username, password }) => {
                 let pair = format!("{username}:{}", password.expose());
-                Some((registry, Secret::new(STANDARD.encode(pair))))
+                Some(Secret::new(STANDARD.encode(pair)))
             }
             Ok(Credentials::IdentityToken(_)) => None,
             Err(error) => {
-                let warning = format!(
+                self.warn(&format!(
                     "cannot log the builder in to {registry}, and goes on without: {}",
                     chain(&*error)
-                );
-                if self.logins.told.lock().await.insert(warning.clone()) {
-                    (self.warn)(&warning);
-                }
+                ));
                 None
             }
+        };
+        if auth.is_none() || !ends {
+            known.insert(registry.clone(), auth.clone());
         }
+        auth.map(|auth| (registry, auth))
     }
 
     fn unreadable(&self, path: &Path, why: &Unreadable) {
-        unreadable(self.warn, path, why);
+        self.warn(&format!(
+            "cannot use the logins in {}, and goes on without: {}",
+            path.display(),
+            chain(why)
+        ));
+    }
+
+    fn warn(&self, warning: &str) {
+        let told = self.logins.told.lock();
+        let mut told = told.unwrap_or_else(PoisonError::into_inner);
+        if told.insert(warning.to_owned()) {
+            (self.warn)(warning);
+        }
     }
 }
 
@@ -232,28 +261,28 @@ struct Files<'a> {
     reader: Reader,
     docker: Option<DockerConfig>,
     podman: Option<AuthFile>,
-    warn: Report<'a>,
+    build: &'a BuildLogins<'a>,
 }
 
 impl<'a> Files<'a> {
-    fn new(reader: Reader, warn: Report<'a>) -> Self {
+    fn new(reader: Reader, build: &'a BuildLogins<'a>) -> Self {
         Self {
             reader,
             docker: None,
             podman: None,
-            warn,
+            build,
         }
     }
 
     fn docker(&mut self) -> Option<&mut DockerConfig> {
-        let warn = self.warn;
-        let read = || DockerConfig::of_user(|path, why| unreadable(warn, path, why));
+        let build = self.build;
+        let read = || DockerConfig::of_user(|path, why| build.unreadable(path, why));
         (self.reader != Reader::Podman).then(|| self.docker.get_or_insert_with(read))
     }
 
     fn podman(&mut self) -> Option<&mut AuthFile> {
-        let warn = self.warn;
-        let read = || AuthFile::of_user(|path, why| unreadable(warn, path, why));
+        let build = self.build;
+        let read = || AuthFile::of_user(|path, why| build.unreadable(path, why));
         (self.reader != Reader::Docker).then(|| self.podman.get_or_insert_with(read))
     }
 
@@ -282,6 +311,7 @@ impl<'a> Files<'a> {
         let place = std::env::temp_dir();
         let folder = tempfile::Builder::new()
             .prefix("longshore-logins-")
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&place)
             .map_err(|error| Error::write(&place, error))?;
         let failed = |error| Error::write(folder.path(), error);
@@ -313,14 +343,6 @@ fn write_secret(path: &Path, content: &str) -> io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.write_all(content.as_bytes())
-}
-
-fn unreadable(warn: Report<'_>, path: &Path, why: &Unreadable) {
-    warn(&format!(
-        "cannot use the logins in {}, and goes on without: {}",
-        path.display(),
-        chain(why)
-    ));
 }
 
 /// An error with its causes.
