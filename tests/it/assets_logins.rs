@@ -61,6 +61,9 @@ async fn docker_is_logged_in_where_images_go_and_come_from() {
         world.path("auth.json").display().to_string()
     );
 
+    let buildx = world.path(".docker/buildx").display().to_string();
+    assert_eq!(world.seen("buildx").trim(), buildx);
+
     // One token a region, which pushing uses too.
     assert_eq!(
         world.calls("ecr:GetAuthorizationToken"),
@@ -463,7 +466,9 @@ async fn a_real_builder_pulls_a_base_behind_a_password() {
 /// What a builder does when it builds: it notes what it is given.
 const BUILD: &str = r#"
 mkdir -p $SEEN
+echo "$@" >> $SEEN/arguments
 echo "$DOCKER_CONFIG" > $SEEN/docker
+echo "$BUILDX_CONFIG" > $SEEN/buildx
 echo "$REGISTRY_AUTH_FILE" > $SEEN/podman
 cat "$REGISTRY_AUTH_FILE" > $SEEN/auth 2>/dev/null
 if [ -n "$DOCKER_CONFIG" ]; then
@@ -680,7 +685,9 @@ impl World {
             let left: Vec<_> = fs::read_dir(self.path(folder)).unwrap().collect();
             assert!(left.is_empty(), "{left:?}");
         }
-        let told = [&run.stdout, &run.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        let arguments = fs::read(self.path("seen/arguments")).unwrap_or_default();
+        let told = [&run.stdout, &run.stderr, &arguments];
+        let told = told.map(|bytes| String::from_utf8_lossy(bytes));
         for secret in [TOKEN, &STANDARD.encode(TOKEN), &auth(TOKEN)] {
             assert!(!told.concat().contains(secret), "{told:?}");
         }

@@ -20,6 +20,8 @@ use super::images::ImageName;
 use crate::redact::Secret;
 
 const FILE: &str = "config.json";
+/// Where buildx keeps its state, in place of `buildx` in Docker's folder.
+const BUILDX: &str = "BUILDX_CONFIG";
 
 /// Docker's configuration.
 pub(super) struct DockerConfig {
@@ -79,6 +81,18 @@ impl DockerConfig {
     /// Where `config.json` is in a folder for one build.
     pub(super) fn file(folder: &Path) -> PathBuf {
         folder.join(FILE)
+    }
+
+    /// The variables that lead Docker to a folder for one build. buildx keeps its state in the user's
+    /// folder, be it there yet or not.
+    pub(super) fn variables(&self, folder: &Path) -> Vec<(&'static str, PathBuf)> {
+        let mut variables = vec![("DOCKER_CONFIG", folder.to_owned())];
+        if let Some(user) = &self.folder
+            && env::var_os(BUILDX).is_none()
+        {
+            variables.push((BUILDX, user.join("buildx")));
+        }
+        variables
     }
 
     /// Lets a folder lead to all else in the user's: plugins such as buildx, contexts, certificates.

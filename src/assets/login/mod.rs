@@ -53,8 +53,8 @@ pub struct Logins {
     /// What an auditor sees as the reason for which a role was assumed.
     purpose: &'static str,
     cdk: OnceCell<CdkCredentials>,
-    /// What was found for registries. `None`: it was refused. Tokens of ECR are not here, since
-    /// they end.
+    /// What was found for registries. `None`: it was refused. Tokens that are not asked for by the
+    /// CDK's file are not here: they are kept elsewhere, and renewed.
     known: Mutex<BTreeMap<String, Option<Secret>>>,
     told: std::sync::Mutex<BTreeSet<String>>,
 }
@@ -218,7 +218,7 @@ impl BuildLogins<'_> {
         if let Some(known) = known.get(&registry) {
             return known.clone().map(|auth| (registry, auth));
         }
-        let ends = matches!(origin, Origin::Ecr { .. });
+        let is_kept_elsewhere = matches!(origin, Origin::Ecr { .. });
         let auth = match self.logins.credentials(&registry, origin).await {
             Ok(Credentials::Basic { username, password }) => {
                 let pair = format!("{username}:{}", password.expose());
@@ -233,7 +233,7 @@ impl BuildLogins<'_> {
                 None
             }
         };
-        if auth.is_none() || !ends {
+        if auth.is_none() || !is_kept_elsewhere {
             known.insert(registry.clone(), auth.clone());
         }
         auth.map(|auth| (registry, auth))
@@ -320,7 +320,7 @@ impl<'a> Files<'a> {
             let path = DockerConfig::file(folder.path());
             write_secret(&path, &docker.content()).map_err(failed)?;
             docker.link_rest(folder.path()).map_err(failed)?;
-            variables.push(("DOCKER_CONFIG", folder.path().to_owned()));
+            variables.extend(docker.variables(folder.path()));
         }
         if let Some(podman) = self.podman() {
             let path = folder.path().join(AUTH_FILE);
