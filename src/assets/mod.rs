@@ -9,13 +9,15 @@ mod error;
 pub mod fingerprint;
 pub mod ignore;
 mod image;
+mod login;
 mod manifest;
 mod publish;
 mod stage;
 
-pub use build::{Builder, Built, Cache, Report, build, build_as};
+pub use build::{Builder, Built, Cache, Report, build};
 pub use error::Error;
 pub use image::{ImageAsset, Input, UnknownInput};
+pub use login::{BuildLogins, Logins};
 pub use manifest::{
     Asset, Destination, InvalidPattern, Manifest, ManifestError, Pattern, Place, Source,
 };

@@ -210,6 +210,19 @@ pub enum Error {
         /// The secret's name or ARN.
         name: String,
     },
+    /// A secret lacks a field.
+    #[error(
+        "secret {name} holds no registry credentials: expected JSON with texts in the fields \
+         {username:?} and {password:?}"
+    )]
+    SecretFields {
+        /// The secret's name or ARN.
+        name: String,
+        /// The user's field.
+        username: String,
+        /// The password's field.
+        password: String,
+    },
 }
 
 /// What is not there.

@@ -19,8 +19,16 @@ use crate::registry::{CredentialProvider, Credentials};
 pub struct SecretCredentials {
     clients: Clients,
     id: String,
+    fields: Option<Fields>,
     registries: SecretRegistries,
     fetched: Arc<OnceCell<Kept>>,
+}
+
+/// The fields of JSON that have a name and a password.
+#[derive(Clone, Debug)]
+struct Fields {
+    username: String,
+    password: String,
 }
 
 impl SecretCredentials {
@@ -29,6 +37,7 @@ impl SecretCredentials {
         Self {
             clients: clients.clone(),
             id: id.into(),
+            fields: None,
             registries: SecretRegistries::default(),
             fetched: Arc::default(),
         }
@@ -38,6 +47,16 @@ impl SecretCredentials {
     #[must_use]
     pub fn only_for(mut self, registries: &SecretRegistries) -> Self {
         self.registries = registries.clone();
+        self
+    }
+
+    /// The same, of a secret that is JSON with these fields.
+    #[must_use]
+    pub fn in_fields(mut self, username: &str, password: &str) -> Self {
+        self.fields = Some(Fields {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        });
         self
     }
 
@@ -51,9 +70,7 @@ impl SecretCredentials {
             (None, Some(binary)) => std::str::from_utf8(binary.as_ref()).ok(),
             (None, None) => None,
         };
-        let content = text.and_then(read).ok_or_else(|| Error::SecretFormat {
-            name: self.id.clone(),
-        })?;
+        let content = self.read(text)?;
         // The resource may call the secret by its name, or by a part of its ARN.
         let names: Vec<_> = [answer.name(), answer.arn()]
             .into_iter()
@@ -68,6 +85,20 @@ impl SecretCredentials {
         Ok(Kept {
             names: names.into_iter().map(str::to_owned).collect(),
             content,
+        })
+    }
+
+    fn read(&self, text: Option<&str>) -> Result<Content, Error> {
+        let Some(fields) = &self.fields else {
+            return text.and_then(read).ok_or_else(|| Error::SecretFormat {
+                name: self.id.clone(),
+            });
+        };
+        let read = text.and_then(|text| fields.read(text));
+        read.ok_or_else(|| Error::SecretFields {
+            name: self.id.clone(),
+            username: fields.username.clone(),
+            password: fields.password.clone(),
         })
     }
 
@@ -147,6 +178,17 @@ impl Content {
     }
 }
 
+impl Fields {
+    fn read(&self, text: &str) -> Option<Content> {
+        let written: serde_json::Value = serde_json::from_str(text).ok()?;
+        let field = |name: &str| written.get(name)?.as_str().filter(|text| !text.is_empty());
+        Some(Content {
+            credentials: Credentials::basic(field(&self.username)?, field(&self.password)?),
+            registries: Vec::new(),
+        })
+    }
+}
+
 /// Reads either way of writing. A password may have colons, a name may not.
 fn read(text: &str) -> Option<Content> {
     let text = text.trim();
@@ -196,6 +238,23 @@ mod tests {
         assert!(read("u:p").unwrap().is_for("evil.example"));
         let malformed = r#"{"username":"u","password":"p","registry":"https://quay.io/"}"#;
         assert_eq!(read(malformed), None);
+    }
+
+    #[test]
+    fn fields_have_names_of_their_own() {
+        let fields = Fields {
+            username: "name".to_owned(),
+            password: "secret".to_owned(),
+        };
+        let kept = fields.read(r#"{"name":"u","secret":"p:w","password":"other"}"#);
+        assert_eq!(kept.unwrap().credentials, Credentials::basic("u", "p:w"));
+        for text in [
+            "u:p",
+            r#"{"name":"u","secret":""}"#,
+            r#"{"name":1,"secret":"p"}"#,
+        ] {
+            assert_eq!(fields.read(text), None, "{text}");
+        }
     }
 
     #[test]

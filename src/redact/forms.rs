@@ -10,7 +10,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub(super) const SHORTEST: usize = 6;
 /// Shortest form of which parts are looked for too.
 const SHORTEST_IN_PARTS: usize = 16;
-/// Bytes at the beginning or the end of a long form by which a part of it is known.
+/// Bytes at the beginning or the end of a long form by which a part of it is known: half of it
+/// between these. Fewer would be found in IDs and digests.
+const SHORTEST_EDGE: usize = 10;
 const LONGEST_EDGE: usize = 12;
 /// What URLs encode, except for the characters that they may have
 /// ([RFC 3986, section 2.3](https://www.rfc-editor.org/rfc/rfc3986#section-2.3)).
@@ -47,7 +49,7 @@ pub(super) fn forms(secret: &str) -> Vec<String> {
 pub(super) fn parts(text: &str, form: &str) -> Vec<Range<usize>> {
     let edge = match form.len() {
         length if length < SHORTEST_IN_PARTS => length,
-        length => (length / 2).min(LONGEST_EDGE),
+        length => (length / 2).clamp(SHORTEST_EDGE, LONGEST_EDGE),
     };
     let head = &form[..form.ceil_char_boundary(edge)];
     let heads = text.match_indices(head).map(|(start, _)| {

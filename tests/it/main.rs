@@ -12,6 +12,7 @@ mod assets_build;
 mod assets_examples;
 mod assets_hash;
 mod assets_ignore;
+mod assets_logins;
 mod assets_publish;
 mod assets_stage;
 mod canaries;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::process::Program;
 use crate::assets::Error;
+use crate::assets::login::Reader;
 
 /// The variable that names the builder, to CDK too.
 const VARIABLE: &str = "CDK_DOCKER";
@@ -75,6 +76,14 @@ impl Builder {
         Ok(Self { program, kind })
     }
 
+    /// Which files it reads logins from.
+    pub(super) fn reader(&self) -> Reader {
+        match self.kind {
+            Kind::Buildx | Kind::Docker | Kind::Nerdctl => Reader::Docker,
+            Kind::Podman | Kind::Buildah => Reader::Podman,
+        }
+    }
+
     async fn is_ready(&self) -> bool {
         match self.kind {
             Kind::Buildx | Kind::Docker | Kind::Nerdctl => {
@@ -92,6 +101,7 @@ async fn answer(program: &OsStr, arguments: &[&str]) -> Result<Vec<String>, Erro
         name: program,
         arguments: &arguments,
         directory: Path::new("."),
+        variables: &[],
         within: WITHIN,
     };
     program.run(&|_| {}).await

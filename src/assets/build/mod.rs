@@ -9,10 +9,13 @@ mod command;
 mod context;
 mod process;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::login::{BuildLogins, Configuration, ImageName, images};
 use super::{Error, ImageAsset};
 pub use builder::Builder;
 pub use cache::Cache;
@@ -34,19 +37,13 @@ pub struct Built {
     pub reused: bool,
 }
 
-/// Builds an image, unless an archive with its hash is in the cache. The builder is only looked
-/// for where it is needed. `report` takes what it says.
-pub async fn build(asset: &ImageAsset, cache: &Cache, report: Report<'_>) -> Result<Built, Error> {
-    let hashed = asset.clone();
-    let hash = blocking(move || hashed.hash()).await?;
-    build_as(&hash, asset, cache, report).await
-}
-
-/// Builds an image whose hash is known, unless an archive with it is in the cache.
-pub async fn build_as(
+/// Builds an image whose hash is known, unless an archive with it is in the cache. The builder is
+/// only looked for and logged in where it is needed. `report` takes what it says.
+pub async fn build(
     hash: &str,
     asset: &ImageAsset,
     cache: &Cache,
+    logins: &BuildLogins<'_>,
     report: Report<'_>,
 ) -> Result<Built, Error> {
     let built = |archive, reused| Built {
@@ -70,6 +67,7 @@ pub async fn build_as(
         builder: &builder,
         asset,
         arguments,
+        logins: None,
         report,
     };
     let silent: Report<'_> = &|_| {};
@@ -81,12 +79,26 @@ pub async fn build_as(
         if let Some(prepare) = plan.prepare {
             let _ = run(prepare, silent).run().await;
         }
-        run(plan.build, report).run().await?;
+        let configuration = logins
+            .configure(&pulled(asset, &context)?, builder.reader())
+            .await?;
+        let run = Run {
+            logins: configuration.as_ref(),
+            ..run(plan.build, report)
+        };
+        run.run().await?;
     }
     if let Some(save) = plan.save {
         run(save, report).run().await?;
     }
     Ok(built(cache.keep(&archive, hash)?, false))
+}
+
+/// The images that are pulled to build an asset.
+fn pulled(asset: &ImageAsset, context: &Context) -> Result<BTreeSet<ImageName>, Error> {
+    let path = context.dockerfile();
+    let dockerfile = fs::read(&path).map_err(|error| Error::read(&path, error))?;
+    Ok(images(asset, &String::from_utf8_lossy(&dockerfile)))
 }
 
 impl Builder {
@@ -101,6 +113,7 @@ impl Builder {
             name: &self.program,
             arguments: &command::save(self.kind, image, archive),
             directory: Path::new("."),
+            variables: &[],
             within: WITHIN,
         };
         program.run(report).await.map(drop)
@@ -111,6 +124,7 @@ struct Run<'a> {
     builder: &'a Builder,
     asset: &'a ImageAsset,
     arguments: Vec<OsString>,
+    logins: Option<&'a Configuration>,
     report: Report<'a>,
 }
 
@@ -121,6 +135,7 @@ impl Run<'_> {
             name: &self.builder.program,
             arguments: &self.arguments,
             directory: &self.asset.directory,
+            variables: self.logins.map_or(&[], |logins| &logins.variables),
             within: WITHIN,
         };
         program.run(self.report).await.map(drop)

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::assets::Error;
@@ -19,6 +20,10 @@ pub type Report<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 /// How many lines of a program that fails are shown.
 const LAST_LINES: usize = 20;
+/// How long a program may take to end when it is asked, and when it is killed.
+const TO_END: Duration = Duration::from_secs(5);
+const TO_BE_KILLED: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(10);
 /// Longer lines are cut.
 const LINE: usize = 2000;
 
@@ -27,26 +32,32 @@ pub(in crate::assets) struct Program<'a> {
     pub(in crate::assets) name: &'a OsStr,
     pub(in crate::assets) arguments: &'a [OsString],
     pub(in crate::assets) directory: &'a Path,
+    /// What its environment has beside that of this program.
+    pub(in crate::assets) variables: &'a [(&'static str, PathBuf)],
     /// After this it is killed.
     pub(in crate::assets) within: Duration,
 }
 
 impl Program<'_> {
-    /// Runs it to its end. Dropping the future kills it. Answers the lines of its standard output
+    /// Runs it to its end. Dropping the future ends it: it is asked first, and killed if it stays.
+    /// Answers the lines of its standard output
     /// that came last.
     ///
     /// Arguments are in no error: they may be secrets.
     pub(in crate::assets) async fn run(&self, report: Report<'_>) -> Result<Vec<String>, Error> {
-        let mut child = Command::new(self.name)
+        let child = Command::new(self.name)
             .args(self.arguments)
             .current_dir(self.directory)
             .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(|source| self.failed(source))?;
+        let mut running = Running(child);
+        let child = &mut running.0;
         let (all, output) = (LastLines::default(), LastLines::default());
         let read_output = read_lines(child.stdout.take(), |line| {
             report(line);
@@ -89,6 +100,40 @@ impl Program<'_> {
             program: self.display(),
             source,
         }
+    }
+}
+
+/// A program that has ended when this is dropped: what it reads or writes can go then.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let pid = self
+            .0
+            .id()
+            .and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        // One that has been waited for has no ID any more.
+        let Some(pid) = pid else { return };
+        // Asked, it stops what it began elsewhere, such as a build in a daemon.
+        let _ = kill_process(pid, Signal::TERM);
+        if !self.ends_within(TO_END) {
+            let _ = self.0.start_kill();
+            self.ends_within(TO_BE_KILLED);
+        }
+    }
+}
+
+impl Running {
+    /// Blocks, since nothing else goes on in a program that is being stopped.
+    fn ends_within(&mut self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(POLL);
+        }
+        true
     }
 }
 
@@ -155,6 +200,7 @@ mod tests {
             name: OsStr::new("sh"),
             arguments: &arguments,
             directory: Path::new("/"),
+            variables: &[],
             within,
         };
         let reported = Mutex::new(Vec::new());
@@ -198,5 +244,30 @@ mod tests {
             matches!(result, Err(Error::ProgramSlow { .. })),
             "{result:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_program_has_ended_when_nobody_waits_for_it_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let asked = folder.path().join("asked");
+        let script = format!(
+            "trap 'echo > {}; exit' TERM; echo ready; while :; do sleep 0.01; done",
+            asked.display()
+        );
+        let arguments = ["-c".into(), script.into()];
+        let program = Program {
+            name: OsStr::new("sh"),
+            arguments: &arguments,
+            directory: Path::new("/"),
+            variables: &[],
+            within: MINUTE,
+        };
+        let ready = tokio::sync::Notify::new();
+        let report = |_: &str| ready.notify_one();
+        tokio::select! {
+            _ = program.run(&report) => panic!("it does not end by itself"),
+            () = ready.notified() => {}
+        }
+        assert!(asked.exists());
     }
 }

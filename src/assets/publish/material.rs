@@ -1,5 +1,6 @@
 //! What is uploaded: what an asset becomes on this machine.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use super::tarball::loaded_by;
 use super::zip::zip;
 use crate::archive::{self, Archive, Compression};
 use crate::assets::build::{Program, Report, blocking};
-use crate::assets::{Builder, Cache, Error, Source, build_as};
+use crate::assets::login::{BuildLogins, Reader};
+use crate::assets::{Builder, Cache, Error, Source, build};
 use crate::content::FileObject;
 
 /// A command that takes longer is given up.
@@ -52,21 +54,22 @@ pub(super) async fn make(
     id: &str,
     source: &Source,
     cache: &Cache,
+    logins: &BuildLogins<'_>,
     report: Report<'_>,
 ) -> Result<Material, Error> {
     match source {
         Source::Build(asset) => {
-            let built = build_as(id, asset, cache, report).await?;
+            let built = build(id, asset, cache, logins, report).await?;
             Ok(Material::at(built.archive))
         }
         Source::ImageCommand { command, directory } => match loaded_by(command) {
             Some(tarball) => tarball_at(directory.join(tarball)).await,
-            None => image_of(command, directory, cache, report).await,
+            None => image_of(command, directory, cache, logins, report).await,
         },
         Source::File { path, zip: false } => file_at(path.clone()),
         Source::File { path, zip: true } => zip_of(path.clone(), cache).await,
         Source::FileCommand { command } => {
-            let path = last_line(command, Path::new("."), "a file", report).await?;
+            let path = last_line(command, Path::new("."), &[], "a file", report).await?;
             Ok(Material {
                 content_type: "application/zip".to_owned(),
                 ..Material::at(path.into())
@@ -98,14 +101,20 @@ async fn tarball_at(path: PathBuf) -> Result<Material, Error> {
     })
 }
 
-/// Runs a command that leaves an image with the builder and says its name.
+/// Runs a command that leaves an image with the builder and says its name. The builder that it runs
+/// is logged in to where the image goes; what it pulls is not known.
 async fn image_of(
     command: &[String],
     directory: &Path,
     cache: &Cache,
+    logins: &BuildLogins<'_>,
     report: Report<'_>,
 ) -> Result<Material, Error> {
-    let image = last_line(command, directory, "an image", report).await?;
+    let configuration = logins.configure(&BTreeSet::new(), Reader::Any).await?;
+    let variables = configuration.as_ref();
+    let variables = variables.map_or(&[][..], |configuration| &configuration.variables);
+    let image = last_line(command, directory, variables, "an image", report).await?;
+    drop(configuration);
     let folder = cache.folder()?;
     let path = folder.path().join("image.tar");
     let builder = Builder::find().await?;
@@ -120,6 +129,7 @@ async fn image_of(
 async fn last_line(
     command: &[String],
     directory: &Path,
+    variables: &[(&'static str, PathBuf)],
     expected: &'static str,
     report: Report<'_>,
 ) -> Result<String, Error> {
@@ -134,6 +144,7 @@ async fn last_line(
         name: name.as_ref(),
         arguments: &arguments,
         directory,
+        variables,
         within: WITHIN,
     };
     let lines = program.run(report).await?;

@@ -17,12 +17,14 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use super::{Asset, Cache, Destination, Error, Manifest, Place};
+use super::{Asset, Cache, Destination, Error, Logins, Manifest, Place};
 use crate::copy::Meter;
 use crate::deploy::{Access, Reach};
 use placeholders::Environment;
 use target::Target;
 
+/// What an auditor sees as the reason for which a role was assumed.
+const PURPOSE: &str = "publish";
 /// Assets under way at once.
 const ASSETS: usize = 8;
 
@@ -51,6 +53,7 @@ pub struct Publisher {
     options: PublishOptions,
     meter: Arc<Meter>,
     builders: Semaphore,
+    logins: Logins,
 }
 
 /// What became of an asset at one destination.
@@ -84,6 +87,8 @@ pub enum Step<'a> {
     Making,
     /// What the builder or command says.
     Said(&'a str),
+    /// Something that may go wrong later, such as a login that was refused.
+    Warned(&'a str),
     /// It is finished at one destination.
     Finished(&'a Published),
 }
@@ -96,11 +101,12 @@ impl Publisher {
     /// what is sent.
     pub fn new(reach: Reach, cache: Cache, options: PublishOptions, meter: Arc<Meter>) -> Self {
         Self {
-            reach,
             cache,
             builders: Semaphore::new(options.builders.get()),
+            logins: Logins::new(reach.clone(), PURPOSE),
             options,
             meter,
+            reach,
         }
     }
 
@@ -129,7 +135,13 @@ impl Publisher {
             target.as_ref().is_ok_and(|target| !target.has_it())
         };
         let material = if found.iter().any(is_lacking) {
-            Some(self.make(asset, progress).await.map_err(Arc::new))
+            let targets = found.iter().filter_map(|(_, target)| target.as_ref().ok());
+            let lacking = targets.filter_map(Target::lacking_registry);
+            Some(
+                self.make(asset, lacking.collect(), progress)
+                    .await
+                    .map_err(Arc::new),
+            )
         } else {
             None
         };
@@ -184,6 +196,7 @@ impl Publisher {
     async fn make(
         &self,
         asset: &Asset,
+        lacking: Vec<(String, Access)>,
         progress: Progress<'_>,
     ) -> Result<material::Material, Error> {
         let _turn = if material::takes_builder(&asset.source) {
@@ -193,7 +206,9 @@ impl Publisher {
         };
         progress(&asset.name, Step::Making);
         let report = |line: &str| progress(&asset.name, Step::Said(line));
-        material::make(&asset.id, &asset.source, &self.cache, &report).await
+        let warn = |warning: &str| progress(&asset.name, Step::Warned(warning));
+        let logins = self.logins.of_build(lacking, &warn);
+        material::make(&asset.id, &asset.source, &self.cache, &logins, &report).await
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Publisher;
 use super::material::Material;
+use super::{PURPOSE, Publisher};
 use crate::assets::stage::upload;
 use crate::assets::{Destination, Error, Place};
 use crate::aws::{self, Clients, EcrRepository, Partition, PrivateHost, Slot};
@@ -40,7 +40,7 @@ impl Target {
             role: destination.role_arn.clone().map(|arn| Role {
                 arn,
                 external_id: destination.external_id.clone(),
-                purpose: "publish".to_owned(),
+                purpose: PURPOSE.to_owned(),
             }),
         };
         let clients = publisher.reach.clients(&access).await;
@@ -78,6 +78,19 @@ impl Target {
     pub(super) fn has_it(&self) -> bool {
         match self {
             Self::Repository { has_it, .. } | Self::Bucket { has_it, .. } => *has_it,
+        }
+    }
+
+    /// The registry that still lacks the asset, and how it is reached.
+    pub(super) fn lacking_registry(&self) -> Option<(String, Access)> {
+        match self {
+            Self::Repository {
+                repository,
+                access,
+                has_it: false,
+                ..
+            } => Some((repository.registry().to_owned(), access.clone())),
+            _ => None,
         }
     }
 

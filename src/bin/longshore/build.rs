@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use longshore::archive::Compression;
-use longshore::assets::{Cache, ImageAsset, Report, Staged, Staging, build_as};
+use longshore::assets::{self, Cache, ImageAsset, Logins, Report, Staged, Staging};
 use longshore::copy::Meter;
 use longshore::deploy::{Access, FileLocation, Image, Location};
 use longshore::oci::{Reference, Tag};
@@ -77,17 +77,10 @@ pub(crate) async fn run(args: BuildArgs) -> anyhow::Result<ExitCode> {
         bail!("the destination {push} has a digest: give a tag or none");
     }
     let json = args.json;
-    let outcome = if args.stage.is_some() || args.push.is_some() {
-        let place = Place::start_with_buckets(&args.place).await?;
-        let outcome = Box::pin(bring(args, &place)).await;
-        place.stop().await;
-        outcome?
-    } else {
-        let (mut outcome, asset) = hashed(&args).await?;
-        outcome.build(&asset, &args).await?;
-        outcome
-    };
-    show(&outcome, json);
+    let place = Place::start_with_buckets(&args.place).await?;
+    let outcome = Box::pin(bring(args, &place)).await;
+    place.stop().await;
+    show(&outcome?, json);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -108,7 +101,7 @@ async fn hashed(args: &BuildArgs) -> anyhow::Result<(Outcome, ImageAsset)> {
     Ok((outcome, asset))
 }
 
-/// Builds, and stages and pushes what was built.
+/// Builds, and stages and pushes what was built where that is wanted.
 async fn bring(args: BuildArgs, place: &Place) -> anyhow::Result<Outcome> {
     let (mut outcome, asset) = hashed(&args).await?;
     let staged = match &args.stage {
@@ -120,7 +113,10 @@ async fn bring(args: BuildArgs, place: &Place) -> anyhow::Result<Outcome> {
     };
     outcome.staged_before = staged.as_ref().is_some_and(Staged::is_there) && !args.no_cache;
     if !outcome.staged_before || args.push.is_some() {
-        outcome.build(&asset, &args).await?;
+        outcome.build(&asset, &args, place).await?;
+    }
+    if staged.is_none() && args.push.is_none() {
+        return Ok(outcome);
     }
     let meter = Arc::new(Meter::default());
     let progress = Progress::show(&meter, args.json);
@@ -148,13 +144,24 @@ async fn bring(args: BuildArgs, place: &Place) -> anyhow::Result<Outcome> {
 }
 
 impl Outcome {
-    async fn build(&mut self, asset: &ImageAsset, args: &BuildArgs) -> anyhow::Result<()> {
+    async fn build(
+        &mut self,
+        asset: &ImageAsset,
+        args: &BuildArgs,
+        place: &Place,
+    ) -> anyhow::Result<()> {
         let cache = match &args.cache {
             Some(directory) => Cache::new(directory),
             None => Cache::of_user()?,
         };
         let report: Report<'_> = if args.json { &|_| {} } else { &output::note };
-        let built = build_as(&self.hash, asset, &cache, report).await?;
+        let logins = Logins::new(place.reach().clone(), "build");
+        let registries = args.push.iter().map(|push| push.repository().registry());
+        let registries = registries.map(|registry| (registry.to_owned(), Access::default()));
+        let logins = logins.of_build(registries, &|warning| {
+            output::note(&format!("longshore: warning: {warning}"));
+        });
+        let built = assets::build(&self.hash, asset, &cache, &logins, report).await?;
         self.reused = built.reused;
         self.archive = Some(built.archive);
         Ok(())

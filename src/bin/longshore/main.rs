@@ -18,6 +18,7 @@ mod progress;
 mod publish;
 mod resource;
 mod stdin;
+mod stop;
 
 use std::process::ExitCode;
 
@@ -63,9 +64,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Copy(args) => Box::pin(copy::run(args)).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Grant(args) => grant::run(args).await,
-        Command::Build(args) => build::run(*args).await,
+        Command::Build(args) => stop::or_stopped(Box::pin(build::run(*args))).await,
         Command::Hash(args) => hash::run(args),
-        Command::Publish(args) => publish::run(args).await,
+        Command::Publish(args) => stop::or_stopped(Box::pin(publish::run(args))).await,
         Command::List(args) => publish::list(&args),
         Command::Invoke(args) => invoke::run(args).await,
         Command::Local(args) => local::run(args).await,

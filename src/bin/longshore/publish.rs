@@ -72,7 +72,7 @@ pub(crate) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
     let publisher = Publisher::new(place.reach().clone(), cache, options, Arc::clone(&meter));
     let bars = Progress::show(&meter, args.json);
     let show: longshore::assets::Progress<'_> = if args.json {
-        &|_, _| {}
+        &|name, step| warn(&bars, name, step)
     } else {
         &|name, step| say(&bars, name, step)
     };
@@ -96,8 +96,15 @@ pub(crate) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn warn(bars: &Progress, name: &str, step: Step<'_>) {
+    if let Step::Warned(warning) = step {
+        bars.note(&format!("{name}: warning: {warning}"));
+    }
+}
+
 fn say(bars: &Progress, name: &str, step: Step<'_>) {
     match step {
+        Step::Warned(_) => warn(bars, name, step),
         Step::Making => bars.note(&format!("{name}: being made")),
         Step::Said(line) => bars.note(&format!("{name}: {line}")),
         Step::Finished(published) => match &published.result {

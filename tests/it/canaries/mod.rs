@@ -21,11 +21,11 @@ use tracing_subscriber::fmt::MakeWriter;
 use self::parrot::{Login, Parrot, Voice};
 use crate::support::{Archive, Bench, stderr};
 
-const PASSWORD: &str = "canary-password-8c1f";
+const PASSWORD: &str = "canary-password-8c1f-2";
 /// Too short to be looked for alone.
 const SHORT_PASSWORD: &str = "cnry";
 const TOKEN: &str = "canary-token-77ab-of-the-registry";
-const SIGNATURE: &str = "canary0signature0d2e9";
+const SIGNATURE: &str = "canary0signature0d2e90ab";
 const SESSION: &str = "canary0session0token0b7";
 const STATE: &str = "canary0state0of0an0upload";
 const AWS_SECRET: &str = "canary-secret-access-key-31/d+0";
