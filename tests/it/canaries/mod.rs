@@ -4,7 +4,7 @@
 mod parrot;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,6 +15,7 @@ use longshore::redact::Secret;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -32,6 +33,11 @@ const AWS_SECRET: &str = "canary-secret-access-key-31/d+0";
 const AWS_SESSION: &str = "canary-session-token-of-a-caller-55e0";
 const ROLE_SECRET: &str = "canary-secret-of-a-role-9b/2+7";
 const ROLE_SESSION: &str = "canary-session-token-of-a-role-0a44";
+
+/// While there is one subscriber only, `tracing` lets a thread without any decide for all that
+/// nobody wants a line. With this one there are always two.
+static ANOTHER: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -95,6 +101,7 @@ async fn heard(event: Value, secret: &str) -> String {
     .await;
     bench.stage("example.tar", &Archive::of(&[b"layer"]).tar());
     let handler = Handler::new(Arc::new(bench.deployer), Delivery::new(true).unwrap());
+    LazyLock::force(&ANOTHER);
     let lines = Lines::default();
     let subscriber = log_subscriber(LevelFilter::TRACE, true, lines.clone());
     let logging = tracing::subscriber::set_default(subscriber);
