@@ -140,7 +140,7 @@ async fn a_refused_upload_gets_its_answer() {
 #[tokio::test]
 async fn a_proxy_answers_with_a_page_and_nothing_is_done() {
     let (registry, api) = registry(options()).await;
-    registry.faults().add(Fault::page().at("/uploads/"));
+    registry.faults().add(Fault::page(200).at("/uploads/"));
     let post = api.request(Method::POST, "a/blobs/uploads/");
     let answer = api.answer(post).await;
     assert_eq!(answer.status, StatusCode::OK);
