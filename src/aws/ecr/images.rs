@@ -18,9 +18,17 @@ impl EcrRepository {
             .send()
             .await;
         let answer = self.explained(Operation::DescribeImages, answer);
-        let image = unless_missing(answer, Missing::Image)?
-            .and_then(|answer| answer.image_details?.into_iter().next());
-        Ok(image.map(|image| image.image_tags.unwrap_or_default()))
+        let Some(answer) = unless_missing(answer, Missing::Image)? else {
+            return Ok(None);
+        };
+        let image = answer
+            .image_details
+            .and_then(|images| images.into_iter().next());
+        let image = image.ok_or_else(|| Error::Incomplete {
+            call: Box::new(self.call(Operation::DescribeImages)),
+            expected: "the image",
+        })?;
+        Ok(Some(image.image_tags.unwrap_or_default()))
     }
 
     /// Removes the image of `digest` with all its tags. One that is not here is removed already.
@@ -44,6 +52,12 @@ impl EcrRepository {
             .await;
         let answer = self.explained(Operation::BatchDeleteImage, answer)?;
         let failures = answer.failures.unwrap_or_default();
+        if failures.is_empty() && answer.image_ids.is_none_or(|images| images.is_empty()) {
+            return Err(Error::Incomplete {
+                call: Box::new(self.call(Operation::BatchDeleteImage)),
+                expected: "what was removed",
+            });
+        }
         let is_gone =
             |failure: &ImageFailure| failure.failure_code == Some(ImageFailureCode::ImageNotFound);
         match failures.into_iter().find(|failure| !is_gone(failure)) {

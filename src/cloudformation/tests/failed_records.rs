@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
-use super::lines::Lines;
+use super::lines::{Lines, follow};
 use super::support::{Receiver, Scene, Script};
 use crate::cloudformation::log_subscriber;
 
@@ -76,7 +76,7 @@ async fn what_was_answered_before_is_done() {
 async fn closing_lines(statuses: &[u16]) -> Vec<Value> {
     let lines = Lines::default();
     let subscriber = log_subscriber(LevelFilter::INFO, true, lines.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = follow(subscriber);
     let scene = Scene::with(Script::Succeed, Receiver::answering(statuses).await);
     send(&scene, &record_of(&scene.event(json!({})))).await;
     let mut lines = lines.parsed();

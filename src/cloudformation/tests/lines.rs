@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use tracing::Dispatch;
+use tracing::dispatcher::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Where a subscriber writes to. Clones are the same place.
@@ -40,4 +42,12 @@ impl MakeWriter<'_> for Lines {
     fn make_writer(&self) -> Self {
         self.clone()
     }
+}
+
+/// Logs of this thread, until this is dropped, by `subscriber`. Beside another one: with a single
+/// subscriber, `tracing` takes a thread without any for all threads, and drops lines of this one
+/// that the other came to first.
+pub(super) fn follow(subscriber: impl Into<Dispatch>) -> (DefaultGuard, Dispatch) {
+    let beside = Dispatch::new(tracing_subscriber::registry());
+    (tracing::dispatcher::set_default(&subscriber.into()), beside)
 }

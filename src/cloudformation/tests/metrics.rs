@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
-use super::lines::Lines;
+use super::lines::{Lines, follow};
 use super::support::{Scene, Script};
 use crate::cloudformation::{METRIC_DIMENSION, METRIC_NAMESPACE, METRICS, log_subscriber};
 
@@ -13,7 +13,7 @@ use crate::cloudformation::{METRIC_DIMENSION, METRIC_NAMESPACE, METRICS, log_sub
 async fn logged(script: Script, level: LevelFilter, metrics: bool) -> Vec<Value> {
     let lines = Lines::default();
     let subscriber = log_subscriber(level, metrics, lines.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = follow(subscriber);
     let _ = Scene::new(script).await.send(json!({})).await;
     lines.parsed()
 }

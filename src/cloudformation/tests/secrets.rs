@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 
-use super::lines::Lines;
+use super::lines::{Lines, follow};
 use super::support::{Receiver, Scene, Script, properties};
 use crate::cloudformation::log_subscriber;
 
@@ -11,7 +11,7 @@ use crate::cloudformation::log_subscriber;
 async fn logs_are_json_lines_of_the_request_without_secrets() {
     let lines = Lines::default();
     let subscriber = log_subscriber(LevelFilter::TRACE, false, lines.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = follow(subscriber);
     for script in [Script::Succeed, Script::Fail, Script::Panic] {
         for status in [200, 403] {
             let receiver = Receiver::answering(&[status]).await;
@@ -56,7 +56,7 @@ async fn logs_are_json_lines_of_the_request_without_secrets() {
 async fn an_answer_that_could_not_be_delivered_is_logged_whole() {
     let lines = Lines::default();
     let subscriber = log_subscriber(LevelFilter::INFO, false, lines.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = follow(subscriber);
     let scene = Scene::with(Script::Fail, Receiver::answering(&[403, 403]).await);
     scene.send(json!({})).await.unwrap_err();
     let logged: Value = lines
