@@ -1,8 +1,7 @@
 //! Secrets of every kind, sent to a registry that repeats all that it is sent: none of them is in
 //! an answer, a log line or what a command prints.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,9 +18,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{Archive, Bench, stderr};
+use crate::support::{Archive, Bench, Lines, follow, stderr};
 
 const PASSWORD: &str = "canary-password-8c1f";
 const TOKEN: &str = "canary-token-77ab";
@@ -63,29 +61,6 @@ fn repeat(request: &Request, realm: Option<String>) -> Response {
     (StatusCode::BAD_REQUEST, errors.to_string()).into_response()
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 fn assert_clean(place: &str, text: &str) {
     let basic = STANDARD.encode(format!("robot:{PASSWORD}"));
     for canary in [PASSWORD, TOKEN, SIGNATURE, &basic, "canary"] {
@@ -108,7 +83,7 @@ async fn heard(event: Value, secret: &str) -> String {
     let handler = Handler::new(Arc::new(bench.deployer), Delivery::new(true).unwrap());
     let lines = Lines::default();
     let subscriber = log_subscriber(LevelFilter::TRACE, true, lines.clone());
-    let logging = tracing::subscriber::set_default(subscriber);
+    let logging = follow(subscriber);
     let invocation = Invocation {
         id: "invocation".to_owned(),
         deadline: Instant::now() + Duration::from_secs(20),
@@ -118,7 +93,7 @@ async fn heard(event: Value, secret: &str) -> String {
     let raw = RawValue::from_string(event.to_string()).unwrap();
     let answered = handler.handle(&raw, &invocation).await;
     drop(logging);
-    let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let logged = lines.text();
     assert!(logged.contains("\"done\""), "{logged}");
     assert_clean("the log", &logged);
     answered.unwrap_err().to_string()
