@@ -208,7 +208,7 @@ impl fmt::Display for Advised<'_> {
             Some((peer, time)) if *time >= SHORTEST_WAIT => {
                 write!(
                     f,
-                    "; for the last {} seconds it waited for {peer}: see to that host",
+                    "; for the last {} seconds it waited for {peer} (see to that host)",
                     time.as_secs()
                 )
             }
