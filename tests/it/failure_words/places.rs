@@ -46,7 +46,7 @@ const NO_SOURCE: &[&str] = &["may pull", "cannot fetch", "there is no image"];
 const ARCHIVE: &[&str] = &["s3://images/example.tar"];
 const ROLE: &str = "arn:aws:iam::210987654321:role/reader";
 
-pub(super) const PLACES: [Place; 20] = [
+pub(super) const PLACES: [Place; 21] = [
     Place {
         name: "the source's manifest",
         server: Server::Registry,
@@ -188,13 +188,23 @@ pub(super) const PLACES: [Place; 20] = [
         never: NO_SOURCE,
     },
     Place {
-        name: "the creation of the repository",
+        name: "the look-up of the repository",
         server: Server::Aws,
         method: "POST",
         path: "/ecr/DescribeRepositories",
         work: Work::Archive,
         properties: &[("CreateRepository", "true")],
         says: &["app"],
+        never: NO_SOURCE,
+    },
+    Place {
+        name: "the creation of the repository",
+        server: Server::Aws,
+        method: "POST",
+        path: "/ecr/CreateRepository",
+        work: Work::Archive,
+        properties: &[("CreateRepository", "true")],
+        says: &["creating repository app"],
         never: NO_SOURCE,
     },
     Place {

@@ -42,6 +42,11 @@ const HANGS: &[&str] = &["NAT gateway", "VPC", "more time", "more memory"];
 
 /// Requests by HEAD, whose answers have no body.
 const LOOKUPS: [&str; 2] = ["a manifest at the destination", "a blob at the destination"];
+/// Requests whose answers leave it to the push to find out what there is.
+const REPOSITORY: [&str; 2] = [
+    "the look-up of the repository",
+    "the creation of the repository",
+];
 /// Requests whose answers' bodies nobody reads.
 const BODILESS: [&str; 7] = [
     LOOKUPS[0],
@@ -405,7 +410,7 @@ fn codes_of_services() -> Vec<Wrong> {
             || Fault::answer(400).saying("RepositoryNotFoundException", "none"),
             "there is no such repository|RepositoryNotFoundException",
         )
-        .overcome(&["the creation of the repository"]),
+        .overcome(&[REPOSITORY[0]]),
         service(
             "ResourceNotFoundException",
             || Fault::answer(400).saying("ResourceNotFoundException", "none"),
@@ -426,13 +431,13 @@ fn strange_answers() -> Vec<Wrong> {
             [strange, unread, web],
         )
         .overcome(&LOOKUPS)
-        .overcome(&["the creation of the repository"]),
+        .overcome(&REPOSITORY),
         wrong("204", || Fault::answer(204), [strange, unread, web])
             .overcome(&LOOKUPS)
-            .overcome(&["the creation of the repository"]),
+            .overcome(&REPOSITORY),
         wrong("206", || Fault::answer(206), [strange, unread, web])
             .overcome(&LOOKUPS)
-            .overcome(&["the creation of the repository"]),
+            .overcome(&REPOSITORY),
         wrong(
             "300",
             || Fault::answer(300),
@@ -477,7 +482,7 @@ fn strange_answers() -> Vec<Wrong> {
             ],
         )
         .overcome(&BODILESS)
-        .overcome(&["the creation of the repository"]),
+        .overcome(&REPOSITORY),
         wrong(
             "a truncated answer",
             || Fault::truncate(3),
