@@ -11,7 +11,7 @@ const SECTIONS: [&str; 3] = [
 
 /// Rows that no cell shows, each with the test that does: they are of settings, of what an image
 /// is, of time that no test takes, or of certificates.
-const ELSEWHERE: [(&str, &str); 25] = [
+const ELSEWHERE: [(&str, &str); 26] = [
     (
         "… failed: … in … was not reached; a function in a VPC needs a way to it, such as …",
         "what_is_not_reached_names_the_endpoint_that_a_vpc_may_lack",
@@ -42,7 +42,11 @@ const ELSEWHERE: [(&str, &str); 25] = [
     ),
     (
         "secret … is not for …: …",
-        "a_secret_that_names_registries_is_for_these",
+        "a_secret_goes_to_the_registries_that_the_operator_names",
+    ),
+    (
+        "secret … holds no registry credentials: expected JSON with texts in the fields …",
+        "cdks_file_says_whose_logins_a_build_uses",
     ),
     (
         "ECR's bucket of layers denies access: …",
