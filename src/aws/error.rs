@@ -157,6 +157,17 @@ pub enum Error {
         /// What the network said.
         source: Cause,
     },
+    /// Somebody else than AWS answered.
+    #[error(
+        "{call} failed: the answer is not AWS's own: a proxy or a firewall on the way refuses the \
+         request"
+    )]
+    Foreign {
+        /// What was called.
+        call: Box<Call>,
+        /// What was answered.
+        source: Answer,
+    },
     /// There is nothing to sign with.
     #[error(
         "{call} failed: no AWS credentials were found; in a Lambda they come from the function's role, elsewhere set AWS_PROFILE or log in"

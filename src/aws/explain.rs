@@ -115,9 +115,10 @@ impl Error {
             }
             code if is_of_throttling(code) => Self::Throttled { call, source },
             _ => match source.status {
-                403 if source.code.is_empty() => Self::denied(call, source),
                 429 => Self::Throttled { call, source },
                 500.. => Self::Unavailable { call, source },
+                400.. if source.is_of_another() => Self::Foreign { call, source },
+                403 if source.code.is_empty() => Self::denied(call, source),
                 _ => Self::Refused { call, source },
             },
         }

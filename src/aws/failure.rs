@@ -78,6 +78,11 @@ impl Answer {
         }
     }
 
+    /// Whether it lacks all that each answer of AWS has: a proxy gave it, or a firewall.
+    pub(super) fn is_of_another(&self) -> bool {
+        self.code.is_empty() && self.request_id.is_empty()
+    }
+
     /// What a service answered about one of several things.
     pub(super) fn of_item(code: &str, message: &str) -> Self {
         Self {
