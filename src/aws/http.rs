@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_s3::primitives::SdkBody;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -10,10 +11,15 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector, http_client_fn,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use http_body_util::{BodyExt, Limited};
 
 use crate::content::Wait;
 use crate::redact::RedactedUrl;
+
+/// The most that is read of an answer, which the SDK reads whole: more than any of them has. Objects
+/// are read as they come, and have any length.
+const MAX_ANSWER: usize = 4 << 20;
 
 type Timeouts = (Option<Duration>, Option<Duration>);
 
@@ -33,7 +39,12 @@ pub(super) fn shared_client() -> SharedHttpClient {
     })
 }
 
-/// A connector whose requests are known to be waited for.
+/// An answer that is longer than any is.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer has more than {MAX_ANSWER} bytes")]
+struct TooLarge;
+
+/// A connector whose requests are known to be waited for, and whose answers are bounded.
 #[derive(Debug)]
 struct Watched<C>(C);
 
@@ -44,13 +55,37 @@ impl<C: HttpConnector> HttpConnector for Watched<C> {
             Ok(url) => format!("the answer of {url}"),
             Err(_) => "an answer of AWS".to_owned(),
         });
+        let is_read_whole = !reads_object(&request);
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let answered = answer.await;
             drop(wait);
-            answered
+            let answer = answered?;
+            if is_read_whole || !answer.status().is_success() {
+                return Ok(bounded(answer));
+            }
+            Ok(answer)
         })
     }
+}
+
+/// Whether the answer is an object, by what the SDK writes into the address.
+fn reads_object(request: &HttpRequest) -> bool {
+    let query = request.uri().split_once('?').map(|(_, query)| query);
+    query.is_some_and(|query| query.split('&').any(|part| part == "x-id=GetObject"))
+}
+
+fn bounded(answer: HttpResponse) -> HttpResponse {
+    answer.map(|body| {
+        let body = Limited::new(body, MAX_ANSWER);
+        SdkBody::from_body_1_x(body.map_err(|error| match error.downcast() {
+            Ok(limit) => {
+                let _: Box<http_body_util::LengthLimitError> = limit;
+                TooLarge.into()
+            }
+            Err(other) => other,
+        }))
+    })
 }
 
 fn connector(
