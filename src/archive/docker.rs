@@ -2,6 +2,7 @@
 //! ([Docker image specification v1.2](https://github.com/moby/docker-image-spec/blob/main/v1.2.md#combined-image-json--filesystem-changeset-format)).
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer};
@@ -176,13 +177,16 @@ impl Docker {
 /// The images, each once with all its names: some tools list one for each name.
 fn distinct(listed: Vec<Image>) -> Vec<Image> {
     let mut images: Vec<Image> = Vec::new();
+    let mut positions: HashMap<u64, usize> = HashMap::new();
     for image in listed {
-        let mut known = images.iter_mut();
-        let is_same =
-            |known: &&mut Image| known.config == image.config && known.layers == image.layers;
-        match known.find(is_same) {
-            Some(known) => known.repo_tags.extend(image.repo_tags),
-            None => images.push(image),
+        let mut hasher = DefaultHasher::new();
+        (&image.config, &image.layers).hash(&mut hasher);
+        let position = *positions.entry(hasher.finish()).or_insert(images.len());
+        match images.get_mut(position) {
+            Some(known) if known.config == image.config && known.layers == image.layers => {
+                known.repo_tags.extend(image.repo_tags);
+            }
+            _ => images.push(image),
         }
     }
     images

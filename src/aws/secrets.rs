@@ -12,6 +12,9 @@ use crate::content;
 use crate::network::HostPattern;
 use crate::registry::{CredentialProvider, Credentials};
 
+/// Most bytes that Secrets Manager keeps in a secret.
+const MAX_SECRET: usize = 64 << 10;
+
 /// Credentials in a secret: `user:password`, or JSON with `username` and `password`. JSON that also
 /// has `registry` or `registries`, as [`HostPattern`]s, is for these registries only. Fetched when
 /// they are first needed, and kept as long as this value.
@@ -70,7 +73,7 @@ impl SecretCredentials {
             (None, Some(binary)) => std::str::from_utf8(binary.as_ref()).ok(),
             (None, None) => None,
         };
-        let content = self.read(text)?;
+        let content = self.read(text.filter(|text| text.len() <= MAX_SECRET))?;
         // The resource may call the secret by its name, or by a part of its ARN.
         let names: Vec<_> = [answer.name(), answer.arn()]
             .into_iter()

@@ -19,6 +19,11 @@ use crate::redact::{RedactedUrl, remember_address};
 /// The longest time that CloudFormation waits, in seconds, which is also how long it waits where
 /// no time is named.
 const MAX_SERVICE_TIMEOUT: u64 = 3600;
+/// Most bytes of properties that are read: more than a template may have. As a tree of values they
+/// take up to a hundred times that.
+const MAX_PROPERTIES: usize = 1 << 20;
+/// Most bytes of a field that is one text.
+const MAX_TEXT: usize = 64 << 10;
 
 /// The properties of a resource, as the template has them.
 pub type Properties = Map<String, Value>;
@@ -195,9 +200,9 @@ impl Request {
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 fn text(fields: &Fields<'_>, name: &str) -> String {
-    let value = fields
-        .get(name)
-        .and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let value = fields.get(name).map(|raw| raw.get());
+    let value = value.filter(|text| text.len() <= MAX_TEXT);
+    let value = value.and_then(|text| serde_json::from_str(text).ok());
     match value {
         Some(Value::String(text)) => text,
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
@@ -215,6 +220,11 @@ fn object(fields: &Fields<'_>, name: &str) -> Result<Properties, UnreadablePrope
     let Some(raw) = fields.get(name) else {
         return Ok(Properties::new());
     };
+    let length = raw.get().len();
+    if length > MAX_PROPERTIES {
+        let reason = format!("expected at most {MAX_PROPERTIES} bytes, got {length}");
+        return Err(UnreadableProperties { reason });
+    }
     let read: Result<Option<Properties>, _> = serde_json::from_str(raw.get());
     read.map(Option::unwrap_or_default)
         .map_err(|error| UnreadableProperties {

@@ -4,8 +4,7 @@
 //! layers take turns within [`budget`]. The decoder of an archive that is compressed as a whole does
 //! not wait, since it feeds the others; what it uses is not theirs.
 
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -16,7 +15,39 @@ const USUAL: u32 = 2048;
 const MEBIBYTE: u64 = 1 << 20;
 
 static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(budget() as usize));
-static OF_ARCHIVES: AtomicU32 = AtomicU32::new(0);
+static OF_ARCHIVES: Archives = Archives::new();
+
+/// MiB that decoders of archives use.
+struct Archives {
+    used: Mutex<u32>,
+    ended: Condvar,
+}
+
+impl Archives {
+    const fn new() -> Self {
+        Self {
+            used: Mutex::new(0),
+            ended: Condvar::new(),
+        }
+    }
+
+    fn used(&self) -> MutexGuard<'_, u32> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Blocks until there are as many, of `all`.
+    fn take(&self, needed: u32, all: u32) {
+        let waited = self
+            .ended
+            .wait_while(self.used(), |used| *used + needed > all);
+        *waited.unwrap_or_else(PoisonError::into_inner) += needed;
+    }
+
+    fn give_back(&self, taken: u32) {
+        *self.used() -= taken;
+        self.ended.notify_all();
+    }
+}
 
 /// MiB that the process may use.
 pub fn process_memory() -> u32 {
@@ -52,7 +83,7 @@ impl DecoderMemory {
     /// Waits until a decoder may use so many bytes.
     pub(crate) async fn take(bytes: u64) -> Result<Self, TooMuchMemory> {
         let needed = mebibytes(bytes);
-        let available = budget().saturating_sub(OF_ARCHIVES.load(Ordering::Relaxed));
+        let available = budget().saturating_sub(*OF_ARCHIVES.used());
         let too_much = TooMuchMemory { needed, available };
         // What never fits would wait forever.
         if needed > available {
@@ -68,19 +99,21 @@ impl DecoderMemory {
 pub(crate) struct ArchiveMemory(u32);
 
 impl ArchiveMemory {
+    /// Blocks until a decoder may use so many bytes: that of the pass before may not have noticed
+    /// yet that nobody reads on.
     pub(crate) fn take(bytes: u64) -> Result<Self, TooMuchMemory> {
         let (needed, available) = (mebibytes(bytes), budget());
         if needed > available {
             return Err(TooMuchMemory { needed, available });
         }
-        OF_ARCHIVES.fetch_add(needed, Ordering::Relaxed);
+        OF_ARCHIVES.take(needed, available);
         Ok(Self(needed))
     }
 }
 
 impl Drop for ArchiveMemory {
     fn drop(&mut self) {
-        OF_ARCHIVES.fetch_sub(self.0, Ordering::Relaxed);
+        OF_ARCHIVES.give_back(self.0);
     }
 }
 
@@ -91,6 +124,19 @@ fn mebibytes(bytes: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_decoder_of_the_next_pass_waits_for_the_one_before() {
+        let archives = Archives::new();
+        archives.take(96, 128);
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| archives.take(96, 128));
+            assert!(!next.is_finished());
+            archives.give_back(96);
+            next.join().unwrap();
+        });
+        assert_eq!(*archives.used(), 96);
+    }
 
     #[tokio::test]
     async fn decoders_take_turns_and_what_never_fits_is_told() {

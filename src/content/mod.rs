@@ -16,6 +16,7 @@
 //! forgets by itself.
 
 mod buffer;
+mod chunks;
 mod decoders;
 mod error;
 mod file;
@@ -41,6 +42,7 @@ use futures_util::stream::BoxStream;
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
 pub use buffer::Buffer;
+pub(crate) use chunks::ChunkMemory;
 pub(crate) use decoders::{ArchiveMemory, DecoderMemory};
 pub use decoders::{TooMuchMemory, process_memory};
 pub use error::{BackendError, BoxError, Error, Retryable};

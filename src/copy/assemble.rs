@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::blob::{Item, Mounts};
 use super::run::next_of;
@@ -59,11 +59,8 @@ impl Run {
         layers: Vec<&'a UnbuiltLayer>,
         known: &KnownLayers,
     ) -> Result<Stored<'a>> {
-        let pushes = layers.into_iter();
-        let pushes: Vec<_> = pushes
-            .map(|layer| self.push_distinct(layer, known))
-            .collect();
-        stream::iter(pushes)
+        stream::iter(0..layers.len())
+            .map(|position| self.push_distinct(layers[position], known).boxed())
             .buffer_unordered(self.options.concurrency.max(1))
             .try_collect()
             .await

@@ -95,6 +95,7 @@ impl Plan {
                 Ok(Some(Entry::Blob(blob))) => {
                     missing += blob.at.len();
                     self.add_blobs([&blob.what], &blob.at);
+                    self.bounds.check_blobs(source, self.seen.blobs.0.len())?;
                 }
                 Ok(None) => {}
                 // Any other manifest that is not there is told first.
@@ -117,6 +118,7 @@ impl Plan {
         let parsed = parse(source, &manifest.what)?;
         let entries = parsed.entries();
         self.add_blobs(parsed.blobs(), &manifest.at);
+        self.bounds.check_blobs(source, self.seen.blobs.0.len())?;
         let before = self.seen.entries.0.len();
         for entry in entries {
             let seen = &mut self.seen.entries;

@@ -7,6 +7,9 @@ use super::{Checkpoint, MAX_CONFIG, Run};
 use crate::content::{Destination, ManifestKey, Opener, Source, collect};
 use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest, Manifest, RawManifest};
 
+/// Most bytes of the manifests that are learned from. Those of real images are some kilobytes each.
+const MAX_LEARNED: usize = 16 << 20;
+
 /// Which stored blob holds which uncompressed layer, as the manifests and configs of images that
 /// are already in the registry tell.
 #[derive(Default)]
@@ -43,7 +46,9 @@ impl KnownLayers {
         let Ok(Some(raw)) = Destination::manifest(&**place, key).await else {
             return;
         };
-        if self.images.iter().any(|known| known.raw == raw) {
+        let known = || self.images.iter().map(|known| &known.raw);
+        let bytes: usize = known().map(|known| known.bytes().len()).sum();
+        if known().any(|known| *known == raw) || bytes + raw.bytes().len() > MAX_LEARNED {
             return;
         }
         if let Ok(Manifest::Image(parsed)) = raw.parse() {

@@ -161,18 +161,23 @@ impl Run {
 
     /// Pushes blobs, some at once.
     async fn push_at_once(&self, source: &dyn Source, blobs: &[Wanted<Descriptor>]) -> Result<()> {
-        let items = blobs.iter();
-        let items: Vec<_> = items
-            .map(|blob| (item(source, &blob.what), &blob.at))
-            .collect();
-        let pushes = items.iter();
-        let pushes: Vec<_> = pushes
-            .map(|(item, places)| self.push_blob(item, places).boxed())
-            .collect();
-        stream::iter(pushes)
+        stream::iter(0..blobs.len())
+            .map(|position| self.push_wanted(source, &blobs[position]))
             .buffer_unordered(self.options.concurrency.max(1))
             .try_collect()
             .await
+    }
+
+    fn push_wanted<'a>(
+        &'a self,
+        source: &'a dyn Source,
+        blob: &'a Wanted<Descriptor>,
+    ) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let item = item(source, &blob.what);
+            self.push_blob(&item, &blob.at).await
+        }
+        .boxed()
     }
 
     /// Takes what the source has in its order: looks up manifests, and pushes blobs of those that

@@ -1,8 +1,10 @@
 //! What of an image is wanted: all of it, one platform, or an index of some.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::error::{Cause, at, manifest_of};
 use super::plan::{fetch, fetch_listed, parse};
@@ -10,6 +12,9 @@ use super::walk::{Indexes, document_of};
 use super::{Error, MAX_CONFIG, Operation, Result, Side};
 use crate::content::{Source, collect};
 use crate::oci::{Descriptor, Digest, ImageConfig, ImageManifest, Manifest, Platform, RawManifest};
+
+/// Most values, or thereabouts, in a member of an index that is written anew.
+const MAX_VALUES: usize = 100_000;
 
 /// What is wanted of an image.
 #[derive(Clone, Debug, Default)]
@@ -200,17 +205,52 @@ fn rebuild(
     indexes: &Indexes<'_>,
     kept: &[Digest],
 ) -> Result<RawManifest> {
-    let kept: HashSet<String> = kept.iter().map(ToString::to_string).collect();
     let mut entries = indexes.raw_leaves()?;
-    entries.retain(|entry| {
-        entry["digest"]
-            .as_str()
-            .is_some_and(|digest| kept.contains(digest))
-    });
-    let mut document = document_of(source, root)?;
-    document["manifests"] = Value::Array(entries);
-    Ok(RawManifest::new(
-        root.media_type(),
-        document.to_string().into(),
-    ))
+    let kept: HashSet<&Digest> = kept.iter().collect();
+    entries.retain(|entry| digest_of(entry).is_some_and(|digest| kept.contains(&digest)));
+    let mut document: BTreeMap<String, Box<RawValue>> = document_of(source, root)?;
+    document.remove("manifests");
+    let rewriting = rewritten(document, &entries);
+    let subject = || manifest_of(&root.descriptor());
+    let document = rewriting
+        .map_err(|cause| at(Operation::Select, Side::Source, source.name(), subject())(cause))?;
+    Ok(RawManifest::new(root.media_type(), document.into()))
+}
+
+fn digest_of(entry: &RawValue) -> Option<Digest> {
+    #[derive(Deserialize)]
+    struct Entry {
+        digest: Digest,
+    }
+    let entry: Entry = serde_json::from_str(entry.get()).ok()?;
+    Some(entry.digest)
+}
+
+/// An index of other entries, without white space and in the order of its names. Each member is
+/// written by itself: a tree of the values of all would take a hundred times what they have.
+fn rewritten(
+    mut members: BTreeMap<String, Box<RawValue>>,
+    entries: &[Box<RawValue>],
+) -> std::result::Result<Vec<u8>, Cause> {
+    for member in members.values_mut() {
+        *member = compact(member)?;
+    }
+    let entries = entries.iter().map(|entry| compact(entry));
+    let entries: Vec<_> = entries.collect::<std::result::Result<_, _>>()?;
+    let entries = serde_json::value::to_raw_value(&entries).map_err(Cause::Config)?;
+    members.insert("manifests".to_owned(), entries);
+    serde_json::to_vec(&members).map_err(Cause::Config)
+}
+
+fn compact(member: &RawValue) -> std::result::Result<Box<RawValue>, Cause> {
+    let text = member.get();
+    let values = text.bytes().filter(|byte| b"{[,".contains(byte)).count();
+    if values > MAX_VALUES {
+        return Err(Cause::TooMany {
+            limit: MAX_VALUES,
+            what: "values in a member of its index",
+        });
+    }
+    let value: Value = serde_json::from_str(text).map_err(Cause::Config)?;
+    serde_json::value::to_raw_value(&value).map_err(Cause::Config)
 }

@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::error::{Cause, at, manifest_of};
 use super::plan::{fetch, parse};
@@ -22,6 +24,8 @@ pub(super) const CONCURRENCY: usize = 8;
 const MAX_MANIFESTS: usize = 2_000;
 /// Most bytes of the manifests of one image. Those of real ones are some hundred kilobytes.
 const MAX_BYTES: usize = 16 << 20;
+/// Most blobs of one image.
+const MAX_BLOBS: usize = 20_000;
 /// Deepest nesting of indexes.
 const MAX_DEPTH: usize = 8;
 
@@ -50,6 +54,14 @@ impl Bounds {
         }
         if depth > MAX_DEPTH && new > 0 {
             return Err(self.exceeded(source, MAX_DEPTH, "levels of indexes"));
+        }
+        Ok(())
+    }
+
+    /// Tells an image of too many blobs.
+    pub(super) fn check_blobs(&self, source: &dyn Source, blobs: usize) -> Result<()> {
+        if blobs > MAX_BLOBS {
+            return Err(self.exceeded(source, MAX_BLOBS, "blobs"));
         }
         Ok(())
     }
@@ -129,7 +141,7 @@ impl<'a> Indexes<'a> {
     }
 
     /// The same entries as they stand in their indexes, with every member.
-    pub(super) fn raw_leaves(&self) -> Result<Vec<Value>> {
+    pub(super) fn raw_leaves(&self) -> Result<Vec<Box<RawValue>>> {
         let mut leaves = Leaves::of(self);
         leaves.add(self.root, |manifest| raw_entries(self.source, manifest))?;
         Ok(leaves.found)
@@ -140,20 +152,25 @@ fn fetch_index(source: &dyn Source, entry: Descriptor) -> BoxFuture<'_, Result<R
     async move { fetch(source, &entry).await }.boxed()
 }
 
-/// The members of the JSON of a manifest.
-pub(super) fn document_of(source: &dyn Source, manifest: &RawManifest) -> Result<Value> {
+/// What the JSON of a manifest says.
+pub(super) fn document_of<T: DeserializeOwned>(
+    source: &dyn Source,
+    manifest: &RawManifest,
+) -> Result<T> {
     let subject = manifest_of(&manifest.descriptor());
     serde_json::from_slice(manifest.bytes())
         .map_err(Cause::Config)
         .map_err(at(Operation::Read, Side::Source, source.name(), subject))
 }
 
-fn raw_entries(source: &dyn Source, manifest: &RawManifest) -> Result<Vec<Value>> {
-    let mut document = document_of(source, manifest)?;
-    Ok(match document["manifests"].take() {
-        Value::Array(entries) => entries,
-        _ => Vec::new(),
-    })
+fn raw_entries(source: &dyn Source, manifest: &RawManifest) -> Result<Vec<Box<RawValue>>> {
+    #[derive(Deserialize)]
+    struct Index {
+        #[serde(default)]
+        manifests: Option<Vec<Box<RawValue>>>,
+    }
+    let index: Index = document_of(source, manifest)?;
+    Ok(index.manifests.unwrap_or_default())
 }
 
 /// An entry of an index, as it is parsed or as it stands.
@@ -167,9 +184,9 @@ impl Entry for Descriptor {
     }
 }
 
-impl Entry for Value {
+impl Entry for Box<RawValue> {
     fn descriptor(&self) -> Option<Descriptor> {
-        serde_json::from_value(self.clone()).ok()
+        serde_json::from_str(self.get()).ok()
     }
 }
 

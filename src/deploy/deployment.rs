@@ -329,8 +329,10 @@ impl From<copy::Error> for Failed {
 fn options(image: &Image) -> Options {
     let mut options = Options::default();
     if let Some(wanted) = image.max_concurrency {
-        options.concurrency = wanted.get().min(most_at_once(image.targets.len()));
+        options.concurrency = wanted.get();
     }
+    let most = most_at_once(image.targets.len());
+    options.concurrency = options.concurrency.min(most);
     options
 }
 

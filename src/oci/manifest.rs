@@ -78,7 +78,7 @@ impl RawManifest {
     }
 
     fn parse_other(&self) -> serde_json::Result<OtherManifest> {
-        OtherManifest::of(&serde_json::from_slice(&self.bytes)?)
+        OtherManifest::of(&self.bytes)
     }
 }
 
@@ -172,13 +172,44 @@ pub struct ImageIndex {
 /// What Longshore reads of an image configuration
 /// ([config.md](https://github.com/opencontainers/image-spec/blob/main/config.md)).
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "ConfigDocument")]
 pub struct ImageConfig {
     /// The platform that the image runs on; its members stand at the top of the document.
-    #[serde(flatten)]
     pub platform: Platform,
     /// The layers by the digests of their uncompressed tars.
-    #[serde(default)]
     pub rootfs: RootFs,
+}
+
+/// The members of the document. `flatten` would hold all others in memory, too.
+#[derive(Deserialize)]
+struct ConfigDocument {
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    os: String,
+    #[serde(rename = "os.version", default)]
+    os_version: String,
+    #[serde(rename = "os.features", default, deserialize_with = "null_as_default")]
+    os_features: Vec<String>,
+    #[serde(default)]
+    variant: String,
+    #[serde(default)]
+    rootfs: RootFs,
+}
+
+impl From<ConfigDocument> for ImageConfig {
+    fn from(document: ConfigDocument) -> Self {
+        Self {
+            platform: Platform {
+                architecture: document.architecture,
+                os: document.os,
+                os_version: document.os_version,
+                os_features: document.os_features,
+                variant: document.variant,
+            },
+            rootfs: document.rootfs,
+        }
+    }
 }
 
 /// The layers of an [`ImageConfig`].

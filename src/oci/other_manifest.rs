@@ -1,18 +1,16 @@
 //! Manifests of media types that are not known, understood by the members that manifests share.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Descriptor;
-
-/// The members that hold descriptors of blobs: those of image manifests, and those of the
-/// artifact manifests that were before them.
-const BLOBS: [&str; 3] = ["config", "layers", "blobs"];
 
 /// A manifest of an unknown media type: what it names, as far as its members are those of the
 /// manifests that are known. One that names nothing so is copied as it stands.
 #[derive(Clone, Debug, Default)]
 pub struct OtherManifest {
-    /// What `config`, `layers` and `blobs` name.
+    /// What `config`, `layers` and `blobs` name: image manifests have the first two, and the artifact
+    /// manifests that were before them have the last.
     pub blobs: Vec<Descriptor>,
     /// What `manifests` names.
     pub manifests: Vec<Descriptor>,
@@ -20,35 +18,67 @@ pub struct OtherManifest {
     pub subject: Option<Descriptor>,
 }
 
+/// The members as they stand: a tree of their values would take a hundred times what they have.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow, default)]
+    config: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    layers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    blobs: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    manifests: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    subject: Option<&'a RawValue>,
+}
+
 impl OtherManifest {
     /// Reads a manifest's document. Fails where something that has a digest and a size is no
     /// descriptor all the same, since what it names would be missing in a copy.
-    pub(super) fn of(document: &Map<String, Value>) -> serde_json::Result<Self> {
+    pub(super) fn of(document: &[u8]) -> serde_json::Result<Self> {
+        let document: Document<'_> = serde_json::from_slice(document)?;
         let mut blobs = Vec::new();
-        for member in BLOBS {
-            blobs.extend(descriptors(document.get(member))?);
+        for member in [document.config, document.layers, document.blobs] {
+            blobs.extend(descriptors(member)?);
         }
         Ok(Self {
             blobs,
-            manifests: descriptors(document.get("manifests"))?,
-            subject: descriptors(document.get("subject"))?.pop(),
+            manifests: descriptors(document.manifests)?,
+            subject: descriptors(document.subject)?.pop(),
         })
     }
 }
 
 /// The descriptors in a member: one, or a list of them.
-fn descriptors(member: Option<&Value>) -> serde_json::Result<Vec<Descriptor>> {
-    let entries = match member {
-        Some(Value::Array(entries)) => entries.as_slice(),
-        Some(entry) => std::slice::from_ref(entry),
-        None => &[],
+fn descriptors(member: Option<&RawValue>) -> serde_json::Result<Vec<Descriptor>> {
+    let Some(member) = member else {
+        return Ok(Vec::new());
     };
-    let named = entries
-        .iter()
-        .filter(|entry| entry["digest"].is_string() && entry["size"].is_number());
+    let entries: Vec<&RawValue> = match serde_json::from_str(member.get()) {
+        Ok(entries) => entries,
+        Err(_) => vec![member],
+    };
+    let named = entries.into_iter().filter(|entry| is_descriptor(entry));
     named
-        .map(|entry| serde_json::from_value(entry.clone()))
+        .map(|entry| serde_json::from_str(entry.get()))
         .collect()
+}
+
+/// Whether something has a text for a digest, and a number for a size.
+fn is_descriptor(entry: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Shape<'a> {
+        #[serde(borrow)]
+        digest: &'a RawValue,
+        #[serde(borrow)]
+        size: &'a RawValue,
+    }
+    let shape: Result<Shape<'_>, _> = serde_json::from_str(entry.get());
+    shape.is_ok_and(|shape| {
+        let is_number = |c: char| c == '-' || c.is_ascii_digit();
+        shape.digest.get().starts_with('"') && shape.size.get().starts_with(is_number)
+    })
 }
 
 #[cfg(test)]

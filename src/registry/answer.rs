@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// How many errors of one answer are kept.
 const MAX_ERRORS: usize = 8;
@@ -97,35 +98,39 @@ impl fmt::Display for ErrorDetail {
 
 /// Reads an error document. Empty where the body is something else.
 pub(super) fn parse_errors(body: &[u8]) -> Vec<ErrorDetail> {
+    // A tree of values would take a hundred times what the body has.
     #[derive(Deserialize)]
-    struct Document {
-        errors: Vec<Entry>,
+    struct Document<'a> {
+        #[serde(borrow)]
+        errors: Vec<Entry<'a>>,
     }
     #[derive(Deserialize)]
-    struct Entry {
-        #[serde(default)]
-        code: serde_json::Value,
-        #[serde(default)]
-        message: serde_json::Value,
+    struct Entry<'a> {
+        #[serde(borrow, default)]
+        code: Option<&'a RawValue>,
+        #[serde(borrow, default)]
+        message: Option<&'a RawValue>,
     }
-    let Ok(document) = serde_json::from_slice::<Document>(body) else {
+    let Ok(document) = serde_json::from_slice::<Document<'_>>(body) else {
         return Vec::new();
     };
     let entries = document.errors.into_iter().take(MAX_ERRORS);
     entries
         .map(|entry| ErrorDetail {
-            code: ErrorCode(Cow::Owned(one_line(&entry.code))),
-            message: one_line(&entry.message),
+            code: ErrorCode(Cow::Owned(one_line(entry.code))),
+            message: one_line(entry.message),
         })
         .collect()
 }
 
 /// A JSON value as text without line breaks, control characters and excess.
-fn one_line(value: &serde_json::Value) -> String {
-    let text = match value {
-        serde_json::Value::String(text) => Cow::Borrowed(text.as_str()),
-        serde_json::Value::Null => return String::new(),
-        other => Cow::Owned(other.to_string()),
+fn one_line(value: Option<&RawValue>) -> String {
+    let Some(value) = value.map(RawValue::get) else {
+        return String::new();
+    };
+    let text = match serde_json::from_str(value) {
+        Ok(text) => Cow::Owned(text),
+        Err(_) => Cow::Borrowed(value),
     };
     let printable = text
         .chars()

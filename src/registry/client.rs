@@ -15,6 +15,9 @@ use crate::content::Tally;
 use crate::network::{Resolver, SharedResolver};
 use crate::oci::Repository;
 
+/// Registries about which something is known. A process may see many stacks.
+const MAX_REGISTRIES: usize = 256;
+
 /// Speaks to any number of registries. Cheap to clone; clones share connections, tokens and what
 /// is known about registries.
 #[derive(Clone)]
@@ -121,6 +124,9 @@ impl Client {
         }
         let limit = (self.inner.config.manifest_pushes_per_second)(registry);
         let state = Arc::new(RegistryState::new(limit));
+        if registries.len() >= MAX_REGISTRIES {
+            registries.clear();
+        }
         registries.insert(registry.to_owned(), Arc::clone(&state));
         state
     }

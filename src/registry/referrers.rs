@@ -3,7 +3,8 @@
 
 use reqwest::header::ACCEPT;
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::auth::Access;
 use super::transport::{Call, Transport};
@@ -13,6 +14,8 @@ use crate::oci::{Descriptor, Digest, ImageIndex, Manifest, MediaType, RawManifes
 
 /// The longest encoded part of a digest in a tag of the tag schema.
 const MAX_TAG_HEX: usize = 64;
+/// Most referrers that a list has.
+const MAX_REFERRERS: usize = 5_000;
 
 /// The referrers of `digest`: by the API, or by the tag schema where a registry has no API.
 /// Empty where there is neither.
@@ -34,9 +37,13 @@ async fn by_api(transport: &Transport, digest: &Digest) -> Result<Option<Vec<Des
         Call::new(Method::GET, url, Access::Pull).header(ACCEPT, MediaType::OCI_INDEX.as_str())
     };
     let read = pages::each(transport, url, call, |body| {
-        match (parse_index(body), &mut referrers) {
-            (Some(index), referrers) => {
-                referrers.get_or_insert_default().extend(index.manifests);
+        match (parse_list(body), &mut referrers) {
+            (Some(listed), referrers) => {
+                let referrers = referrers.get_or_insert_default();
+                referrers.extend(listed);
+                if referrers.len() > MAX_REFERRERS {
+                    return Err("with more than 5,000 referrers");
+                }
                 Ok(())
             }
             (None, None) => {
@@ -53,10 +60,17 @@ async fn by_api(transport: &Transport, digest: &Digest) -> Result<Option<Vec<Des
     read.map(|()| referrers)
 }
 
-fn parse_index(body: &[u8]) -> Option<ImageIndex> {
-    let document: Value = serde_json::from_slice(body).ok()?;
-    document["manifests"].as_array()?;
-    serde_json::from_value(document).ok()
+/// The descriptors in a list, which is an index that has them.
+fn parse_list(body: &[u8]) -> Option<Vec<Descriptor>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct List {
+        #[serde(rename = "schemaVersion")]
+        _schema_version: u8,
+        manifests: Vec<Descriptor>,
+    }
+    let list: List = serde_json::from_slice(body).ok()?;
+    Some(list.manifests)
 }
 
 /// Registries without the API answer in many ways; none of these is one that a registry with it
@@ -110,29 +124,49 @@ pub(super) async fn add(
     {
         return Ok(());
     }
-    let mut entries: Vec<Value> = listed.iter().map(|known| json!(known)).collect();
-    entries.push(entry(manifest));
-    let index = json!({
-        "schemaVersion": 2,
-        "mediaType": MediaType::OCI_INDEX,
-        "manifests": entries,
-    });
-    let index = RawManifest::new(&MediaType::OCI_INDEX, index.to_string().into());
+    let mut manifests = listed;
+    manifests.push(entry(manifest));
+    let index = ImageIndex {
+        schema_version: 2,
+        media_type: Some(MediaType::OCI_INDEX),
+        manifests,
+        subject: None,
+    };
+    let bytes = serde_json::to_vec(&index).expect("texts and numbers are always JSON");
+    let index = RawManifest::new(&MediaType::OCI_INDEX, bytes.into());
     manifest::put(transport, &index, Some(&tag)).await.map(drop)
 }
 
 /// The descriptor of a referrer, with what lists of referrers say of it.
-fn entry(manifest: &RawManifest) -> Value {
-    let mut entry = json!(manifest.descriptor());
-    let document: Value = serde_json::from_slice(manifest.bytes()).unwrap_or_default();
-    let artifact_type = [&document["artifactType"], &document["config"]["mediaType"]];
-    if let Some(artifact_type) = artifact_type.into_iter().find(|kind| kind.is_string()) {
-        entry["artifactType"] = artifact_type.clone();
+fn entry(manifest: &RawManifest) -> Descriptor {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Document<'a> {
+        #[serde(borrow)]
+        artifact_type: Option<&'a RawValue>,
+        #[serde(borrow)]
+        config: Option<&'a RawValue>,
+        #[serde(borrow)]
+        annotations: Option<&'a RawValue>,
     }
-    if document["annotations"].is_object() {
-        entry["annotations"] = document["annotations"].clone();
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Config {
+        media_type: String,
     }
-    entry
+    let document: Document<'_> = serde_json::from_slice(manifest.bytes()).unwrap_or_default();
+    let own_type = document.artifact_type.and_then(read);
+    let config_type = || Some(document.config.and_then(read::<Config>)?.media_type);
+    Descriptor {
+        artifact_type: own_type.or_else(config_type),
+        annotations: document.annotations.and_then(read).unwrap_or_default(),
+        ..manifest.descriptor()
+    }
+}
+
+/// What a member says, if it is what it should be.
+fn read<T: serde::de::DeserializeOwned>(member: &RawValue) -> Option<T> {
+    serde_json::from_str(member.get()).ok()
 }
 
 fn schema_tag(digest: &Digest) -> Option<Tag> {

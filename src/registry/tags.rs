@@ -2,12 +2,16 @@
 //! ([spec.md, "Listing Tags"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-tags)).
 
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::auth::Access;
 use super::transport::{Call, Transport};
 use super::{Error, pages};
 use crate::oci::Tag;
+
+/// Most tags of a repository.
+const MAX_TAGS: usize = 200_000;
 
 /// The tags of the repository. Names that are no tags are left out.
 pub(super) async fn list(transport: &Transport) -> Result<Vec<Tag>, Error> {
@@ -17,6 +21,9 @@ pub(super) async fn list(transport: &Transport) -> Result<Vec<Tag>, Error> {
     pages::each(transport, url, call, |body| {
         let names = names(body).ok_or("with a malformed list of tags")?;
         tags.extend(names.into_iter().filter_map(|name| name.parse().ok()));
+        if tags.len() > MAX_TAGS {
+            return Err("with more than 200,000 tags");
+        }
         Ok(())
     })
     .await?;
@@ -25,13 +32,21 @@ pub(super) async fn list(transport: &Transport) -> Result<Vec<Tag>, Error> {
 
 /// The names on a page. `None` where it is the JSON of something else: that has neither member.
 fn names(body: &[u8]) -> Option<Vec<String>> {
-    let mut page: Map<String, Value> = serde_json::from_slice(body).ok()?;
-    match page.remove("tags") {
-        // Some registries write an empty list so.
-        Some(Value::Null) => Some(Vec::new()),
-        Some(tags) => serde_json::from_value(tags).ok(),
-        None => page.contains_key("name").then(Vec::new),
+    #[derive(Deserialize)]
+    struct Page {
+        #[serde(default, deserialize_with = "present")]
+        tags: Option<Vec<String>>,
+        #[serde(default)]
+        name: Option<IgnoredAny>,
     }
+    let page: Page = serde_json::from_slice(body).ok()?;
+    page.tags.or_else(|| page.name.map(|_| Vec::new()))
+}
+
+/// Reads a member that is there. Some registries write an empty list as `null`.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let names: Option<Vec<String>> = Deserialize::deserialize(deserializer)?;
+    Ok(Some(names.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -63,11 +63,8 @@ impl Layout {
         self.survey(&root, 0, &mut survey).await?;
         match survey.problem {
             None => Ok(root),
-            Some(problem) if survey.images.is_empty() => Err(problem),
-            Some(_) => match survey.images.as_slice() {
-                [only] => Ok(only.clone()),
-                _ => Ok(root),
-            },
+            Some(problem) if survey.images == 0 => Err(problem),
+            Some(_) => Ok(survey.only.filter(|_| survey.images == 1).unwrap_or(root)),
         }
     }
 
@@ -178,7 +175,7 @@ impl Layout {
         async move {
             match root.parse().map_err(Error::Manifest)? {
                 Manifest::Image(image) => match self.check(root, &image).await {
-                    Ok(()) => survey.images.push(root.clone()),
+                    Ok(()) => survey.image(root),
                     Err(error) => survey.problem(error),
                 },
                 Manifest::Index(_) if depth == MAX_DEPTH => {
@@ -193,7 +190,7 @@ impl Layout {
                         self.survey_child(child, depth + 1, survey).await?;
                     }
                 }
-                Manifest::Other(_) => survey.images.push(root.clone()),
+                Manifest::Other(_) => survey.image(root),
             }
             Ok(())
         }
@@ -222,10 +219,10 @@ impl Layout {
             }
             Err(error) => return Err(error),
         };
-        let images = survey.images.len();
+        let images = survey.images;
         self.survey(&raw, depth, survey).await?;
         if child.is_attestation() {
-            survey.images.truncate(images);
+            survey.images = images;
         }
         Ok(())
     }
@@ -285,13 +282,22 @@ fn is_one_image(images: &[(&Descriptor, Choice)], selector: Option<&Selector>) -
 #[derive(Default)]
 struct Survey {
     seen: HashSet<Digest>,
-    /// The images that are there completely.
-    images: Vec<RawManifest>,
+    /// How many images are there completely.
+    images: usize,
+    /// The only image, where there is one.
+    only: Option<RawManifest>,
     /// The first that is wrong with the others.
     problem: Option<Error>,
 }
 
 impl Survey {
+    fn image(&mut self, manifest: &RawManifest) {
+        if self.images == 0 {
+            self.only = Some(manifest.clone());
+        }
+        self.images += 1;
+    }
+
     fn problem(&mut self, error: Error) {
         self.problem.get_or_insert(error);
     }

@@ -80,6 +80,24 @@ async fn a_secret_is_read_once_in_the_region_of_its_arn() {
 }
 
 #[tokio::test]
+async fn an_answer_without_end_is_given_up() {
+    for status in [200, 403] {
+        let aws = StandIn::start(move |_| {
+            let more = Ok::<_, std::convert::Infallible>("x".repeat(1 << 16));
+            let body = futures_util::stream::repeat(more);
+            let answer = Response::builder().status(status);
+            answer.body(Body::from_stream(body)).unwrap()
+        })
+        .await;
+        let clients = aws.clients().await;
+        let secret = SecretCredentials::new(&clients, "pull");
+        let error = secret.credentials("quay.io").await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "the answer has more than 4194304 bytes");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_that_is_none_is_not_shown() {
     let aws = StandIn::start(|_| secret("hunter2")).await;
     let provider = SecretCredentials::new(&aws.clients().await, "hub");

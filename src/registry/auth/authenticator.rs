@@ -21,7 +21,7 @@ use crate::registry::transport::{MAX_REDIRECTS, redirects};
 use crate::registry::wire::Response;
 
 /// The most that a token server's answer may be.
-const MAX_TOKEN_ANSWER: u64 = 256 << 10;
+const MAX_TOKEN_ANSWER: u64 = 64 << 10;
 /// How this client calls itself to token servers.
 const CLIENT_ID: &str = "longshore";
 

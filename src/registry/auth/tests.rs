@@ -274,7 +274,7 @@ async fn an_endless_token_is_given_up() {
     })
     .await;
     let error = ask(&server.repository()).await.unwrap_err();
-    assert!(error.contains("more than 262144 bytes"), "{error}");
+    assert!(error.contains("more than 65536 bytes"), "{error}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::authenticator::sensitive;
@@ -87,25 +87,27 @@ pub(super) struct Issued {
 pub(super) fn parse_issued(body: &[u8], now: SystemTime) -> Option<Issued> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
-    struct Answer {
-        token: Value,
-        access_token: Value,
-        expires_in: Value,
-        issued_at: Value,
+    struct Answer<'a> {
+        #[serde(borrow)]
+        token: Option<&'a RawValue>,
+        #[serde(borrow)]
+        access_token: Option<&'a RawValue>,
+        #[serde(borrow)]
+        expires_in: Option<&'a RawValue>,
+        #[serde(borrow)]
+        issued_at: Option<&'a RawValue>,
     }
-    let answer: Answer = serde_json::from_slice(body).ok()?;
-    let token = [&answer.token, &answer.access_token]
+    let answer: Answer<'_> = serde_json::from_slice(body).ok()?;
+    let token = [answer.token, answer.access_token]
         .into_iter()
-        .filter_map(Value::as_str)
+        .filter_map(text)
         .find(|token| !token.is_empty())?;
-    let lifetime = seconds(&answer.expires_in)
+    let lifetime = seconds(answer.expires_in)
         .unwrap_or(UNSTATED_LIFETIME)
         .min(LONGEST_LIFETIME);
     // A clock that disagrees with the server's by more than the lifetime says nothing.
-    let age = answer
-        .issued_at
-        .as_str()
-        .and_then(timestamp::parse)
+    let age = text(answer.issued_at)
+        .and_then(|issued| timestamp::parse(&issued))
         .and_then(|issued| now.duration_since(issued).ok())
         .filter(|age| *age < lifetime)
         .unwrap_or_default();
@@ -117,13 +119,17 @@ pub(super) fn parse_issued(body: &[u8], now: SystemTime) -> Option<Issued> {
     })
 }
 
+/// What a member says, if it is text.
+fn text(value: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(value?.get()).ok()
+}
+
 /// A lifetime, as a number or as text. `None` where it is none: a token beside it is used all the
 /// same.
-fn seconds(value: &Value) -> Option<Duration> {
-    let number = match value {
-        Value::Number(number) => number.as_f64()?,
-        Value::String(text) => text.trim().parse().ok()?,
-        _ => return None,
+fn seconds(value: Option<&RawValue>) -> Option<Duration> {
+    let number = match text(value) {
+        Some(text) => text.trim().parse().ok()?,
+        None => serde_json::from_str(value?.get()).ok()?,
     };
     let duration = Duration::try_from_secs_f64(number).ok()?;
     (!duration.is_zero()).then_some(duration)

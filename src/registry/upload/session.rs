@@ -1,13 +1,14 @@
 //! One upload session: where it is, and what it has.
 
 use bytes::{Bytes, BytesMut};
-use futures_util::TryStreamExt;
+use futures_util::stream::Fuse;
+use futures_util::{StreamExt, TryStreamExt};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE,
 };
 use reqwest::{Method, StatusCode, Url};
 
-use crate::content::{self, ByteStream};
+use crate::content::{self, ByteStream, ChunkMemory};
 use crate::oci::Digest;
 use crate::redact::RedactedUrl;
 use crate::registry::Error;
@@ -139,27 +140,26 @@ impl Session {
         Ok(())
     }
 
-    /// Sends `stream` in requests of `chunk` bytes each.
+    /// Sends `stream` in requests of at most `chunk` bytes each, and of fewer where so many uploads
+    /// are under way that there is no memory for more.
     pub(super) async fn send_in_chunks(
         &mut self,
         transport: &Transport,
-        mut stream: ByteStream,
+        stream: ByteStream,
         chunk: u64,
     ) -> Result<(), Failure> {
-        self.largest_body = Some(chunk);
-        let chunk = usize::try_from(chunk).unwrap_or(usize::MAX);
-        let mut held = BytesMut::new();
-        while let Some(piece) = stream.try_next().await? {
-            held.extend_from_slice(&piece);
-            while held.len() > chunk {
-                let full = held.split_to(chunk).freeze();
-                self.send_chunk(transport, full).await?;
+        let mut stream = stream.fuse();
+        let mut rest = Bytes::new();
+        loop {
+            let memory = ChunkMemory::take(self.minimum_chunk, chunk).await;
+            let size = memory.bytes().min(chunk);
+            let full = filled(&mut stream, &mut rest, size).await?;
+            if full.is_empty() {
+                return Ok(());
             }
+            self.largest_body = Some(size);
+            self.send_chunk(transport, full).await?;
         }
-        if !held.is_empty() {
-            self.send_chunk(transport, held.freeze()).await?;
-        }
-        Ok(())
     }
 
     async fn send_chunk(&mut self, transport: &Transport, chunk: Bytes) -> Result<(), Error> {
@@ -238,6 +238,27 @@ impl Session {
             problem,
         }
     }
+}
+
+/// The next `size` bytes of a stream, or all that are left. `rest` is what is left of its last piece.
+async fn filled(
+    stream: &mut Fuse<ByteStream>,
+    rest: &mut Bytes,
+    size: u64,
+) -> Result<Bytes, content::Error> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut held = BytesMut::with_capacity(size);
+    while held.len() < size {
+        if rest.is_empty() {
+            match stream.try_next().await? {
+                Some(piece) => *rest = piece,
+                None => break,
+            }
+        }
+        let room = size - held.len();
+        held.extend_from_slice(&rest.split_to(rest.len().min(room)));
+    }
+    Ok(held.freeze())
 }
 
 fn absent(committed: &Response) -> Error {

@@ -448,7 +448,7 @@ fn strange_answers() -> Vec<Wrong> {
             || Fault::page(403),
             [
                 "denies access: allow ecr:|is for others",
-                "was denied: allow |status 403",
+                "not AWS's own|the answer cannot be read|status 403",
                 "was denied (403",
             ],
         ),

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::future::{Future, pending};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -61,6 +62,14 @@ impl Function {
     /// Starts the program with these variables in its environment, besides those that each
     /// function has.
     pub(crate) async fn start(variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        Self::start_program(&bootstrap(), variables).await
+    }
+
+    /// As [`Function::start`], of another program.
+    pub(crate) async fn start_program(
+        program: &Path,
+        variables: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
         let (events, given) = mpsc::channel(1);
         let (ended, ends) = mpsc::channel(1);
         let api = Api {
@@ -80,7 +89,7 @@ impl Function {
         });
         let directory = tempfile::tempdir().expect("a temporary directory");
         let log = File::create(directory.path().join("log")).expect("a log file");
-        let process = Command::new(bootstrap())
+        let process = Command::new(program)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "longshore")

@@ -1,5 +1,4 @@
-//! What a small function does with content that asks for much memory: it takes turns, or says what
-//! is needed. The kernel kills what takes more.
+//! Layers and archives whose decoders ask for much memory.
 
 use std::io::Write;
 use std::process::{Command, Output};
@@ -7,7 +6,8 @@ use std::process::{Command, Output};
 use longshore::oci::Digest;
 use serde_json::json;
 
-use crate::support::{MemoryLimit, stderr};
+use super::within;
+use crate::support::{output_of, stderr};
 
 const DESTINATION: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1";
 
@@ -62,14 +62,16 @@ fn copy(archive: &[u8], mebibytes: u64) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("archive.tar");
     std::fs::write(&path, archive).unwrap();
-    let limit = MemoryLimit::new(mebibytes);
-    Command::new(limit.within(env!("CARGO_BIN_EXE_longshore").as_ref()))
-        .args(["copy", "--local", "--concurrency", "32"])
-        .arg(format!("docker-archive:{}", path.display()))
-        .arg(DESTINATION)
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", mebibytes.to_string())
-        .output()
-        .unwrap()
+    let source = format!("docker-archive:{}", path.display());
+    let arguments = [
+        "copy",
+        "--local",
+        "--concurrency",
+        "32",
+        &source,
+        DESTINATION,
+    ];
+    within(mebibytes, arguments, &[])
 }
 
 #[test]
@@ -87,4 +89,20 @@ fn a_layer_that_can_never_fit_is_told_with_what_it_needs() {
     assert_eq!(run.status.code(), Some(1), "{said}");
     assert!(said.contains("takes 128 MiB to decompress"), "{said}");
     assert!(said.contains("give the function more memory"), "{said}");
+}
+
+#[test]
+#[ignore = "needs real parts: run scripts/test"]
+fn many_small_windows_take_turns_too() {
+    let run = copy(&archive(16, 23), 256);
+    assert!(run.status.success(), "{:?}: {}", run.status, stderr(&run));
+}
+
+#[test]
+#[ignore = "needs real parts: run scripts/test"]
+fn an_archive_with_the_largest_dictionary_is_read_twice() {
+    let plain = archive(2, 20);
+    let packed = output_of(Command::new("xz").args(["-9", "--threads=1"]), &plain);
+    let run = copy(&packed, 256);
+    assert!(run.status.success(), "{:?}: {}", run.status, stderr(&run));
 }
