@@ -107,7 +107,7 @@ fn undelivered(logged: &str, wrong: &Wrong) -> Vec<Value> {
 }
 
 /// What is not as it should be of rows that run at the same time, each with what is wrong there.
-async fn strange_rows<'a>(wrongs: Vec<&'a Wrong>, time: Duration) -> Vec<(&'a Wrong, Vec<String>)> {
+async fn strange_rows(wrongs: Vec<&Wrong>, time: Duration) -> Vec<(&Wrong, Vec<String>)> {
     let lines = Lines::default();
     let _logging = follow(log_subscriber(LevelFilter::INFO, true, lines.clone()));
     let answers = join_all(wrongs.iter().map(|wrong| answered(wrong, time))).await;

@@ -107,7 +107,7 @@ async fn a_fault_is_told_of_the_place_where_it_was() {
     let mut cells: Vec<Cell<'_>> = cells.collect().await;
     let again = cells.iter_mut().filter(|cell| !cell.strange.is_empty());
     for cell in again.take(MOST_AGAIN) {
-        *cell = Cell::of(cell.place, cell.wrong, TIME_TO_HANG_ALONE).await;
+        *cell = Box::pin(Cell::of(cell.place, cell.wrong, TIME_TO_HANG_ALONE)).await;
     }
     let strange: Vec<&str> = cells
         .iter()
