@@ -19,6 +19,9 @@ use crate::redact::{RedactedUrl, remember_redirect};
 /// The most that is read of a failure's body.
 const MAX_ERROR_BODY: u64 = 64 << 10;
 
+/// The longest header that is read. Keys in addresses are kept in many forms, to be cut out of texts.
+const MAX_HEADER: usize = 16 << 10;
+
 /// The HTTP client with its bounds.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -91,6 +94,11 @@ fn announce_no_body(request: &mut reqwest::Request) {
     }
 }
 
+fn text(header: &HeaderValue) -> Option<&str> {
+    let text = header.to_str().ok()?;
+    (text.len() <= MAX_HEADER).then_some(text)
+}
+
 /// An answer whose body has not been read.
 #[derive(Debug)]
 pub(super) struct Response {
@@ -112,22 +120,27 @@ impl Response {
         RedactedUrl::new(self.inner.url())
     }
 
-    /// The first header of this name, if it is text.
+    /// The first header of this name, if it is text of bounded length.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
-        self.inner.headers().get(name)?.to_str().ok()
+        text(self.inner.headers().get(name)?)
     }
 
-    /// All headers of this name that are text.
+    /// All headers of this name that are text of bounded length.
     pub(super) fn headers(&self, name: &HeaderName) -> impl Iterator<Item = &str> {
         let all = self.inner.headers().get_all(name).into_iter();
-        all.filter_map(|value| value.to_str().ok())
+        all.filter_map(text)
     }
 
     /// Where the answer points, relative to what was asked.
     pub(super) fn location(&self) -> Result<Url, Error> {
-        let text = self
-            .header(&LOCATION)
-            .ok_or_else(|| self.problem("without a Location"))?;
+        let text = self.header(&LOCATION).ok_or_else(|| {
+            let is_there = self.inner.headers().contains_key(LOCATION);
+            self.problem(if is_there {
+                "with a Location that is too long"
+            } else {
+                "without a Location"
+            })
+        })?;
         let target = self.url().join(text);
         target
             .inspect(remember_redirect)

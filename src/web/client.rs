@@ -16,6 +16,9 @@ use crate::redact::{RedactedUrl, remember_address, remember_redirect};
 /// How often one request is sent elsewhere.
 const MAX_REDIRECTS: usize = 5;
 
+/// The longest address that a redirect leads to.
+const MAX_LOCATION: usize = 16 << 10;
+
 /// Asks for ranges of one object.
 pub(super) struct Client {
     http: reqwest::Client,
@@ -201,6 +204,7 @@ fn redirect(answer: &Response) -> Result<Option<Url>, Error> {
         return Ok(None);
     }
     let location = answer.headers().get(LOCATION);
+    let location = location.filter(|text| text.len() <= MAX_LOCATION);
     let location = location.and_then(|text| answer.url().join(text.to_str().ok()?).ok());
     let location = location.inspect(remember_redirect);
     location.map(Some).ok_or_else(|| Error::Protocol {

@@ -18,6 +18,8 @@ use super::{Credentials, timestamp};
 const UNSTATED_LIFETIME: Duration = Duration::from_mins(1);
 /// The longest lifetime that is believed.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
+/// The longest token that is used: more than a registry takes as a header.
+const MAX_TOKEN: usize = 16 << 10;
 /// How many tokens are kept.
 const MAX_TOKENS: usize = 256;
 
@@ -101,7 +103,7 @@ pub(super) fn parse_issued(body: &[u8], now: SystemTime) -> Option<Issued> {
     let token = [answer.token, answer.access_token]
         .into_iter()
         .filter_map(text)
-        .find(|token| !token.is_empty())?;
+        .find(|token| (1..=MAX_TOKEN).contains(&token.len()))?;
     let lifetime = seconds(answer.expires_in)
         .unwrap_or(UNSTATED_LIFETIME)
         .min(LONGEST_LIFETIME);

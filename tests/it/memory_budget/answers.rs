@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -342,7 +343,7 @@ async fn an_image_of_the_most_manifests_is_copied() {
         image["annotations"] = json!({"number": number, "padding": "x".repeat(7_700)});
         image.to_string()
     });
-    let world = indexed(images.collect(), config).await;
+    let world = indexed(images.collect(), config, |_| None).await;
     let said = ended(
         "many manifests",
         &world.copy(json!({"Attestations": "drop"})).await,
@@ -366,13 +367,17 @@ async fn an_image_of_too_many_blobs_is_refused() {
             &format!(r#""layers":[{}]"#, layers.join(",")),
         )
     });
-    let world = indexed(images.collect(), config).await;
+    let world = indexed(images.collect(), config, |_| None).await;
     let said = ended("many blobs", &world.copy(json!({})).await);
     assert!(said.contains("more than 20000 blobs"), "{said}");
 }
 
-/// A source of an index of these images.
-async fn indexed(images: Vec<String>, config: String) -> World {
+/// A source of an index of these images, but for what `other` answers to a path.
+async fn indexed(
+    images: Vec<String>,
+    config: String,
+    other: impl Fn(&str) -> Option<Response<Body>> + Send + Sync + 'static,
+) -> World {
     let platform = json!({"os": "linux", "architecture": "amd64"});
     let entries = images.iter().enumerate().map(|(number, image)| {
         let mut platform = platform.clone();
@@ -389,10 +394,14 @@ async fn indexed(images: Vec<String>, config: String) -> World {
     let of_digest = |text: &String| (Digest::sha256(text.as_bytes()).to_string(), text.clone());
     let images: HashMap<_, _> = images.iter().map(of_digest).collect();
     source(config, move |_, path, _| {
+        if let Some(other) = other(path) {
+            return Some(other);
+        }
         if is_of(path, "/manifests/1") {
             return Some(answer(200, MediaType::OCI_INDEX.as_str(), index.clone()));
         }
         let (_, digest) = path.split_once("/manifests/")?;
+        let (digest, _) = digest.split_once('?').unwrap_or((digest, ""));
         let image = images.get(digest)?.clone();
         Some(answer(200, MediaType::OCI_MANIFEST.as_str(), image))
     })
@@ -445,6 +454,40 @@ async fn earlier_images_are_learned_from_within_bounds() {
     let run = run.await.unwrap();
     let said = ended("earlier images", &run);
     assert!(said.contains("source.example/app0"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real parts: run scripts/test"]
+async fn keys_of_redirects_are_bounded() {
+    for (length, expected) in [(15_000, "SUCCESS"), (60_000, "a Location that is too long")] {
+        let config = plain_config();
+        let images = (0..60).map(|number| {
+            let mut image = manifest_of(&config);
+            image["annotations"] = json!({"number": number.to_string()});
+            image.to_string()
+        });
+        let images: Vec<_> = images.collect();
+        let asked = AtomicUsize::new(0);
+        let redirected = move |path: &str| {
+            if !is_of(path, "/manifests/sha256:") || path.contains("hop=4") {
+                return None;
+            }
+            let hop = path
+                .split_once("hop=")
+                .map_or(0, |(_, hop)| hop[..1].parse().unwrap());
+            let (path, _) = path.split_once('?').unwrap_or((path, ""));
+            let number = asked.fetch_add(1, Ordering::Relaxed);
+            let location = format!("{path}?hop={}&token={number:0length$}", hop + 1);
+            let mut answer = answer(307, JSON, "");
+            answer
+                .headers_mut()
+                .insert("location", location.parse().unwrap());
+            Some(answer)
+        };
+        let world = indexed(images, config, redirected).await;
+        let said = ended("keys", &world.copy(json!({})).await);
+        assert!(said.contains(expected), "{length}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use crate::support::MemoryLimit;
 const MEBIBYTES: u64 = 256;
 
 /// The rows of the table in docs/operations.md, and the test that runs the worst of each.
-const ROWS: [(&str, &str, &str); 19] = [
+const ROWS: [(&str, &str, &str); 20] = [
     (
         "archive's layer under way",
         "flows",
@@ -89,6 +89,11 @@ const ROWS: [(&str, &str, &str); 19] = [
         "head of an answer",
         "answers",
         "endless_headers_are_given_up",
+    ),
+    (
+        "keys of addresses",
+        "answers",
+        "keys_of_redirects_are_bounded",
     ),
     (
         "archive's index",
