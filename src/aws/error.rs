@@ -4,6 +4,7 @@ use super::failure::{Answer, Cause};
 use super::hint;
 use super::operation::{Call, Permission, Service};
 use crate::content;
+use crate::network::Trouble;
 
 /// Why a call to AWS failed. What the service or the network said is the source.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +143,20 @@ pub enum Error {
         /// What the network said.
         source: Cause,
     },
+    /// The service was reached, or its host, and no answer came.
+    #[error("{call} failed on the way to {service} in {region}: {trouble}")]
+    Connection {
+        /// What was called.
+        call: Box<Call>,
+        /// To what the connection was: the service itself, or STS.
+        service: Service,
+        /// Where that is.
+        region: Box<str>,
+        /// What is the matter with it.
+        trouble: Trouble,
+        /// What the network said.
+        source: Cause,
+    },
     /// There is nothing to sign with.
     #[error(
         "{call} failed: no AWS credentials were found; in a Lambda they come from the function's role, elsewhere set AWS_PROFILE or log in"
@@ -261,13 +276,14 @@ impl std::fmt::Display for Missing {
 impl Error {
     /// Whether trying again can help.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::Throttled { .. }
-                | Self::Unavailable { .. }
-                | Self::Unreachable { .. }
-                | Self::Interrupted { .. }
-        )
+            | Self::Unavailable { .. }
+            | Self::Unreachable { .. }
+            | Self::Interrupted { .. } => true,
+            Self::Connection { trouble, .. } => trouble.may_pass(),
+            _ => false,
+        }
     }
 }
 

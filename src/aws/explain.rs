@@ -1,7 +1,7 @@
 //! What an answer means: from a service's codes to an [`Error`] that says what to do.
 
 use super::failure::{Answer, Failure};
-use super::operation::{Call, Permission, Service};
+use super::operation::{Call, Operation, Permission};
 use super::{Error, Missing, Role};
 
 /// Under whom a call was made.
@@ -10,6 +10,19 @@ pub(super) struct Identity<'a> {
     pub(super) role: Option<&'a Role>,
     /// The region of STS.
     pub(super) region: &'a str,
+}
+
+impl Identity<'_> {
+    /// Taking on the role for `call`, as a call of its own.
+    fn assuming(&self, call: &Call) -> Call {
+        let role = self.role.map(Role::arn).unwrap_or_default();
+        Call {
+            operation: Operation::AssumeRole,
+            target: format!("role {role} for {call}"),
+            resource: role.to_owned(),
+            region: self.region.to_owned(),
+        }
+    }
 }
 
 impl Error {
@@ -25,18 +38,26 @@ impl Error {
                 call,
                 source,
             },
+            Failure::Broken(trouble, source) => Self::Connection {
+                service: call.operation.service(),
+                region: call.region.as_str().into(),
+                call,
+                trouble,
+                source,
+            },
+            Failure::CredentialsBroken(trouble, source) if identity.role.is_some() => {
+                let failure = Failure::Broken(trouble, source);
+                Self::of(&identity.assuming(&call), identity, failure)
+            }
             Failure::CredentialsUnreachable(source) if identity.role.is_some() => {
-                Self::Unreachable {
-                    service: Service::Sts,
-                    region: identity.region.into(),
-                    call,
-                    source,
-                }
+                let failure = Failure::Unreachable(source);
+                Self::of(&identity.assuming(&call), identity, failure)
             }
             Failure::CredentialsMalformed(source) if identity.role.is_some() => {
                 Self::of_role(call, identity, Answer::unreadable(&source))
             }
             Failure::CredentialsUnreachable(source)
+            | Failure::CredentialsBroken(_, source)
             | Failure::CredentialsMalformed(source)
             | Failure::NoCredentials(source) => Self::NoCredentials { call, source },
             Failure::Malformed(source) => Self::Malformed { call, source },
@@ -48,6 +69,7 @@ impl Error {
             return Self::BadCredentials { call, source };
         };
         let external_id = role.external_id.is_some();
+        let assuming = || Box::new(identity.assuming(&call));
         let role = role.arn().into();
         match &*source.code {
             "AccessDenied" => Self::RoleDenied {
@@ -56,8 +78,18 @@ impl Error {
                 external_id,
                 source,
             },
-            code if is_of_credentials(code) => Self::BadCredentials { call, source },
-            code if is_of_throttling(code) => Self::Throttled { call, source },
+            code if is_of_credentials(code) => Self::BadCredentials {
+                call: assuming(),
+                source,
+            },
+            code if is_of_throttling(code) || source.status == 429 => Self::Throttled {
+                call: assuming(),
+                source,
+            },
+            _ if source.status >= 500 => Self::Unavailable {
+                call: assuming(),
+                source,
+            },
             _ => Self::Role { call, role, source },
         }
     }

@@ -6,7 +6,10 @@ use std::fmt;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+
+use crate::network::Trouble;
 
 /// Longest text taken over from elsewhere, in bytes.
 const MAX_TEXT: usize = 1024;
@@ -18,12 +21,16 @@ pub(super) enum Failure {
     Answered(Answer),
     /// No answer came.
     Unreachable(Cause),
+    /// The connection was refused, or broke.
+    Broken(Trouble, Cause),
     /// There were no credentials to sign with.
     NoCredentials(Cause),
     /// STS refused the role.
     RoleRefused(Answer),
     /// What gives credentials was not reached: STS, for a role.
     CredentialsUnreachable(Cause),
+    /// The connection to what gives credentials was refused, or broke.
+    CredentialsBroken(Trouble, Cause),
     /// What gives credentials answered something that cannot be read: STS, for a role.
     CredentialsMalformed(Cause),
     /// The call could not be made, or its answer could not be read.
@@ -108,6 +115,10 @@ impl Failure {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         if let SdkError::ServiceError(service) = error {
+            let is_success = service.raw().status().is_success();
+            if is_success && service.err().meta().code().is_none() {
+                return Self::Malformed(Cause::innermost(error));
+            }
             let status = service.raw().status().as_u16();
             let request_id = error.request_id().unwrap_or_default();
             return Self::Answered(answer(service.err().meta(), status, request_id));
@@ -121,10 +132,12 @@ impl Failure {
 
     fn of_chain(error: &(dyn StdError + 'static), is_dispatch: bool) -> Self {
         let Some(credentials) = chain(error).find_map(<dyn StdError>::downcast_ref) else {
-            return if is_dispatch {
-                Self::Unreachable(Cause::innermost(error))
-            } else {
-                Self::Malformed(Cause::innermost(error))
+            let cause = Cause::innermost(error);
+            return match Trouble::within(error) {
+                Some(trouble) if !trouble.may_be_no_route() => Self::Broken(trouble, cause),
+                _ if is_dispatch => Self::Unreachable(cause),
+                _ if chain(error).any(is_timeout) => Self::Broken(Trouble::Stopped, cause),
+                _ => Self::Malformed(cause),
             };
         };
         Self::of_credentials(credentials)
@@ -132,19 +145,37 @@ impl Failure {
 
     fn of_credentials(error: &CredentialsError) -> Self {
         if let Some(meta) = chain(error).find_map(<dyn StdError>::downcast_ref::<ErrorMetadata>) {
-            return Self::RoleRefused(answer(meta, 0, meta.request_id().unwrap_or_default()));
+            let status = chain(error).find_map(status_of).unwrap_or_default();
+            let request_id = meta.request_id().unwrap_or_default();
+            return Self::RoleRefused(answer(meta, status, request_id));
+        }
+        let cause = Cause::innermost(error);
+        if let Some(trouble) = Trouble::within(error).filter(|it| !it.may_be_no_route()) {
+            return Self::CredentialsBroken(trouble, cause);
         }
         let is_connection = chain(error).any(<dyn StdError>::is::<ConnectorError>);
         match error {
             CredentialsError::ProviderError(_) if !is_connection => {
-                Self::CredentialsMalformed(Cause::innermost(error))
+                Self::CredentialsMalformed(cause)
             }
             CredentialsError::ProviderError(_) | CredentialsError::ProviderTimedOut(_) => {
-                Self::CredentialsUnreachable(Cause::innermost(error))
+                Self::CredentialsUnreachable(cause)
             }
-            _ => Self::NoCredentials(Cause::innermost(error)),
+            _ => Self::NoCredentials(cause),
         }
     }
+}
+
+/// Whether the connection was given up: in the middle of an answer where that had begun.
+fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
+    let error = error.downcast_ref::<ConnectorError>();
+    error.is_some_and(ConnectorError::is_timeout)
+}
+
+/// The status of STS's answer to the request for a role.
+fn status_of(error: &(dyn StdError + 'static)) -> Option<u16> {
+    let error: &SdkError<AssumeRoleError> = error.downcast_ref()?;
+    Some(error.raw_response()?.status().as_u16())
 }
 
 fn answer(meta: &ErrorMetadata, status: u16, request_id: &str) -> Answer {
@@ -168,4 +199,25 @@ fn shorten(text: &str) -> Box<str> {
     line.retain(|c| !c.is_control());
     line.truncate(line.floor_char_boundary(MAX_TEXT));
     line.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::error::SdkError;
+    use aws_sdk_s3::operation::get_object::GetObjectError;
+    use aws_sdk_s3::primitives::SdkBody;
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_stops_in_the_middle_was_reached() {
+        let answer = HttpResponse::new(200.try_into().unwrap(), SdkBody::empty());
+        let stopped = ConnectorError::timeout("too slow".into());
+        let error: SdkError<GetObjectError> = SdkError::response_error(stopped, answer);
+        let Failure::Broken(trouble, _) = Failure::of(&error) else {
+            panic!("{error:?}")
+        };
+        assert_eq!(trouble.to_string(), "its answer stopped in the middle");
+    }
 }

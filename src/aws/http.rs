@@ -1,6 +1,6 @@
 //! One HTTP client for all calls to AWS.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
@@ -11,8 +11,10 @@ use aws_smithy_runtime_api::client::http::{
     SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use crate::content::Wait;
+use crate::network::Trouble;
 use crate::redact::RedactedUrl;
 
 type Timeouts = (Option<Duration>, Option<Duration>);
@@ -33,7 +35,8 @@ pub(super) fn shared_client() -> SharedHttpClient {
     })
 }
 
-/// A connector whose requests are known to be waited for.
+/// A connector whose requests are known to be waited for, to the end of their answers, and whose
+/// errors tell what is not to be tried again.
 #[derive(Debug)]
 struct Watched<C>(C);
 
@@ -46,10 +49,23 @@ impl<C: HttpConnector> HttpConnector for Watched<C> {
         });
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
-            let answered = answer.await;
-            drop(wait);
-            answered
+            match answer.await {
+                Ok(mut answer) => {
+                    // Its body is still to come.
+                    answer.add_extension(Arc::new(wait));
+                    Ok(answer)
+                }
+                Err(error) => Err(not_again(error)),
+            }
         })
+    }
+}
+
+/// An error as the SDK's retries are to see it: what does not pass is no matter of the network.
+fn not_again(error: ConnectorError) -> ConnectorError {
+    match Trouble::within(&error) {
+        Some(trouble) if !trouble.may_pass() => ConnectorError::user(error.into()),
+        _ => error,
     }
 }
 

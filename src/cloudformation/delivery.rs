@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use super::text;
-use crate::network::{Reach, Resolver, SharedResolver};
+use crate::network::{Reach, Resolver, SharedResolver, Trouble};
 use crate::redact::RedactedUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,8 +66,9 @@ pub enum DeliveryError {
     },
     /// No attempt succeeded in time.
     #[error(
-        "the ResponseURL {url} could not be reached in {attempts} attempts: a function in a VPC \
-         needs a NAT gateway or an S3 endpoint that lets CloudFormation's buckets pass"
+        "the ResponseURL {url} did not take the answer in {attempts} attempt{}{}",
+        if *attempts == 1 { "" } else { "s" },
+        last.advice()
     )]
     OutOfTime {
         /// Where the answer should go.
@@ -85,7 +86,7 @@ pub enum DeliveryError {
 #[non_exhaustive]
 pub enum AttemptError {
     /// No connection, or one that broke.
-    #[error("the request failed")]
+    #[error("the request failed on the way: {}", Trouble::of(.0))]
     Request(#[source] reqwest::Error),
     /// A status that passes.
     #[error("the server answered {0}")]
@@ -99,6 +100,31 @@ pub enum AttemptError {
         /// The media type of the page.
         content_type: String,
     },
+}
+
+impl AttemptError {
+    /// What else may be the matter where there was no answer at all.
+    fn advice(&self) -> &'static str {
+        let no_route = match self {
+            Self::Request(error) => Trouble::of(error).may_be_no_route(),
+            Self::TimedOut => true,
+            Self::Status(_) | Self::Page { .. } => false,
+        };
+        if no_route {
+            ": a function in a VPC needs a NAT gateway or an S3 endpoint that lets \
+             CloudFormation's buckets pass"
+        } else {
+            ""
+        }
+    }
+
+    /// Whether another attempt can end otherwise.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Request(error) => Trouble::of(error).may_pass(),
+            _ => true,
+        }
+    }
 }
 
 /// Which answer CloudFormation has.
@@ -158,8 +184,10 @@ impl Delivery {
         let mut pause = FIRST_PAUSE;
         let mut attempts = 0;
         let mut write = Write::First;
+        let mut before = None;
         loop {
             attempts += 1;
+            let is_brief = deadline.saturating_duration_since(Instant::now()) < SHORTEST_ATTEMPT;
             let failed = match self.attempt(url, body, write, deadline).await {
                 Attempt::Done(delivered) => return Ok(delivered),
                 Attempt::Refused(_) if write == Write::First => {
@@ -170,10 +198,14 @@ impl Delivery {
                     let url = RedactedUrl::new(url);
                     return Err(DeliveryError::Refused { url, status });
                 }
+                // What the end of the time has cut off tells less than what was before it.
+                Attempt::Again(AttemptError::TimedOut) if is_brief => {
+                    before.take().unwrap_or(AttemptError::TimedOut)
+                }
                 Attempt::Again(error) => error,
             };
             let next = Instant::now() + pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-            if next >= deadline {
+            if next >= deadline || !failed.may_pass() {
                 return Err(DeliveryError::OutOfTime {
                     url: RedactedUrl::new(url),
                     attempts,
@@ -181,6 +213,7 @@ impl Delivery {
                 });
             }
             warn!(attempts, error = %text::chain(&failed), "the answer is not delivered yet");
+            before = Some(failed);
             sleep_until(next).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

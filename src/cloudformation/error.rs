@@ -112,8 +112,9 @@ pub enum Failure {
     },
     /// The time is up.
     #[error(
-        "{what} was not done within {} seconds, {limit}: it came to {progress}{waited}",
-        after.as_secs()
+        "{what} was not done within {} seconds, {limit}: it came to {progress}{}",
+        after.as_secs(),
+        Advised(waited, limit.advice())
     )]
     OutOfTime {
         /// What should have been done.
@@ -130,9 +131,13 @@ pub enum Failure {
     /// Work that one invocation could not do, and of which another would do no more.
     #[error(
         "{what} makes no progress: not one more blob was done in the function's {} seconds \
-         (it came to {progress}){waited}; give the function more time or memory, with which it \
-         also has more network, or make the largest layer smaller",
-        after.as_secs()
+         (it came to {progress}){}",
+        after.as_secs(),
+        Advised(
+            waited,
+            "give the function more time or memory, with which it also has more network, or make \
+             the largest layer smaller"
+        )
     )]
     NoProgress {
         /// What should have been done.
@@ -194,17 +199,20 @@ pub struct Waited(pub Option<(String, Duration)>);
 /// The shortest wait that is told: shorter ones are how work goes on.
 const SHORTEST_WAIT: Duration = Duration::from_secs(2);
 
-impl fmt::Display for Waited {
+/// What was waited for, or else the advice for work that nobody held up.
+struct Advised<'a>(&'a Waited, &'static str);
+
+impl fmt::Display for Advised<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.0.0 {
             Some((peer, time)) if *time >= SHORTEST_WAIT => {
                 write!(
                     f,
-                    "; for the last {} seconds it waited for {peer}",
+                    "; for the last {} seconds it waited for {peer} (see to that host)",
                     time.as_secs()
                 )
             }
-            _ => Ok(()),
+            _ => write!(f, "; {}", self.1),
         }
     }
 }
@@ -223,19 +231,24 @@ pub enum Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Function => {
-                "all that the function has; see to what it waited for, if it says so, or give it \
-                 more time or memory"
-            }
-            Self::Service => {
-                "all that CloudFormation waits for the resource; give it a longer ServiceTimeout, \
-                 or the function more memory"
-            }
+            Self::Function => "all that the function has",
+            Self::Service => "all that CloudFormation waits for the resource",
             Self::Invocations => {
-                "the time of the last of as many invocations as a request may take; give the \
-                 function more time or memory"
+                "the time of the last of as many invocations as a request may take"
             }
         })
+    }
+}
+
+impl Limit {
+    /// How there is more time.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Function | Self::Invocations => "give the function more time or memory",
+            Self::Service => {
+                "give the resource a longer ServiceTimeout, or the function more memory"
+            }
+        }
     }
 }
 

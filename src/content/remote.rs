@@ -33,6 +33,7 @@ impl RemoteObject {
     /// the first [`RemoteObject::HEAD`] bytes are kept; what does not come of them is read again
     /// when it is needed.
     pub async fn open(name: String, size: u64, first: ByteStream, get: GetRange) -> Self {
+        let first = waiting(first, || format!("bytes of {name}"));
         let head = head(first, size.min(Self::HEAD)).await;
         Self {
             name,

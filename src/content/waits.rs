@@ -25,6 +25,9 @@ struct State {
     since: Mutex<Option<Instant>>,
 }
 
+/// Bytes of a body that end a wait for it: fewer are a trickle.
+const PROGRESS: usize = 64 << 10;
+
 /// One peer that is waited for, until this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Wait(Option<Arc<State>>);
@@ -66,10 +69,13 @@ impl Wait {
 
     /// Tells whether the peer is waited for, rather than something else that it needs.
     pub(crate) fn set(&self, is_waiting: bool) {
-        let Some(state) = &self.0 else {
-            return;
-        };
-        *lock(&state.since) = is_waiting.then(Instant::now);
+        self.set_since(is_waiting.then(Instant::now));
+    }
+
+    fn set_since(&self, since: Option<Instant>) {
+        if let Some(state) = &self.0 {
+            *lock(&state.since) = since;
+        }
     }
 }
 
@@ -86,20 +92,56 @@ pub(super) fn carried<T>(
     }
 }
 
-/// `stream`, whose every piece is waited for as `what`.
+/// `stream`, which is waited for as `what`.
 pub(crate) fn waiting(mut stream: ByteStream, what: impl FnOnce() -> String) -> ByteStream {
-    let wait = Wait::begin(what);
-    wait.set(false);
-    let mut is_waiting = false;
+    let mut trickle = Trickle::new(Wait::begin(what));
     stream::poll_fn(move |context| {
-        let polled: Poll<Option<Result<Bytes>>> = stream.poll_next_unpin(context);
-        if polled.is_pending() != is_waiting {
-            is_waiting = polled.is_pending();
-            wait.set(is_waiting);
-        }
+        let polled = stream.poll_next_unpin(context);
+        trickle.observe(&polled);
         polled
     })
     .boxed()
+}
+
+/// The wait for a body, which a few bytes do not end.
+struct Trickle {
+    wait: Wait,
+    pending_since: Option<Instant>,
+    /// How long the body was waited for since it last made progress.
+    waited: Duration,
+    /// What came of it since then.
+    bytes: usize,
+}
+
+impl Trickle {
+    fn new(wait: Wait) -> Self {
+        wait.set(false);
+        Self {
+            wait,
+            pending_since: None,
+            waited: Duration::ZERO,
+            bytes: 0,
+        }
+    }
+
+    fn observe(&mut self, polled: &Poll<Option<Result<Bytes>>>) {
+        let Poll::Ready(piece) = polled else {
+            if self.pending_since.is_none() {
+                let now = Instant::now();
+                self.pending_since = Some(now);
+                self.wait.set_since(now.checked_sub(self.waited));
+            }
+            return;
+        };
+        if let Some(since) = self.pending_since.take() {
+            self.waited += since.elapsed();
+            self.wait.set(false);
+        }
+        self.bytes += piece.iter().flatten().map(Bytes::len).sum::<usize>();
+        if self.bytes >= PROGRESS {
+            (self.bytes, self.waited) = (0, Duration::ZERO);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -149,6 +191,30 @@ mod tests {
                 let ended = tokio::time::timeout(second, stream.next()).await;
                 assert!(ended.is_err());
                 assert_eq!(waits.longest(), Some(("the stream".to_owned(), second)));
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickle_is_waited_for_as_if_nothing_came() {
+        let waits = Arc::new(Waits::default());
+        waits
+            .watch(async {
+                let second = Duration::from_secs(1);
+                let pieces = stream::iter([1, 1, PROGRESS, 1]).then(move |bytes| async move {
+                    tokio::time::sleep(second).await;
+                    Ok(Bytes::from(vec![0; bytes]))
+                });
+                let mut stream = waiting(pieces.boxed(), || "the stream".to_owned());
+                for halves in [1, 3, 5, 1] {
+                    let piece = stream.next();
+                    tokio::pin!(piece);
+                    let early = tokio::time::timeout(second / 2, piece.as_mut()).await;
+                    assert!(early.is_err());
+                    let (_, longest) = waits.longest().unwrap();
+                    assert_eq!(longest, halves * second / 2);
+                    piece.await.unwrap().unwrap();
+                }
             })
             .await;
     }

@@ -86,12 +86,16 @@ impl Advice {
                     region: ecr?.region,
                 },
             }),
+            // A cache has the layers of an image that it has.
             registry::Error::Response {
                 status: StatusCode::NOT_FOUND,
+                url,
                 ..
-            } if ecr.is_some() && pulls => Some(Self::Import {
-                resource: resource(),
-            }),
+            } if ecr.is_some() && pulls && url.to_string().contains("/manifests/") => {
+                Some(Self::Import {
+                    resource: resource(),
+                })
+            }
             registry::Error::Response {
                 status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
                 ..
@@ -265,6 +269,8 @@ mod tests {
             let text = advice(&error, ECR, true);
             assert!(text.contains(import) && text.contains(ARN), "{text}");
         }
+        let layer = answered(Method::GET, "https://h/v2/app/blobs/sha256:0", 404);
+        assert_eq!(advice(&layer, ECR, true), "");
         let missing = answered(Method::GET, "https://h/v2/app/manifests/1", 404);
         assert_eq!(advice(&missing, ECR, false), "");
         assert_eq!(advice(&missing, "quay.io/app/app", true), "");

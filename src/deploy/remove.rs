@@ -83,16 +83,15 @@ impl Removal {
         pushed: &PushedImage,
         digest: &Digest,
     ) -> Result<Vec<Tag>, Error> {
-        let what = "the list of tags";
         if let Self::Ecr(ecr) = self {
             let tags = ecr.image_tags(digest).await;
-            let tags = tags.map_err(|error| failed(pushed, what, error))?;
+            let tags = tags.map_err(|error| failed(pushed, digest, error))?;
             let tags = tags.iter().flatten();
             return Ok(tags.filter_map(|tag| tag.parse().ok()).collect());
         }
         let tags = match repository.tags().await {
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
-            tags => tags.map_err(|error| failed(pushed, what, error))?,
+            tags => tags.map_err(|error| failed(pushed, digest, error))?,
         };
         let mut found = Vec::new();
         for tag in tags {

@@ -91,7 +91,10 @@ pub(super) enum Effect {
     CutAnswer(u64),
     Truncate(u64),
     Corrupt(u64),
-    Page,
+    Stall(u64),
+    Page(StatusCode),
+    Redirect(String),
+    Raw(&'static str),
     WrongDigest,
     Refuse,
     DropAnswer,
@@ -106,7 +109,7 @@ impl Fault {
     /// A number that is no HTTP status gives 500.
     pub fn answer(status: u16) -> Self {
         Self::new(Effect::Answer(Failure {
-            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            status: status_of(status),
             said: None,
             retry_after: None,
         }))
@@ -127,9 +130,25 @@ impl Fault {
         Self::new(Effect::Corrupt(offset))
     }
 
-    /// Answers 200 with an HTML page, without doing anything, as a proxy or a sign-in page does.
-    pub fn page() -> Self {
-        Self::new(Effect::Page)
+    /// Sends `bytes` of the answer's body, and then nothing more.
+    pub fn stall(bytes: u64) -> Self {
+        Self::new(Effect::Stall(bytes))
+    }
+
+    /// Answers with an HTML page, without doing anything, as a proxy or a sign-in page does.
+    /// A number that is no HTTP status gives 500.
+    pub fn page(status: u16) -> Self {
+        Self::new(Effect::Page(status_of(status)))
+    }
+
+    /// Sends the request elsewhere: to a URL, or to a reference that is relative to its own.
+    pub fn redirect(location: &str) -> Self {
+        Self::new(Effect::Redirect(location.to_owned()))
+    }
+
+    /// Sends these bytes in the place of an answer, then drops the connection.
+    pub fn raw(bytes: &'static str) -> Self {
+        Self::new(Effect::Raw(bytes))
     }
 
     /// Has the answer's `Docker-Content-Digest` name other content.
@@ -231,6 +250,10 @@ impl Fault {
             .is_none_or(|own| own == method.as_str());
         self.times > 0 && method_matches && path.contains(&self.path)
     }
+}
+
+fn status_of(number: u16) -> StatusCode {
+    StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 #[cfg(test)]

@@ -9,6 +9,6 @@ mod trouble;
 pub(crate) use content_range::ContentRange;
 pub use host_pattern::{HostPattern, InvalidHostPattern};
 pub(crate) use resolve::{LocalAddress, Reach, Resolver, SharedResolver};
-pub(crate) use retry_after::parse_retry_after;
+pub(crate) use retry_after::{AskedWait, parse_retry_after};
 use trouble::LookupFailed;
 pub use trouble::{Distrust, Trouble};

@@ -1,5 +1,6 @@
 //! The `Retry-After` header.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Reads a `Retry-After` header: seconds or an HTTP date
@@ -14,6 +15,18 @@ pub(crate) fn parse_retry_after(text: &str) -> Option<Duration> {
         date.duration_since(std::time::SystemTime::now())
             .unwrap_or_default(),
     )
+}
+
+/// How long an answer asks to wait, as errors show it behind the answer.
+pub(crate) struct AskedWait(pub(crate) Option<Duration>);
+
+impl fmt::Display for AskedWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(wait) => write!(f, " (try again in {} seconds)", wait.as_secs()),
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

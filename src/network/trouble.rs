@@ -13,12 +13,16 @@ pub enum Trouble {
     NotTls,
     /// TLS was not agreed on for another reason.
     Tls,
+    /// The server does not speak HTTP.
+    NotHttp,
     /// The host's name has no address.
     NoSuchHost,
     /// Nothing listens there.
     Refused,
     /// The connection was not made in time.
     ConnectTimeout,
+    /// Nothing more came of an answer that had begun.
+    Stopped,
     /// The connection broke, or another reason.
     Broken,
 }
@@ -48,13 +52,18 @@ pub(crate) struct LookupFailed {
 impl Trouble {
     /// What an HTTP client's error tells.
     pub(crate) fn of(error: &reqwest::Error) -> Self {
-        if let Some(known) = causes(error).find_map(Self::of_cause) {
+        if let Some(known) = Self::within(error) {
             return known;
         }
         if error.is_connect() && error.is_timeout() {
             return Self::ConnectTimeout;
         }
         Self::Broken
+    }
+
+    /// What an error or one of its causes tells. `None` where none of them tells anything.
+    pub(crate) fn within(error: &(dyn StdError + 'static)) -> Option<Self> {
+        causes(error).find_map(Self::of_cause)
     }
 
     fn of_cause(error: &(dyn StdError + 'static)) -> Option<Self> {
@@ -64,15 +73,27 @@ impl Trouble {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(Self::of_tls(tls));
         }
-        let io = error.downcast_ref::<io::Error>()?;
-        if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref()) {
-            return Some(Self::of_tls(tls));
+        if let Some(http) = error.downcast_ref::<hyper::Error>() {
+            return Self::of_http(http);
         }
-        match io.kind() {
+        let io = error.downcast_ref::<io::Error>()?;
+        // An I/O error does not give what it holds as its source, and may hold another one.
+        let held = io.get_ref().and_then(|held| Self::within(held));
+        held.or_else(|| match io.kind() {
             io::ErrorKind::ConnectionRefused => Some(Self::Refused),
             io::ErrorKind::TimedOut => Some(Self::ConnectTimeout),
             _ => None,
+        })
+    }
+
+    /// What the connection's own error tells: it was made.
+    fn of_http(error: &hyper::Error) -> Option<Self> {
+        if error.is_parse() {
+            return Some(Self::NotHttp);
         }
+        // A reason of the network's is more exact.
+        let below = error.source().and_then(Self::within);
+        below.or_else(|| (!error.is_user() && !error.is_timeout()).then_some(Self::Broken))
     }
 
     fn of_tls(error: &rustls::Error) -> Self {
@@ -118,12 +139,15 @@ impl fmt::Display for Trouble {
                 "its certificate was issued by an authority that is not known here: a public one \
                  is needed, and no proxy that opens TLS"
             }
-            Self::Certificate(Distrust::Other) => "its certificate is not to be trusted",
+            Self::Certificate(Distrust::Other) => "its certificate is not to be trusted, as one that it signed itself: one of a public \
+                 authority is needed",
             Self::NotTls => "it does not speak TLS on this port: see that the port is right",
             Self::Tls => "TLS failed",
+            Self::NotHttp => "its answer is no HTTP: see that the port is right",
             Self::NoSuchHost => "its name has no address: see that the host is right",
             Self::Refused => "it refuses connections: see that the host and the port are right",
             Self::ConnectTimeout => "no connection was made in time",
+            Self::Stopped => "its answer stopped in the middle",
             Self::Broken => "the connection broke",
         })
     }
@@ -133,4 +157,36 @@ fn causes<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use reqwest::dns::{Name, Resolve, Resolving};
+
+    use super::*;
+
+    /// Never finds an address.
+    struct Silent;
+
+    impl Resolve for Silent {
+        fn resolve(&self, _: Name) -> Resolving {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_takes_no_connection_is_told() {
+        let client = reqwest::Client::builder()
+            .dns_resolver(Arc::new(Silent))
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .unwrap();
+        let error = client.get("https://host.example/").send().await;
+        let trouble = Trouble::of(&error.unwrap_err());
+        assert_eq!(trouble.to_string(), "no connection was made in time");
+        assert!(trouble.may_be_no_route() && trouble.may_pass());
+    }
 }

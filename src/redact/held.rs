@@ -5,11 +5,12 @@
 //! log lines, and what a command prints.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reqwest::Url;
 
-use super::forms::{SHORTEST, forms, parts};
+use super::forms::{Form, SHORTEST, forms};
 
 /// Most secrets that are remembered of those that may be used again.
 const MOST_LASTING: usize = 256;
@@ -37,7 +38,7 @@ static HELD: Mutex<Memory> = Mutex::new(Memory::new());
 /// A secret, and what it looks like in other texts.
 struct Held {
     secret: Box<str>,
-    forms: Vec<String>,
+    forms: Vec<Form>,
 }
 
 struct Memory {
@@ -67,10 +68,18 @@ impl Memory {
     }
 
     fn without_secrets(&self, text: &str) -> String {
+        self.without(text, Form::find)
+    }
+
+    fn without_parts(&self, text: &str) -> String {
+        self.without(text, Form::find_parts)
+    }
+
+    fn without(&self, text: &str, find: impl Fn(&Form, &str) -> Vec<Range<usize>>) -> String {
         let lower = text.to_ascii_lowercase();
         let held = self.own.iter().chain(&self.lasting).chain(&self.passing);
         let forms = held.flat_map(|held| &held.forms);
-        let mut found: Vec<_> = forms.flat_map(|form| parts(&lower, form)).collect();
+        let mut found: Vec<_> = forms.flat_map(|form| find(form, &lower)).collect();
         found.sort_by_key(|part| part.start);
         let mut shown = String::with_capacity(text.len());
         let mut end = 0;
@@ -130,10 +139,14 @@ pub fn remember_environment() {
     );
 }
 
-/// `text` without the secrets that this process holds: whole or in part, plain or encoded, in
-/// letters of any case.
+/// `text` without the secrets that this process holds, plain or encoded, in letters of any case.
 pub fn without_secrets(text: &str) -> String {
     held().without_secrets(text)
+}
+
+/// The same, also without parts of secrets.
+pub(super) fn without_parts(text: &str) -> String {
+    held().without_parts(text)
 }
 
 impl Held {
@@ -189,7 +202,7 @@ mod tests {
     }
 
     fn assert_cut(memory: &Memory, text: &str, words: &[&str]) {
-        let shown = memory.without_secrets(text);
+        let shown = memory.without_parts(text);
         assert!(shown.contains(CUT), "{text}: {shown}");
         let shown = shown.to_lowercase();
         for word in words {
@@ -233,6 +246,20 @@ mod tests {
     }
 
     #[test]
+    fn names_that_a_secret_begins_or_ends_with_stay() {
+        let memory = holding("123456789012-auth-token");
+        let name = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app-token";
+        assert_eq!(memory.without_parts(name), name);
+        let memory = holding("Company-Production-Registry-Password-7");
+        let name = "company-production.example/registry";
+        assert_eq!(memory.without_parts(name), name);
+        assert_eq!(
+            memory.without_secrets("Company-Production-Registry"),
+            "Company-Production-Registry"
+        );
+    }
+
+    #[test]
     fn the_keys_of_addresses_are_cut_out() {
         let redirect = "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256\
                         &X-Amz-Signature=5af0signature5af0&repository=library/alpine-linux";
@@ -244,7 +271,7 @@ mod tests {
             &["signature5af0"],
         );
         let other = "AWS4-HMAC-SHA256 of library/alpine-linux";
-        assert_eq!(memory.without_secrets(other), other);
+        assert_eq!(memory.without_parts(other), other);
     }
 
     #[test]
@@ -262,14 +289,14 @@ mod tests {
     fn what_is_no_secret_stays() {
         let memory = holding("a");
         for text in ["a text of a peer", ""] {
-            assert_eq!(memory.without_secrets(text), text);
+            assert_eq!(memory.without_parts(text), text);
         }
     }
 
     proptest! {
         #[test]
         fn no_half_of_a_secret_survives(
-            secret in "[!-~]{20,60}",
+            secret in "[!-~]{24,60}",
             before in "\\PC{0,20}",
             after in "\\PC{0,20}",
         ) {
@@ -277,7 +304,7 @@ mod tests {
             let middle = secret.len() / 2;
             for half in [&secret[..], &secret[..middle], &secret[middle..]] {
                 for half in [half.to_owned(), half.to_uppercase()] {
-                    let shown = memory.without_secrets(&format!("{before}{half}{after}"));
+                    let shown = memory.without_parts(&format!("{before}{half}{after}"));
                     prop_assert!(!shown.contains(&half), "{half} in {shown}");
                 }
             }
@@ -288,7 +315,7 @@ mod tests {
             let memory = holding(&secret);
             let part = &secret[..part.min(secret.len())];
             let line = serde_json::json!({ "message": format!("{said}{part}"), "said": said });
-            let cut = |text: &str| memory.without_secrets(text);
+            let cut = |text: &str| memory.without_parts(text);
             let shown = map_strings(&line.to_string(), cut);
             prop_assert!(serde_json::from_str::<serde_json::Value>(&shown).is_ok(), "{shown}");
         }

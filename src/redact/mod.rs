@@ -7,6 +7,7 @@ mod json;
 
 use std::fmt;
 
+use held::without_parts;
 pub use held::{
     remember, remember_address, remember_environment, remember_redirect, without_secrets,
 };
@@ -14,16 +15,16 @@ pub use held::{
 /// `text` as it may leave the process: without the secrets that it holds, and without the users and
 /// the queries of web addresses.
 pub fn scrub(text: &str) -> String {
-    without_secrets(&addresses::without_queries(text))
+    without_parts(&addresses::without_queries(text))
 }
 
 /// As [`scrub`], of a line of JSON: it stays one.
 pub fn scrub_json(line: &str) -> String {
     let line = addresses::without_queries(line);
-    if without_secrets(&line) == line {
+    if without_parts(&line) == line {
         return line;
     }
-    json::map_strings(&line, without_secrets)
+    json::map_strings(&line, without_parts)
 }
 
 /// A password, token or other text that must never be printed: `Debug` hides it, and there is

@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use super::answer::{ErrorCode, ErrorDetail};
 use super::quota::Quota;
 use crate::content::{self, Retryable};
-use crate::network::{LocalAddress, Trouble};
+use crate::network::{AskedWait, LocalAddress, Trouble};
 use crate::oci::Digest;
 use crate::redact::RedactedUrl;
 
@@ -18,7 +18,7 @@ use crate::redact::RedactedUrl;
 pub enum Error {
     /// The answer is a failure
     /// ([spec.md, "Error Codes"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes)).
-    #[error("{method} {url} answered {status}{}{}", Details(errors), Wait(*retry_after))]
+    #[error("{method} {url} answered {status}{}{}", Details(errors), AskedWait(*retry_after))]
     Response {
         /// Method of the request.
         method: Method,
@@ -296,17 +296,6 @@ impl fmt::Display for Details<'_> {
             write!(f, "{separator}{error}")?;
         }
         Ok(())
-    }
-}
-
-struct Wait(Option<Duration>);
-
-impl fmt::Display for Wait {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(wait) => write!(f, " (try again in {} seconds)", wait.as_secs()),
-            None => Ok(()),
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use reqwest::{Method, StatusCode};
 
+use super::answer::parse_errors;
 use super::auth::Access;
 use super::transport::{Call, Transport};
 use super::wire::Response;
@@ -181,7 +182,9 @@ impl Head {
     }
 
     fn check(self, key: ManifestKey<'_>, bytes: Bytes) -> Result<RawManifest, Error> {
-        if !self.complete {
+        let is_known = self.media_type.is_image_manifest() || self.media_type.is_index();
+        let is_error = !is_known && !parse_errors(&bytes).is_empty();
+        if !self.complete || is_error {
             return Err(Error::Protocol {
                 method: Method::GET,
                 url: self.url,
@@ -270,6 +273,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_error_with_a_success_is_no_manifest() {
+        let error =
+            Reply::error(200, "UNKNOWN", "not now").header("Content-Type", "application/json");
+        let error = pulled(error).await.unwrap_err();
+        assert!(error.contains("something else than a manifest"), "{error}");
+    }
+
+    #[tokio::test]
     async fn an_endless_manifest_is_given_up() {
         let error = pulled(ok().body(b" ".repeat(1 << 16)).endless())
             .await
@@ -285,8 +296,13 @@ mod tests {
         let server = Scripted::new(|_| ok().body(BODY).silent_after(3)).await;
         let repository = server.repository_with(impatient());
         let pulled = repository.manifest(ManifestKey::Tag(&tag())).await;
-        let error = pulled.unwrap_err().to_string();
-        assert!(error.contains("gave up after 4 attempts"), "{error}");
+        let error = pulled.unwrap_err();
+        assert!(
+            error.to_string().contains("gave up after 4 attempts"),
+            "{error}"
+        );
+        let last = std::error::Error::source(&error).unwrap().to_string();
+        assert!(last.contains("stood still for"), "{last}");
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use reqwest::{Response, StatusCode, Url};
 
 use super::pin::Pin;
 use super::{Config, Error};
+use crate::content::Wait;
 use crate::network::{Reach, Resolver, SharedResolver, parse_retry_after};
 use crate::redact::{RedactedUrl, remember_address, remember_redirect};
 
@@ -142,8 +143,10 @@ impl Client {
             request = request.header(name, value);
         }
         let after = self.config.patience.answer;
-        let answered = tokio::time::timeout(after, request.send()).await;
         let url = RedactedUrl::new(url);
+        let wait = Wait::begin(|| format!("the answer to GET {url}"));
+        let answered = tokio::time::timeout(after, request.send()).await;
+        drop(wait);
         match answered {
             Ok(answered) => answered.map_err(|error| Error::Transport {
                 url,

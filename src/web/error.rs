@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::content::Retryable;
-use crate::network::{LocalAddress, Trouble};
+use crate::network::{AskedWait, LocalAddress, Trouble};
 use crate::redact::RedactedUrl;
 
 /// A request to a web server that failed.
@@ -96,7 +96,7 @@ pub enum Error {
         limit: usize,
     },
     /// Another failure of the server.
-    #[error("{url} answered {status}")]
+    #[error("{url} answered {status}{}", AskedWait(*retry_after))]
     Status {
         /// What was asked for.
         url: RedactedUrl,

@@ -54,6 +54,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ),
     ("scripts/release", "scripts/test makes one architecture"),
     (
+        "git clone https://github.com/RustSec",
+        "tests/templates/test_advisories.py makes a database",
+    ),
+    (
         "cdk ",
         "its own output is published by tests/it/assets_publish.rs",
     ),

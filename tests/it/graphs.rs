@@ -1,7 +1,9 @@
 //! Images whose indexes list the same content again and again, or content that is not there.
 
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use longshore::copy::Meter;
 use longshore::deploy::{Attestations, Image, Referrers};
 use longshore::local::{EnvironmentOptions, Fault, RegistryOptions};
 use longshore::oci::{Digest, MediaType, RawManifest};
@@ -101,6 +103,22 @@ async fn what_is_listed_again_and_again_is_asked_for_once() {
         let requests = bench.registry_requests();
         assert!(requests.len() < 80, "{name}: {} requests", requests.len());
     }
+}
+
+#[tokio::test]
+async fn an_image_that_is_nested_too_deep_is_told() {
+    let (bench, images) = bench().await;
+    let mut root = images.image("linux/amd64", &[]).await;
+    for _level in 0..10 {
+        let listed = index(&[entry(&root)]);
+        root = images.manifest(MediaType::OCI_INDEX, &listed).await;
+    }
+    images.tag("1", &root).await;
+    let deep = image(&format!("{HOST}/source:1"), "app:1");
+    let meter = Arc::new(Meter::default());
+    let error = bench.deployer.run(&deep, &meter).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "the image has more than 8 levels of indexes");
 }
 
 #[tokio::test]

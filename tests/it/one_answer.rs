@@ -31,7 +31,7 @@ const ON_THE_WAY: [(&str, MakeFault); 7] = [
     }),
     ("a hang", || Some(Fault::hang())),
     ("an error that passes", || Some(Fault::answer(503).times(2))),
-    ("a page", || Some(Fault::page().times(2))),
+    ("a page", || Some(Fault::page(200).times(2))),
 ];
 
 /// What changes between the first delivery of an event and the second.

@@ -184,7 +184,8 @@ async fn a_role_is_taken_on_in_the_callers_region() {
     assert_eq!(called.last(), "sts.eu-west-1.amazonaws.com");
     assert_eq!(
         error.to_string(),
-        "logging in to ECR Public failed: STS in eu-west-1 was not reached; a function in a VPC \
-         needs a way to it, such as the endpoint com.amazonaws.eu-west-1.sts"
+        "assuming role arn:aws:iam::210987654321:role/r for logging in to ECR Public failed: STS in \
+         eu-west-1 was not reached; a function in a VPC needs a way to it, such as the endpoint \
+         com.amazonaws.eu-west-1.sts"
     );
 }

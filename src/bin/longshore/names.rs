@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use longshore::deploy::{Location, is_in_ecr};
+use longshore::deploy::{Location, is_in_ecr, repository_named};
 use longshore::oci::Reference;
 use longshore::redact::without_credentials;
 
@@ -25,7 +25,8 @@ pub(crate) fn source(text: &str) -> Result<Location, String> {
     if let Some(meant) = ARCHIVES.iter().find_map(|prefix| skopeos(text, prefix)) {
         return Err(meant);
     }
-    if let Some(meant) = engines_image(text).or_else(|| dir_layout(text)) {
+    let elsewhere = engines_image(text).or_else(|| dir_layout(text));
+    if let Some(meant) = elsewhere.or_else(|| ecr_arn(text)) {
         return Err(meant);
     }
     if let Some(stdin) = stdin(text) {
@@ -33,6 +34,9 @@ pub(crate) fn source(text: &str) -> Result<Location, String> {
     }
     let location = text.parse().map_err(|error| chain(&error));
     if let Some(meant) = file(text).filter(|_| !matches!(location, Ok(Location::S3(_)))) {
+        return Err(meant);
+    }
+    if let Some(meant) = missing_file(text).or_else(|| bare_host(text)) {
         return Err(meant);
     }
     location
@@ -45,15 +49,13 @@ pub(crate) fn destination(text: &str) -> Result<Reference, String> {
             "an image of a registry is named without https://: {reference}"
         ));
     }
-    let reference: Reference = text.parse().map_err(|error| chain(&error))?;
     let bare = text.strip_prefix("docker://").unwrap_or(text);
+    if let Some(meant) = ecr_arn(text).or_else(|| bare_host(bare)) {
+        return Err(meant);
+    }
+    let reference: Reference = text.parse().map_err(|error| chain(&error))?;
     let first = bare.split('/').next().unwrap_or_default();
     let host = first.split(':').next().unwrap_or_default();
-    if !bare.contains('/') && host.contains('.') {
-        return Err(format!(
-            "it names no repository: expected {host}/NAME[:TAG]"
-        ));
-    }
     let is_hub = reference.repository().registry() == "docker.io";
     if is_hub && !host.contains("docker.io") && host != "registry.hub.docker.com" {
         return Err(format!(
@@ -86,6 +88,45 @@ fn dir_layout(text: &str) -> Option<String> {
              oci-archive:FILE`"
         )
     })
+}
+
+/// The name of a repository that is given by its ARN.
+fn ecr_arn(text: &str) -> Option<String> {
+    if !text.starts_with("arn:") {
+        return None;
+    }
+    let repository = repository_named(text, None).ok()?;
+    Some(format!(
+        "a repository is named by its URI, not by its ARN: {repository}"
+    ))
+}
+
+/// What was meant by a registry's host alone. Images of Docker Hub have no dot in such a name.
+fn bare_host(text: &str) -> Option<String> {
+    let host = text.strip_suffix('/').unwrap_or(text);
+    let name = host.split([':', '@']).next().unwrap_or_default();
+    let is_host = name.contains('.') || name == "localhost";
+    let is_bare = !host.contains('/') && is_host && !is_archive(text);
+    is_bare.then(|| format!("it names no repository: expected {host}/NAME[:TAG]"))
+}
+
+/// What was meant by the path of an archive that is not there.
+fn missing_file(text: &str) -> Option<String> {
+    let path = text.strip_prefix("file://").unwrap_or(text);
+    let is_bare = !text.contains("://") && !is_archive(text);
+    let is_path = path != text || is_bare && has_archives_ending(text);
+    if !is_path {
+        return None;
+    }
+    let other = if path == text {
+        format!("; an image of that name is docker://{text}")
+    } else {
+        String::new()
+    };
+    let there = if Path::new(path).exists() { "a" } else { "no" };
+    Some(format!(
+        "there is {there} file of that name: an archive is written docker-archive:{path}{other}"
+    ))
 }
 
 /// A source that comes over stdin, which is written `-` for a path.
@@ -122,14 +163,14 @@ fn skopeos(text: &str, prefix: &str) -> Option<String> {
 
 /// What was meant by the path of a file or folder.
 fn file(text: &str) -> Option<String> {
-    if text.contains("://") || ARCHIVES.iter().any(|prefix| text.starts_with(prefix)) {
+    if text.contains("://") || is_archive(text) {
         return None;
     }
     let before = text.match_indices(':');
     let before = before.map(|(at, _)| (&text[..at], Some(&text[at + 1..])));
     let (path, name) = std::iter::once((text, None))
         .chain(before)
-        .find(|(path, _)| is_written_as_path(path) && Path::new(path).exists())?;
+        .find(|(path, _)| is_there(path))?;
     let prefix = if Path::new(path).is_dir() {
         "oci:"
     } else {
@@ -142,10 +183,22 @@ fn file(text: &str) -> Option<String> {
     ))
 }
 
-/// Whether a text rather names a file than an image: it has a folder or an ending of archives.
-fn is_written_as_path(text: &str) -> bool {
+/// Whether a text says itself that it is an archive.
+fn is_archive(text: &str) -> bool {
+    ARCHIVES.iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// Whether a text rather names a file or a folder that is there than an image: it is written as a
+/// path, or the folder is an OCI layout.
+fn is_there(text: &str) -> bool {
+    let path = Path::new(text);
+    let is_written_so = text.contains('/') || has_archives_ending(text);
+    is_written_so && path.exists() || path.join("oci-layout").is_file()
+}
+
+fn has_archives_ending(text: &str) -> bool {
     let endings = [".tar", ".tgz", ".gz", ".zst", ".xz", ".bz2"];
-    text.contains('/') || endings.iter().any(|ending| text.ends_with(ending))
+    endings.iter().any(|ending| text.ends_with(ending))
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
@@ -170,6 +223,15 @@ mod tests {
             (
                 "123456789012.dkr.ecr.eu-west-1.amazonaws.com:1",
                 "names no repository",
+            ),
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com/",
+                "names no repository",
+            ),
+            ("localhost:5000", "expected localhost:5000/NAME[:TAG]"),
+            (
+                "arn:aws:ecr:eu-west-1:123456789012:repository/team/app",
+                "not by its ARN: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app",
             ),
             (
                 "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1",
@@ -216,6 +278,28 @@ mod tests {
                 format!("docker-archive:{archive}:app:1"),
                 format!("docker-archive:{archive}#app:1"),
             ),
+            (
+                format!("file://{archive}"),
+                format!("docker-archive:{archive}"),
+            ),
+            (
+                "no-such.tar".to_owned(),
+                "no file of that name: an archive is written docker-archive:no-such.tar; an image \
+                 of that name is docker://no-such.tar"
+                    .to_owned(),
+            ),
+            (
+                "123456789012.dkr.ecr.eu-west-1.amazonaws.com".to_owned(),
+                "names no repository".to_owned(),
+            ),
+            (
+                "quay.io:443".to_owned(),
+                "expected quay.io:443/NAME[:TAG]".to_owned(),
+            ),
+            (
+                "arn:aws-cn:ecr:cn-north-1:123456789012:repository/app".to_owned(),
+                "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/app".to_owned(),
+            ),
             (format!("oci:{folder}:1.0"), format!("oci:{folder}#1.0")),
             (
                 "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1".to_owned(),
@@ -242,6 +326,8 @@ mod tests {
             format!("docker-archive:{archive}#app:1"),
             "docker-archive:no/such.tar".to_owned(),
             "nginx:1.27".to_owned(),
+            "docker://no-such.tar".to_owned(),
+            "localhost:5000/app".to_owned(),
             "s3://bucket/app.tar".to_owned(),
             "https://files.example/app.tar".to_owned(),
         ] {

@@ -115,17 +115,29 @@ pub(super) fn counted(body: Body, counter: Arc<AtomicU64>) -> Body {
     body.boxed_unsync()
 }
 
-/// Ends a body after `bytes`: cleanly, or by dropping the connection.
-pub(super) fn ended_after(body: Body, bytes: u64, cleanly: bool) -> Body {
+/// How a body ends before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As if that were all.
+    Clean,
+    /// The connection is dropped.
+    Dropped,
+    /// Nothing more comes.
+    Hung,
+}
+
+/// Ends a body after `bytes`.
+pub(super) fn ended_after(body: Body, bytes: u64, end: End) -> Body {
     let start = (body.into_data_stream(), bytes);
     let pieces = stream::unfold(Some(start), move |state| async move {
         let (mut body, left) = state?;
-        if left == 0 && cleanly {
-            return None;
-        }
         if left == 0 {
-            // What came before is sent while this waits.
-            tokio::task::yield_now().await;
+            match end {
+                End::Clean => return None,
+                End::Hung => std::future::pending().await,
+                // What came before is sent while this waits.
+                End::Dropped => tokio::task::yield_now().await,
+            }
             return Some((Err(io::ErrorKind::ConnectionAborted.into()), None));
         }
         match body.next().await? {

@@ -5,6 +5,7 @@ mod body;
 mod file;
 mod query;
 mod range;
+mod raw;
 mod server;
 
 use std::future::Future;

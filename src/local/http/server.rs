@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, RANGE, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION, RANGE, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,8 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::body::{corrupted, counted, ended_after, paced};
-use super::{CONTENT_DIGEST, Dropped, Query, Request, RequestBody, Response, Service, set, typed};
+use super::body::{End, corrupted, counted, ended_after, paced};
+use super::raw::{Raw, RawStream};
+use super::{
+    CONTENT_DIGEST, Dropped, Query, Request, RequestBody, Response, Service, empty, set, typed,
+};
 use crate::local::faults::{Effect, Faults};
 use crate::local::request_log::{RequestLog, Seen};
 use crate::oci::Digest;
@@ -114,9 +117,11 @@ async fn serve<S: Service>(
 ) {
     // Only latency is lost without it.
     let _ = stream.set_nodelay(true);
+    let raw = Raw::default();
+    let stream = RawStream::new(stream, raw.clone());
     let service = service_fn(move |request| {
-        let front = Arc::clone(&front);
-        async move { front.exchange(request).await }
+        let (front, raw) = (Arc::clone(&front), raw.clone());
+        async move { front.exchange(request, &raw).await }
     });
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -138,7 +143,11 @@ struct Front<S> {
 }
 
 impl<S: Service> Front<S> {
-    async fn exchange(&self, request: hyper::Request<Incoming>) -> Result<Response, Dropped> {
+    async fn exchange(
+        &self,
+        request: hyper::Request<Incoming>,
+        raw: &Raw,
+    ) -> Result<Response, Dropped> {
         let (head, incoming) = request.into_parts();
         let path = self.service.path(&head);
         let record = self.log.begin(Seen {
@@ -159,6 +168,9 @@ impl<S: Service> Front<S> {
             body: RequestBody::new(incoming, record.bytes_in()),
         };
         let effect = self.faults.meet(&request.method, &request.path);
+        if let Some(Effect::Raw(bytes)) = effect {
+            raw.send(bytes);
+        }
         let response = self.answer(&mut request, effect).await?;
         let drained = request.body.drain(DRAIN_LIMIT);
         // The client that still sends after that long finds its connection closed.
@@ -173,28 +185,38 @@ impl<S: Service> Front<S> {
         request: &mut Request,
         effect: Option<Effect>,
     ) -> Result<Response, Dropped> {
-        match effect {
+        match &effect {
             Some(Effect::Answer(failure)) => {
-                let mut response = self.service.failure(&request.path, &failure);
+                let mut response = self.service.failure(&request.path, failure);
                 if let Some(seconds) = failure.retry_after() {
                     set(&mut response, RETRY_AFTER, seconds.to_string());
                 }
                 return Ok(response);
             }
-            Some(Effect::Page) => return Ok(typed(StatusCode::OK, "text/html", PAGE)),
+            Some(Effect::Page(status)) => return Ok(typed(*status, "text/html", PAGE)),
+            Some(Effect::Redirect(to)) => {
+                let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
+                set(&mut response, LOCATION, to);
+                return Ok(response);
+            }
+            // What is sent in its place is sent by the connection.
+            Some(Effect::Raw(_)) => return Ok(empty(StatusCode::OK)),
             Some(Effect::Refuse) => return Err(Dropped),
             Some(Effect::Hang) => std::future::pending().await,
-            Some(Effect::Delay(time)) => tokio::time::sleep(time).await,
-            Some(Effect::Pace(pace)) => request.body.set_pace(pace),
-            Some(Effect::CutRequest(bytes)) => request.body.cut_after(bytes),
+            Some(Effect::Delay(time)) => tokio::time::sleep(*time).await,
+            Some(Effect::Pace(pace)) => request.body.set_pace(*pace),
+            Some(Effect::CutRequest(bytes)) => request.body.cut_after(*bytes),
             _ => {}
         }
         let response = self.service.answer(request).await?;
         Ok(match effect {
             Some(Effect::DropAnswer) => return Err(Dropped),
-            Some(Effect::CutAnswer(bytes)) => response.map(|body| ended_after(body, bytes, false)),
+            Some(Effect::CutAnswer(bytes)) => {
+                response.map(|body| ended_after(body, bytes, End::Dropped))
+            }
+            Some(Effect::Stall(bytes)) => response.map(|body| ended_after(body, bytes, End::Hung)),
             Some(Effect::Truncate(bytes)) => {
-                let mut response = response.map(|body| ended_after(body, bytes, true));
+                let mut response = response.map(|body| ended_after(body, bytes, End::Clean));
                 response.headers_mut().remove(CONTENT_LENGTH);
                 response
             }

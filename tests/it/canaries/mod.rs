@@ -3,8 +3,7 @@
 
 mod parrot;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -16,45 +15,21 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 use self::parrot::{Login, Parrot, Voice};
-use crate::support::{Archive, Bench, stderr};
+use crate::support::{Archive, Bench, Lines, follow, stderr};
 
 const PASSWORD: &str = "canary-password-8c1f-2";
 /// Too short to be looked for alone.
 const SHORT_PASSWORD: &str = "cnry";
 const TOKEN: &str = "canary-token-77ab-of-the-registry";
 const SIGNATURE: &str = "canary0signature0d2e90ab";
-const SESSION: &str = "canary0session0token0b7";
+const SESSION: &str = "canary0session0token0b7e5";
 const STATE: &str = "canary0state0of0an0upload";
 const AWS_SECRET: &str = "canary-secret-access-key-31/d+0";
 const AWS_SESSION: &str = "canary-session-token-of-a-caller-55e0";
 const ROLE_SECRET: &str = "canary-secret-of-a-role-9b/2+7";
 const ROLE_SESSION: &str = "canary-session-token-of-a-role-0a44";
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
 
 fn assert_clean(place: &str, text: &str) {
     let encoded = |password| STANDARD.encode(format!("robot:{password}"));
@@ -97,7 +72,7 @@ async fn heard(event: Value, secret: &str) -> String {
     let handler = Handler::new(Arc::new(bench.deployer), Delivery::new(true).unwrap());
     let lines = Lines::default();
     let subscriber = log_subscriber(LevelFilter::TRACE, true, lines.clone());
-    let logging = tracing::subscriber::set_default(subscriber);
+    let logging = follow(subscriber);
     let invocation = Invocation {
         id: "invocation".to_owned(),
         deadline: Instant::now() + Duration::from_secs(20),
@@ -107,7 +82,7 @@ async fn heard(event: Value, secret: &str) -> String {
     let raw = RawValue::from_string(event.to_string()).unwrap();
     let answered = handler.handle(&raw, &invocation).await;
     drop(logging);
-    let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let logged = lines.text();
     assert!(logged.contains("\"done\""), "{logged}");
     assert_clean("the log", &logged);
     answered.unwrap_err().to_string()

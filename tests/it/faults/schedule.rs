@@ -342,7 +342,7 @@ impl Wrong {
     fn fault(self) -> Fault {
         match self {
             Self::Status(status) => Fault::answer(status),
-            Self::Page => Fault::page(),
+            Self::Page => Fault::page(200),
             Self::Empty => Fault::truncate(0),
             Self::Truncated => Fault::truncate(9),
             Self::Reset => Fault::drop_answer(),

@@ -140,12 +140,45 @@ async fn a_refused_upload_gets_its_answer() {
 #[tokio::test]
 async fn a_proxy_answers_with_a_page_and_nothing_is_done() {
     let (registry, api) = registry(options()).await;
-    registry.faults().add(Fault::page().at("/uploads/"));
+    registry.faults().add(Fault::page(200).at("/uploads/"));
     let post = api.request(Method::POST, "a/blobs/uploads/");
     let answer = api.answer(post).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("content-type"), "text/html");
     assert!(answer.text().starts_with("<!DOCTYPE html>"));
+}
+
+#[tokio::test]
+async fn a_request_is_sent_elsewhere() {
+    let (registry, api) = registry(options()).await;
+    registry.faults().add(Fault::redirect("/elsewhere"));
+    let answer = api
+        .answer(api.request(Method::POST, "a/blobs/uploads/"))
+        .await;
+    assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(answer.header("location"), "/elsewhere");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_http_ends_its_connection_and_no_other() {
+    let (registry, api) = registry(options()).await;
+    let blob = api.push_blob("a", b"0123456789").await;
+    let path = format!("a/blobs/{blob}");
+    registry.faults().add(Fault::raw("SSH-2.0-OpenSSH_9.9\r\n"));
+    assert!(api.request(Method::GET, &path).send().await.is_err());
+    assert_eq!(api.get(&path).await.text(), "0123456789");
+}
+
+#[tokio::test]
+async fn an_answer_stops_in_the_middle() {
+    let (registry, api) = registry(options()).await;
+    let blob = api.push_blob("a", b"0123456789").await;
+    registry.faults().add(Fault::stall(4));
+    let get = api.request(Method::GET, &format!("a/blobs/{blob}"));
+    let mut answer = get.send().await.unwrap();
+    assert_eq!(answer.chunk().await.unwrap().unwrap(), "0123");
+    let more = tokio::time::timeout(Duration::from_millis(50), answer.chunk()).await;
+    assert!(more.is_err());
 }
 
 #[tokio::test]
