@@ -206,20 +206,18 @@ export class ECRDeployment extends Construct {
 
   /** What the copy takes. A name that is hidden by a token stands for all. */
   private statements({ src, dest }: ECRDeploymentProps): iam.PolicyStatement[] {
-    const images = [src, dest].filter((one) => !one.uri.startsWith('s3://'));
-    const repositories = images.map((one) => ecrReference(this, one.uri));
-    const ofEcr = repositories.filter((one) => one !== undefined);
-    const source = src.uri.startsWith('s3://')
-      ? [permissions.readObject(this.objectArn(src.uri), false)]
-      : this.arnOf(src).map(permissions.pull);
+    const images = [src, dest].filter((one) => !isArchive(one));
+    const known = images.map((one) => ecrReference(this, one.uri));
+    const regions = new Set(known.flatMap((one) => (one ? [one.region] : [])));
     const usesPublic = images.some((one) => one.uri.includes('public.ecr.aws'));
     return [
-      ...source,
+      ...(isArchive(src)
+        ? [permissions.readObject(this.objectArn(src.uri), false)]
+        : this.arnOf(src).map(permissions.pull)),
       ...this.arnOf(dest).map(permissions.push),
-      ...new Set(ofEcr.map((one) => one.region)),
-    ].flatMap((one) => (typeof one === 'string' ? [permissions.token(one)] : [one])).concat(
-      usesPublic ? permissions.publicQuota() : [],
-    );
+      ...[...regions].map(permissions.token),
+      ...(usesPublic ? permissions.publicQuota() : []),
+    ];
   }
 
   private arnOf(image: IImageName): string[] {
@@ -244,4 +242,8 @@ export class ECRDeployment extends Construct {
       this.handler.addEnvironment('LONGSHORE_DESTINATION_REGISTRIES', 'any');
     }
   }
+}
+
+function isArchive(image: IImageName) {
+  return image.uri.startsWith('s3://');
 }

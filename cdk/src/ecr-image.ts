@@ -110,7 +110,7 @@ export interface EcrImageOptions {
   readonly sourceCredentials?: secretsmanager.ISecret;
 
   /**
-   * The role that is assumed for the source.
+   * The role that is assumed for the source. What it needs is added to it, where the app can.
    *
    * @default - the function's own
    */
@@ -131,7 +131,8 @@ export interface EcrImageOptions {
   readonly destinationCredentials?: secretsmanager.ISecret;
 
   /**
-   * The role that is assumed for the destination, such as one in the repository's account.
+   * The role that is assumed for the destination, such as one in the repository's account. What it
+   * needs is added to it, where the app can.
    *
    * @default - the function's own
    */
@@ -309,7 +310,7 @@ export class EcrImage extends Construct {
         return isOne ? undefined : 'each of the destinations has either a repository or a uri';
       }),
       destinations.length > 16 && `at most 16 destinations, got ${destinations.length}`,
-      props.destination?.includes('@') && 'the destination has no digest: that is the source\'s',
+      props.destination?.includes('@') && "the destination has no digest: that is the source's",
       props.removalPolicy !== undefined &&
         !['retain', 'destroy'].includes(props.removalPolicy) &&
         'removalPolicy: expected RETAIN or DESTROY',
@@ -324,7 +325,9 @@ export class EcrImage extends Construct {
       problemOfNumber('maxAttempts', props.maxAttempts, 20),
       problemOfNumber('serviceTimeout', props.serviceTimeout?.toSeconds(), 3600),
       props.sourceExternalId && !props.sourceRole && 'sourceExternalId needs sourceRole',
-      props.destinationExternalId && !props.destinationRole && 'destinationExternalId needs destinationRole',
+      props.destinationExternalId &&
+        !props.destinationRole &&
+        'destinationExternalId needs destinationRole',
     ].filter(Boolean);
     if (problems.length > 0) {
       throw new Error(`${this.node.path}: ${problems.join('; ')}`);
@@ -362,7 +365,8 @@ export class EcrImage extends Construct {
     }
   }
 
-  private allowDestination(props: EcrImageProps, { repository, uri, role, credentials }: ImageDestination) {
+  private allowDestination(props: EcrImageProps, destination: ImageDestination) {
+    const { repository, uri, role, credentials } = destination;
     const registry = repository ? 'ecr' : registryOf(this, uri ?? '');
     this.provider.allowHost(HostUse.DESTINATION, registry ?? 'any');
     this.allowRole(role);
@@ -453,7 +457,7 @@ export class EcrImage extends Construct {
       DestinationCredentials: props.destinationCredentials?.secretArn,
       DestinationRoleArn: this.destinationRole?.roleArn,
       DestinationExternalId: props.destinationExternalId,
-      CreateRepository: props.createRepository && (Object.keys(props.createRepository).length > 0 ? creation(props.createRepository) : true),
+      CreateRepository: props.createRepository && creation(props.createRepository),
       PullAccess: cdk.Lazy.any({
         produce: () =>
           this.writesPolicy ? pullAccess(props.pullAccess ?? {}, this.statements) : undefined,

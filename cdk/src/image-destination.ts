@@ -107,6 +107,9 @@ export interface RepositoryCreation {
  * @internal
  */
 export function creation(made: RepositoryCreation) {
+  if (Object.keys(made).length === 0) {
+    return true;
+  }
   return {
     ImageTagMutability: made.imageTagMutability,
     ImageTagMutabilityExclusionFilters: made.imageTagMutabilityExclusionFilters,

@@ -22,7 +22,8 @@ export function problemOfPlatforms(platforms: Platform[] = []): string | undefin
   return first(platforms.map((one) => one.platform), (platform) => {
     const { system, architecture } = PLATFORM.exec(platform)?.groups ?? {};
     const isKnown = SYSTEMS.includes(system) && ARCHITECTURES.includes(architecture);
-    return isKnown ? undefined : `${JSON.stringify(platform)} is no known platform: expected one such as linux/arm64`;
+    const name = JSON.stringify(platform);
+    return isKnown ? undefined : `${name} is no known platform: expected one such as linux/arm64`;
   });
 }
 
