@@ -10,6 +10,7 @@ use super::folder::Folder;
 use super::options::BucketOptions;
 use crate::local::faults::Failure;
 use crate::local::http::{Dropped, Request, Response, Service, decode, empty, set};
+use crate::local::xml::element;
 use crate::local::{sigv4, xml};
 
 /// The object store behind one socket.
@@ -112,15 +113,20 @@ impl BucketService {
         match request.method {
             Method::HEAD => {
                 let mut response = empty(StatusCode::OK);
-                let region = self.options.region.as_deref().unwrap_or("us-east-1");
-                set(&mut response, "x-amz-bucket-region", region);
+                set(&mut response, "x-amz-bucket-region", self.region());
                 Ok(response)
             }
+            Method::GET if request.query.has("location") => Ok(location(self.region())),
+            Method::GET if request.query.has("encryption") => Ok(encryption()),
             Method::GET if request.query.get("list-type") == Some("2") => {
                 self.list(target, &request.query).await
             }
             _ => Err(Refusal::NotImplemented),
         }
+    }
+
+    fn region(&self) -> &str {
+        self.options.region.as_deref().unwrap_or("us-east-1")
     }
 
     async fn target(&self, request: &Request) -> Result<Target, Refusal> {
@@ -185,6 +191,24 @@ impl Service for BucketService {
     fn repository(&self, path: &str) -> Option<String> {
         split(path).map(|(bucket, _)| bucket)
     }
+}
+
+/// Where the bucket is; of us-east-1 S3 says nothing.
+fn location(region: &str) -> Response {
+    let region = if region == "us-east-1" { "" } else { region };
+    xml::document(StatusCode::OK, &element("LocationConstraint", region))
+}
+
+/// What every bucket of S3 has by default.
+fn encryption() -> Response {
+    let algorithm = element("SSEAlgorithm", "AES256");
+    let default = format!(
+        "<ApplyServerSideEncryptionByDefault>{algorithm}</ApplyServerSideEncryptionByDefault>"
+    );
+    let root = format!(
+        "<ServerSideEncryptionConfiguration><Rule>{default}</Rule></ServerSideEncryptionConfiguration>"
+    );
+    xml::document(StatusCode::OK, &root)
 }
 
 /// Whether a bucket can have this name, as far as folders are concerned.

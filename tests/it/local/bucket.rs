@@ -363,3 +363,23 @@ async fn lists_keys() {
     let page = list().prefix("a/").send().await.unwrap();
     assert_eq!(page.key_count(), Some(2));
 }
+
+#[tokio::test]
+async fn says_where_it_is_and_how_it_encrypts() {
+    let stage = stage(|options| options.region = Some("eu-west-1".to_owned())).await;
+    let location = stage.client.get_bucket_location().bucket("stage");
+    let location = location.send().await.unwrap();
+    let region = location.location_constraint().unwrap();
+    assert_eq!(region.as_str(), "eu-west-1");
+    let encryption = stage.client.get_bucket_encryption().bucket("stage");
+    let encryption = encryption.send().await.unwrap();
+    let [rule] = encryption
+        .server_side_encryption_configuration()
+        .unwrap()
+        .rules()
+    else {
+        panic!("{encryption:?}");
+    };
+    let default = rule.apply_server_side_encryption_by_default().unwrap();
+    assert_eq!(default.sse_algorithm().as_str(), "AES256");
+}
