@@ -155,6 +155,9 @@ export interface EcrImageOptions {
   /**
    * Who may pull, beside those of `grantPull`, by the policy of the repository.
    *
+   * Where the app itself gives the repository a policy, by `repository.addToResourcePolicy`, add
+   * them there: CloudFormation would replace what this writes.
+   *
    * @default - nobody but those of `grantPull`
    */
   readonly pullAccess?: PullAccess;

@@ -75,10 +75,10 @@ impl SecretCredentials {
         };
         let content = self.read(text.filter(|text| text.len() <= MAX_SECRET))?;
         // The resource may call the secret by its name, or by a part of its ARN.
-        let names: Vec<_> = [answer.name(), answer.arn()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let arn = answer.arn();
+        let partial = arn.and_then(without_suffix);
+        let names = [answer.name(), arn, partial];
+        let names: Vec<_> = names.into_iter().flatten().collect();
         if names.is_empty() && !self.registries.is_empty() {
             return Err(Error::Incomplete {
                 call: Box::new(call),
@@ -161,7 +161,7 @@ struct Written {
 /// A secret.
 #[derive(Clone, Debug)]
 struct Kept {
-    /// Its name and its ARN.
+    /// Its name, and its ARN with and without the characters at its end.
     names: Vec<String>,
     content: Content,
 }
@@ -190,6 +190,12 @@ impl Fields {
             registries: Vec::new(),
         })
     }
+}
+
+/// An ARN without the hyphen and the six characters that Secrets Manager adds.
+fn without_suffix(arn: &str) -> Option<&str> {
+    let (partial, suffix) = arn.rsplit_once('-')?;
+    (suffix.len() == 6).then_some(partial)
 }
 
 /// Reads either way of writing. A password may have colons, a name may not.

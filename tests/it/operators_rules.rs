@@ -12,7 +12,7 @@ use crate::support::{ECR, End, Function, PASSWORD};
 const TIME: Duration = Duration::from_secs(30);
 const REPOSITORY: &str = "example";
 /// A rule: a variable of the function's environment.
-type Rule = (&'static str, &'static str);
+type Rule<'a> = (&'static str, &'a str);
 
 async fn environment() -> Environment {
     let environment = Environment::start(EnvironmentOptions {
@@ -42,7 +42,7 @@ async fn environment() -> Environment {
 /// What the function returns for an event, if its environment has these rules.
 async fn returned(
     environment: &Environment,
-    rules: &[Rule],
+    rules: &[Rule<'_>],
     event: &Value,
 ) -> Result<Value, String> {
     let rules = rules
@@ -134,7 +134,14 @@ async fn a_secret_goes_to_the_registries_that_the_operator_names() {
         })
     };
     let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:team/quay-AbCdEf";
-    for rule in ["team/quay=quay.io", "*=quay.io,team/*=*.quay.io"] {
+    let by_arn = format!("{arn}=quay.io");
+    let by_partial_arn = by_arn.replace("-AbCdEf", "");
+    for rule in [
+        "team/quay=quay.io",
+        "*=quay.io,team/*=*.quay.io",
+        &by_arn,
+        &by_partial_arn,
+    ] {
         for secret in ["team/quay", arn] {
             let rules = [("LONGSHORE_SECRET_REGISTRIES", rule)];
             let told = returned(&environment, &rules, &event(secret)).await;
