@@ -7,6 +7,7 @@ const apprunner = require('aws-cdk-lib/aws-apprunner');
 const codebuild = require('aws-cdk-lib/aws-codebuild');
 const ecr = require('aws-cdk-lib/aws-ecr');
 const ecs = require('aws-cdk-lib/aws-ecs');
+const eks = require('aws-cdk-lib/aws-eks');
 const iam = require('aws-cdk-lib/aws-iam');
 const lambda = require('aws-cdk-lib/aws-lambda');
 const cdk = require('aws-cdk-lib');
@@ -93,6 +94,26 @@ test('a build of CodeBuild, a job of Batch and a service of App Runner run it', 
   assert.deepEqual(of('AWS::Batch::JobDefinition').ContainerProperties.Image, uri);
   const { ImageRepository } = of('AWS::AppRunner::Service').SourceConfiguration;
   assert.deepEqual(ImageRepository.ImageIdentifier, uri);
+});
+
+test('a manifest of Kubernetes names it', () => {
+  const { stack, image, uri } = make();
+  const layer = 'arn:aws:lambda:eu-west-1:123456789012:layer:kubectl:1';
+  const cluster = eks.Cluster.fromClusterAttributes(stack, 'Cluster', {
+    clusterName: 'cluster',
+    kubectlRoleArn: 'arn:aws:iam::123456789012:role/kubectl',
+    kubectlLayer: lambda.LayerVersion.fromLayerVersionArn(stack, 'Kubectl', layer),
+  });
+  cluster.addManifest('Pod', {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'app' },
+    spec: { containers: [{ name: 'app', image: image.imageUri }] },
+  });
+  const { Manifest } = only(stack, 'Custom::AWSCDK-EKS-KubernetesResource').Properties;
+  const [, parts] = Manifest['Fn::Join'];
+  assert.deepEqual(parts[1], uri);
+  assert.ok(parts[0].endsWith('"image":"'), parts[0]);
 });
 
 test('a role of the account pulls by its own policy', () => {

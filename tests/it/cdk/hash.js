@@ -1,11 +1,15 @@
 // Reads [{directory, props, context}] from stdin and prints the `assetHash` of a
-// `DockerImageAsset` with each, synthesised in an app of its own, which writes to `cdk.out`;
-// `refused` where `aws-cdk-lib` does so. Maps are lists of pairs, to keep their order.
+// `DockerImageAsset` with each, or of the construct that is named by its module and its name. Each
+// is synthesised in an app of its own, which writes to `cdk.out`; `refused` where `aws-cdk-lib`
+// does so. Maps are lists of pairs, to keep their order.
 const { App, AssetStaging, Stack } = require('aws-cdk-lib/core');
-const { DockerImageAsset, NetworkMode, Platform } = require('aws-cdk-lib/aws-ecr-assets');
+const { NetworkMode, Platform } = require('aws-cdk-lib/aws-ecr-assets');
 const { mkdtempSync, readFileSync, rmSync } = require('fs');
 const { tmpdir } = require('os');
 const { join } = require('path');
+
+const [path = 'aws-cdk-lib/aws-ecr-assets', construct = 'DockerImageAsset'] = process.argv.slice(2);
+const Construct = require(path)[construct];
 
 const work = mkdtempSync(join(tmpdir(), 'cdk-'));
 // It remembers fingerprints of files by inode and time: start without.
@@ -28,8 +32,7 @@ function hash({ directory, props, context }) {
     conversions[name] ? conversions[name](value) : value,
   ]);
   try {
-    return new DockerImageAsset(stack, 'Image', { directory, ...Object.fromEntries(converted) })
-      .assetHash;
+    return new Construct(stack, 'Image', { directory, ...Object.fromEntries(converted) }).assetHash;
   } catch {
     return 'refused';
   }

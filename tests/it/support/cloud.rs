@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use tokio::task::spawn_blocking;
 
-use super::emulator::{Emulator, bootstrap};
+use super::emulator::{Emulator, SECRETS, bootstrap};
 use super::lambda_api::LambdaApi;
 use super::process::{output_of, tool};
 
@@ -20,6 +20,27 @@ pub(crate) struct Cloud {
     emulator: Emulator,
     response_url: ResponseUrl,
     lambda: LambdaApi,
+}
+
+/// No test ends without a look at all that was logged and answered in it.
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.log();
+        for answer in self.response_url.answers() {
+            let answer = String::from_utf8_lossy(&answer.body);
+            assert_no_secret("the answer", &answer);
+        }
+    }
+}
+
+fn assert_no_secret(place: &str, text: &str) {
+    let of_response_url = "X-Amz-Signature=";
+    for secret in [of_response_url, super::PASSWORD].iter().chain(&SECRETS) {
+        assert!(!text.contains(secret), "{place} holds {secret}: {text}");
+    }
 }
 
 impl Cloud {
@@ -193,9 +214,7 @@ impl Cloud {
     /// What the function logged, once it is seen to hold no secret.
     pub(crate) fn log(&self) -> String {
         let log = self.emulator.log();
-        for secret in ["X-Amz-", super::PASSWORD, "the-secret-key-of-the-function"] {
-            assert!(!log.contains(secret), "the log holds {secret}");
-        }
+        assert_no_secret("the log", &log);
         log
     }
 

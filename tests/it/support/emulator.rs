@@ -9,6 +9,12 @@ use serde_json::Value;
 use super::moto::REGION;
 use super::process::{Server, free_address, output, tool};
 
+/// The function's own credentials.
+pub(crate) const SECRETS: [&str; 2] = [
+    "the-secret-key-of-the-function",
+    "the-session-token-of-the-function",
+];
+
 /// A Lambda function that runs this crate's `bootstrap`, one event at a time: that of a release, if
 /// `LONGSHORE_BOOTSTRAP` names one.
 pub(crate) struct Emulator {
@@ -30,7 +36,8 @@ impl Emulator {
                 .env("AWS_LAMBDA_FUNCTION_TIMEOUT", "60")
                 .env("AWS_REGION", REGION)
                 .env("AWS_ACCESS_KEY_ID", "TEST")
-                .env("AWS_SECRET_ACCESS_KEY", "the-secret-key-of-the-function")
+                .env("AWS_SECRET_ACCESS_KEY", SECRETS[0])
+                .env("AWS_SESSION_TOKEN", SECRETS[1])
                 .envs(environment.iter().copied());
             command
         });
