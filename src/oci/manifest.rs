@@ -183,17 +183,17 @@ pub struct ImageConfig {
 /// The members of the document. `flatten` would hold all others in memory, too.
 #[derive(Deserialize)]
 struct ConfigDocument {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     architecture: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     os: String,
-    #[serde(rename = "os.version", default)]
+    #[serde(rename = "os.version", default, deserialize_with = "null_as_default")]
     os_version: String,
     #[serde(rename = "os.features", default, deserialize_with = "null_as_default")]
     os_features: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     variant: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     rootfs: RootFs,
 }
 
@@ -265,5 +265,24 @@ fn sniff_media_type(bytes: &[u8]) -> Option<MediaType> {
         (true, _) => Some(MediaType::OCI_INDEX),
         (_, true) => Some(MediaType::OCI_MANIFEST),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_the_default_in_a_config() {
+        let text = r#"{"architecture":"arm64","os":"linux","variant":null,"os.version":null,
+            "os.features":null,"rootfs":{"type":"layers","diff_ids":null}}"#;
+        let config: ImageConfig = serde_json::from_str(text).unwrap();
+        assert_eq!(config.platform.to_string(), "linux/arm64");
+        assert!(config.rootfs.diff_ids.is_empty());
+        let text = r#"{"architecture":null,"os":"linux","rootfs":null}"#;
+        assert!(serde_json::from_str::<ImageConfig>(text).is_ok());
+        let text = r#"{"architecture":"arm64","os":"linux","variant":null}"#;
+        let platform: Platform = serde_json::from_str(text).unwrap();
+        assert_eq!(platform.to_string(), "linux/arm64");
     }
 }

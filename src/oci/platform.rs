@@ -14,15 +14,16 @@ use super::descriptor::null_as_default;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// `amd64`, `arm64`, … as Go names them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub architecture: String,
     /// `linux`, `windows`, … as Go names them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub os: String,
     /// The operating system's version; Windows images need it.
     #[serde(
         rename = "os.version",
         default,
+        deserialize_with = "null_as_default",
         skip_serializing_if = "String::is_empty"
     )]
     pub os_version: String,
@@ -35,7 +36,11 @@ pub struct Platform {
     )]
     pub os_features: Vec<String>,
     /// The CPU's variant, such as `v7` of `arm`.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub variant: String,
 }
 
