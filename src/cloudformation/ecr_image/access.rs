@@ -24,6 +24,8 @@ const TOKENS: [&str; 12] = [
     "AKIA",
     "ASIA",
 ];
+/// Most digits that a name has in one place: those of a year.
+const LONGEST_NUMBER: usize = 4;
 /// Hex digits that the CDK adds to the name of a construct.
 const HASH_OF_LOGICAL_ID: usize = 8;
 
@@ -80,21 +82,44 @@ fn looks_like_a_token(text: &str) -> bool {
     TOKENS.iter().any(|token| text.starts_with(token)) || words.any(is_random)
 }
 
-/// Whether a word is long and has digits here and there. Names have them in a few places, such as a
-/// year, or at the end, as CDK's logical IDs do. A word in one case is to be longer: it looks
-/// more like a name.
+/// Whether a word is long, and more of its letters and digits alternate than in words of CamelCase
+/// with a year behind. Where a name is taken for a token all the same, its ARN is not.
 fn is_random(word: &str) -> bool {
-    let is_hash = |end: &str| end.bytes().all(|byte| b"0123456789ABCDEF".contains(&byte));
+    let is_hash = |end: &str| {
+        let is_hex = end.bytes().all(|byte| b"0123456789ABCDEF".contains(&byte));
+        is_hex && !end.bytes().all(|byte| byte.is_ascii_digit())
+    };
     let word = match word.len().checked_sub(HASH_OF_LOGICAL_ID) {
         Some(at) if is_hash(&word[at..]) => &word[..at],
         _ => word,
     };
-    let has = |of: fn(&u8) -> bool| word.as_bytes().iter().any(of);
-    let neighbours = word.as_bytes().windows(2);
-    let changes = neighbours.filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
-    let has_both_cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    let (longest, most_changes) = if has_both_cases { (24, 4) } else { (32, 6) };
-    word.len() >= longest && changes.count() > most_changes
+    let kinds: Vec<Kind> = word.bytes().map(Kind::of).collect();
+    let has = |kind| kinds.contains(&kind);
+    let changes = kinds.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    if has(Kind::Small) && has(Kind::Capital) && has(Kind::Digit) {
+        let runs = kinds.chunk_by(|one, next| one == next);
+        let mut numbers = runs.filter(|run| run[0] == Kind::Digit);
+        let is_long = |number: &[Kind]| number.len() > LONGEST_NUMBER;
+        return word.len() >= 24 && (changes * 100 / word.len() > 42 || numbers.any(is_long));
+    }
+    has(Kind::Digit) && word.len() >= 32 && changes > 6
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Small,
+    Capital,
+    Digit,
+}
+
+impl Kind {
+    fn of(byte: u8) -> Self {
+        match byte {
+            b'0'..=b'9' => Self::Digit,
+            b'A'..=b'Z' => Self::Capital,
+            _ => Self::Small,
+        }
+    }
 }
 
 /// A role to assume, from the properties with its ARN and its external ID.
@@ -157,7 +182,8 @@ mod tests {
         for name in [
             "registry/login",
             "MyTeamRegistryCredentials2024Prod",
-            "team/Ec2AndS3RegistryLoginsOfTeamA",
+            "MyVeryLongTeamRegistryCredentialsName",
+            "EcrAndS3RegistryCredentialsOfTeam",
             "StackRegistryCredentialsA1B2C3D4-xYz123AbC456",
             "arn:aws:secretsmanager:eu-west-1:1:secret:aB3dE5fG7hI9jK1lM3nO5pQ7-a1B2c3",
         ] {
@@ -167,6 +193,8 @@ mod tests {
             "ghp_short",
             "eyJhbGciOiJIUzI1NiJ9.e30.x",
             "prefix-aB3dE5fG7hI9jK1lM3nO5pQ7",
+            "canaryTOKENabcdef0123456789",
+            "CANARYtoken0123456789abcdefABCDEF",
             "4f1c9a7be02d8853c6a19e7f40bd2c5e9981aa07",
             "7QK2M9ZX4R8VJ1T6WN3B5YH0C8DLFGPAS2E4U6XQ",
         ] {
