@@ -2,7 +2,8 @@
 //!
 //! A zstd frame may ask for 128 MiB, and any number of layers are under way at once. Decoders of
 //! layers take turns within [`budget`]. The decoder of an archive that is compressed as a whole does
-//! not wait, since it feeds the others; what it uses is not theirs.
+//! not wait for them, since it feeds them; what it uses is not theirs. It waits for that of another
+//! pass or archive.
 
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -123,17 +124,27 @@ fn mebibytes(bytes: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
 
     #[test]
     fn the_decoder_of_the_next_pass_waits_for_the_one_before() {
         let archives = Archives::new();
         archives.take(96, 128);
+        let begun = Barrier::new(2);
         std::thread::scope(|scope| {
-            let next = scope.spawn(|| archives.take(96, 128));
+            let next = scope.spawn(|| {
+                begun.wait();
+                archives.take(96, 128);
+                *archives.used()
+            });
+            begun.wait();
+            // Time in which one that does not wait comes to its end.
+            std::thread::sleep(std::time::Duration::from_millis(50));
             assert!(!next.is_finished());
             archives.give_back(96);
-            next.join().unwrap();
+            assert_eq!(next.join().unwrap(), 96);
         });
         assert_eq!(*archives.used(), 96);
     }
