@@ -18,6 +18,7 @@ pub mod content;
 pub mod copy;
 pub mod deploy;
 pub mod local;
+pub mod mirror;
 pub mod network;
 pub mod oci;
 pub mod policy;

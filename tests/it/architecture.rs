@@ -36,6 +36,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "deploy", "copy", "archive", "registry", "aws", "content", "oci",
         ],
     ),
+    (
+        "mirror",
+        &[
+            "cloudformation",
+            "deploy",
+            "copy",
+            "aws",
+            "registry",
+            "content",
+            "oci",
+        ],
+    ),
     ("local", &["content", "oci"]),
 ];
 
