@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use longshore::aws::Clients;
 use longshore::cloudformation::{self, Delivery, Handler, Invocation, Successor};
 use longshore::content::BoxError;
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
     let answer = |event: LambdaEvent<Box<RawValue>>| async move {
         let (event, context) = event.into_parts();
         let answered = handler.handle(&event, &invocation(context)).await;
-        answered.map_err(Error::from)
+        answered.map_err(|error| diagnostic(&error))
     };
     tokio::select! {
         ended = lambda_runtime::run(service_fn(answer)) => ended,
@@ -66,6 +66,14 @@ fn clients(
     allowed: Result<AllowedRegistries, deploy::Error>,
 ) -> Result<(Client, web::Config, AllowedRegistries), BoxError> {
     Ok((Client::new(registries?)?, web?, allowed?))
+}
+
+/// A failure as whoever invoked the function gets it.
+fn diagnostic(error: &cloudformation::Error) -> Diagnostic {
+    Diagnostic {
+        error_type: error.kind().to_string(),
+        error_message: error.to_string(),
+    }
 }
 
 /// Invokes this very function again.

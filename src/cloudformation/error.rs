@@ -9,6 +9,7 @@ use super::failed_record::End;
 use super::reader::InvalidProperties;
 use super::request::UnreadableProperties;
 use crate::content::BoxError;
+use crate::deploy::Kind;
 
 /// Why a resource could not be brought to the state that was asked for. Its chain becomes the
 /// `Reason` of the answer.
@@ -192,6 +193,29 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// The kind of the failure, for callers that decide by it.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Properties { .. }
+            | Self::Unreadable { .. }
+            | Self::UnknownResource { .. }
+            | Self::UnknownAction { .. }
+            | Self::Shared { .. }
+            | Self::NotSetUp(_) => Kind::Invalid,
+            Self::Deploy { source, .. }
+            | Self::Remove { source, .. }
+            | Self::Untag { source, .. }
+            | Self::Grant { source, .. }
+            | Self::Revoke { source, .. }
+            | Self::Successor { source, .. } => Kind::of(&**source),
+            Self::OutOfTime { .. } | Self::NoProgress { .. } => Kind::OutOfTime,
+            Self::Stopped { .. } => Kind::Stopped,
+            Self::Ended { .. } | Self::Panicked { .. } => Kind::Failed,
+        }
+    }
+}
+
 /// The peer that work was waiting for when its time was up, and for how long.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waited(pub Option<(String, Duration)>);
@@ -264,6 +288,22 @@ pub enum Error {
     #[error("the answer could not be delivered")]
     Undelivered(#[source] super::DeliveryError),
     /// The request failed, and it is the caller who answers CloudFormation.
-    #[error("{0}")]
-    Failed(String),
+    #[error("{reason}")]
+    Failed {
+        /// The kind of the failure.
+        kind: Kind,
+        /// A sentence and its causes, fit to be shown.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The kind of the failure, for whoever invoked the function.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::NoRequest(_) => Kind::Invalid,
+            Self::Undelivered(_) => Kind::Undelivered,
+            Self::Failed { kind, .. } => *kind,
+        }
+    }
 }

@@ -29,7 +29,7 @@ use super::response::{Answer, Outcome};
 use super::text;
 use crate::content::{BoxError, Waits};
 use crate::copy::Meter;
-use crate::deploy::Deploy;
+use crate::deploy::{Deploy, Kind};
 
 /// What is left when the answer has been tried for the last time: to log it before the platform
 /// ends the function.
@@ -222,6 +222,7 @@ impl Handler {
             }
             done => done.map(Some),
         };
+        let kind = done.as_ref().err().map(Failure::kind);
         // None, if another invocation goes on with the work and answers.
         let answer = match done {
             Ok(done) => done.map(|done| succeeded(&request, done)),
@@ -231,7 +232,7 @@ impl Handler {
         close(&request, answer.as_ref(), &report, started, invocation);
         match answer {
             None => Ok(Value::Null),
-            Some(answer) => self.reply(&request, &answer, invocation).await,
+            Some(answer) => self.reply(&request, &answer, kind, invocation).await,
         }
     }
 
@@ -323,10 +324,13 @@ impl Handler {
         &self,
         request: &Request,
         answer: &Answer,
+        kind: Option<Kind>,
         invocation: &Invocation,
     ) -> Result<Value, Error> {
         let Reply::Put(url) = &request.reply else {
-            return answer.returned(request).map_err(Error::Failed);
+            let kind = kind.unwrap_or(Kind::Failed);
+            let returned = answer.returned(request);
+            return returned.map_err(|reason| Error::Failed { kind, reason });
         };
         let body = answer.body(request);
         self.deliver(url, &body, invocation).await?;

@@ -34,7 +34,7 @@ mod walk;
 
 pub use checkpoint::{Checkpoint, StoredLayer};
 pub use describe::{Description, describe};
-pub use error::{Error, Operation, Side};
+pub use error::{Cause, Error, Operation, Side};
 pub use meter::{BlobProgress, Meter, MeteredObject, MeteredSource, Phase, Report, Transfer};
 pub use reuse::KnownLayers;
 pub use run::{Options, Run};

@@ -6,6 +6,7 @@ mod deployer;
 mod deployment;
 mod error;
 mod image;
+mod kind;
 mod location;
 mod memo;
 mod open;
@@ -33,6 +34,7 @@ pub use image::{
     Access, Attestations, Credentials, Deployed, Image, Place, Referrers, RemovalPolicy, Role,
     Target,
 };
+pub use kind::Kind;
 pub use location::{FileLocation, HttpsLocation, InvalidLocation, Location, S3Location};
 pub use memo::{Gave, Memo, MemoPlace};
 pub use open::{Content, Opened};
