@@ -41,6 +41,6 @@ pub use identity::Account;
 pub use operation::{Call, Operation, Permission, Service};
 pub use partition::Partition;
 pub use role::Role;
-pub use s3::{Location, Slot, open_object};
+pub use s3::{Keys, Location, Objects, Slot, open_object};
 pub use secret_registries::{InvalidSecretRegistries, SecretRegistries};
 pub use secrets::SecretCredentials;

@@ -71,6 +71,8 @@ pub enum Operation {
     ListObjects,
     /// Writes an object of S3, whole or in parts.
     PutObject,
+    /// Removes an object of S3.
+    DeleteObject,
     /// Gives up an object of S3 that is written in parts.
     AbortMultipartUpload,
     /// Gets the token with which an ECR registry is asked.
@@ -112,6 +114,7 @@ impl Operation {
         Self::GetObjectVersion,
         Self::ListObjects,
         Self::PutObject,
+        Self::DeleteObject,
         Self::AbortMultipartUpload,
         Self::GetAuthorizationToken,
         Self::GetPublicAuthorizationToken,
@@ -160,6 +163,7 @@ impl Operation {
             Self::GetObjectVersion => (S3, "s3:GetObjectVersion", "reading"),
             Self::ListObjects => (S3, "s3:ListBucket", "looking up"),
             Self::PutObject => (S3, "s3:PutObject", "writing"),
+            Self::DeleteObject => (S3, "s3:DeleteObject", "removing"),
             Self::AbortMultipartUpload => (S3, "s3:AbortMultipartUpload", "giving up"),
             Self::GetAuthorizationToken => (Ecr, "ecr:GetAuthorizationToken", "logging in to"),
             Self::GetPublicAuthorizationToken => (

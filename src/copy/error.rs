@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::content;
+use crate::content::{self, ManifestKey};
 use crate::oci::{Descriptor, InvalidManifest};
 
 /// A copy that failed.
@@ -40,7 +40,7 @@ pub enum Operation {
 }
 
 /// One of the two sides of a copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// Where the image comes from.
     Source,
@@ -115,6 +115,15 @@ impl fmt::Display for Operation {
 }
 
 impl Error {
+    /// The failure to look for a manifest at a destination.
+    pub fn finding(place: &str, key: &ManifestKey<'_>, error: content::Error) -> Self {
+        let subject = match key {
+            ManifestKey::Digest(digest) => format!("manifest {digest}"),
+            ManifestKey::Tag(tag) => format!("tag {tag}"),
+        };
+        at(Operation::Find, Side::Destination, place, subject)(error)
+    }
+
     /// The error of the source or destination itself, if it is an `E`.
     pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match &*self.cause {

@@ -87,6 +87,20 @@ pub enum Error {
         /// What the registry says.
         source: registry::Error,
     },
+    /// The registry does not list a repository's tags.
+    #[error("cannot list the tags of {repository}")]
+    Tags {
+        /// The repository.
+        repository: Repository,
+        /// What the registry says.
+        source: registry::Error,
+    },
+    /// The source is an archive, where an image of a registry is needed.
+    #[error("{location} is no image of a registry")]
+    NoRegistry {
+        /// The source.
+        location: Location,
+    },
     /// The archive's image is for another platform.
     #[error("{location} has no image for {wanted}; it has one for {available}")]
     Platform {
@@ -206,6 +220,20 @@ impl Error {
             .zip(place)
             .and_then(|(error, place)| Advice::on(error, place.repository(), pulls));
         Self::Copy(source).with(advice)
+    }
+
+    /// Says what it means that the manifest of a source was not read.
+    pub(super) fn unresolved(reference: &Reference, error: registry::Error) -> Self {
+        let advice = Advice::on(&error, reference.repository(), true);
+        let reference = reference.clone();
+        if error.is_not_found() {
+            return Self::NoImage { reference, advice };
+        }
+        let failed = Self::Resolve {
+            reference,
+            source: error,
+        };
+        failed.with(advice)
     }
 
     /// The same, after what to do about it.

@@ -127,13 +127,14 @@ fn of_deploy(error: &Error) -> Option<Kind> {
             Some(Kind::SourceMissing)
         }
         Error::Archive { source, .. } => Some(of_archive(source)),
-        Error::Selector { .. } | Error::NoPolicy { .. } | Error::Grants { .. } => {
-            Some(Kind::Invalid)
-        }
+        Error::Selector { .. }
+        | Error::NoRegistry { .. }
+        | Error::NoPolicy { .. }
+        | Error::Grants { .. } => Some(Kind::Invalid),
         Error::ForbiddenSource { .. } | Error::ForbiddenDestination { .. } => Some(Kind::Denied),
-        Error::Repository { source, .. } | Error::Resolve { source, .. } => {
-            Some(of_registry(source, Kind::SourceMissing))
-        }
+        Error::Repository { source, .. }
+        | Error::Resolve { source, .. }
+        | Error::Tags { source, .. } => Some(of_registry(source, Kind::SourceMissing)),
         Error::Config { .. } => Some(Kind::Corrupt),
         Error::NoRepository { .. } => Some(Kind::DestinationMissing),
         Error::Copy(error) => of_copy(error),

@@ -14,6 +14,7 @@ mod permissions;
 mod reach;
 mod remove;
 mod repository_name;
+mod survey;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ pub use open::{Content, Opened};
 pub use permissions::{Granted, PolicyPart};
 pub use reach::{Reach, allowed_registries, registry_config, web_config};
 pub use repository_name::{Home, InvalidRepository, arn_of, is_in_ecr, repository_named};
+pub use survey::{Meaning, Survey};
 
 /// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.
 pub trait Deploy: Send + Sync {

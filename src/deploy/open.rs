@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::reach::Reach;
-use super::{Access, Advice, Error, Location};
+use super::{Access, Error, Location};
 use crate::archive::{self, Archive, Compression, Selected, Selector};
 use crate::content::{FileObject, RangeRead, Source, UnbuiltImage};
 use crate::copy::{Meter, MeteredObject, MeteredSource};
@@ -134,18 +134,8 @@ impl Reach {
         meter: &Arc<Meter>,
     ) -> Result<Opened, Error> {
         let source = self.source(reference.repository(), access).await?;
-        let root = source.resolve(reference).await.map_err(|error| {
-            let advice = Advice::on(&error, reference.repository(), true);
-            let reference = reference.clone();
-            if error.is_not_found() {
-                return Error::NoImage { reference, advice };
-            }
-            let failed = Error::Resolve {
-                reference,
-                source: error,
-            };
-            failed.with(advice)
-        })?;
+        let root = source.resolve(reference).await;
+        let root = root.map_err(|error| Error::unresolved(reference, error))?;
         meter.resolved(root.digest());
         let source = Arc::new(MeteredSource::new(source, Arc::clone(meter)));
         Ok(Opened {

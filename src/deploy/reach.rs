@@ -90,6 +90,11 @@ impl Reach {
         self
     }
 
+    /// The client of registries.
+    pub(super) fn registries(&self) -> &Client {
+        &self.registries
+    }
+
     pub(super) fn grants_pulls_only(&self) -> bool {
         self.pulls_only
     }

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 
 use super::auth::{CredentialProvider, TokenCache};
 use super::config::Config;
+use super::quota::Allowance;
 use super::retry::{Retries, RetryPolicy};
 use super::state::RegistryState;
 use super::wire::Wire;
@@ -101,6 +103,20 @@ impl Client {
         provider: Arc<dyn CredentialProvider>,
     ) -> Result<RemoteRepository, Error> {
         RemoteRepository::new(self, repository, provider)
+    }
+
+    /// Spaces the requests to a registry (a host, with its port if it has one) that read, so that
+    /// at most `per_second` are made in a second. All clones of the client keep to it. A rate
+    /// that is no positive number changes nothing.
+    pub fn limit_requests(&self, registry: &str, per_second: f64) {
+        if let Ok(interval) = Duration::try_from_secs_f64(1.0 / per_second) {
+            self.state(registry).space_requests(interval);
+        }
+    }
+
+    /// How many pulls a registry still allows, if its last answer said so.
+    pub fn allowance(&self, registry: &str) -> Option<Allowance> {
+        self.state(registry).allowance()
     }
 
     pub(super) fn config(&self) -> &Config {

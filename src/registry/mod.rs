@@ -48,6 +48,6 @@ pub use client::Client;
 pub use config::{Config, InvalidConfig, Parts, Patience};
 pub use error::Error;
 pub use overrides::{InvalidOverride, Overrides};
-pub use quota::Quota;
+pub use quota::{Allowance, Quota};
 pub use repository::RemoteRepository;
 pub use retry::RetryPolicy;

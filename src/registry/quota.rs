@@ -14,6 +14,31 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 /// Requests left in the window.
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 
+/// How many pulls a registry still allows, as the headers of its last answer said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Allowance {
+    /// Pulls that are left in the window.
+    pub remaining: u64,
+    /// Pulls that it allows in the window, if it says so.
+    pub limit: Option<u64>,
+    /// The window, if it says so.
+    pub window: Option<Duration>,
+}
+
+impl Allowance {
+    /// What an answer says. `None` where it says nothing of pulls that are left.
+    pub(super) fn of(response: &Response) -> Option<Self> {
+        let remaining = response.header(&REMAINING)?;
+        let limit = response.header(&LIMIT);
+        Some(Self {
+            remaining: count(remaining)?,
+            limit: limit.and_then(count),
+            window: window(remaining).or_else(|| limit.and_then(window)),
+        })
+    }
+}
+
 /// A quota of pulls that is used up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -125,6 +150,33 @@ mod tests {
         assert_eq!(server.requests().len(), 1);
         let quota = error.downcast_ref::<Error>().unwrap();
         assert_eq!(quota.status(), Some(StatusCode::TOO_MANY_REQUESTS));
+    }
+
+    #[tokio::test]
+    async fn the_pulls_that_are_left_are_known_from_the_last_answer() {
+        let left = std::sync::atomic::AtomicU64::new(77);
+        let server = Scripted::new(move |_| {
+            let left = left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+            Reply::new(404)
+                .header("RateLimit-Limit", "100;w=21600")
+                .header("RateLimit-Remaining", &format!("{left};w=21600"))
+        })
+        .await;
+        let client = Client::new(quick()).unwrap();
+        let repository = server.repository().repository().clone();
+        let registry = repository.registry().to_owned();
+        let repository = client.repository(repository, Arc::new(Anonymous)).unwrap();
+        assert_eq!(client.allowance(&registry), None);
+        for remaining in [77, 76] {
+            let tag = "v1".parse().unwrap();
+            assert_eq!(repository.tagged(&tag).await.unwrap(), None);
+            let allowance = client.allowance(&registry).unwrap();
+            assert_eq!(
+                (allowance.remaining, allowance.limit),
+                (remaining, Some(100))
+            );
+            assert_eq!(allowance.window, Some(Duration::from_hours(6)));
+        }
     }
 
     #[tokio::test]

@@ -43,11 +43,16 @@ impl RemoteRepository {
     /// everything after by digest: a tag may move.
     pub async fn resolve(&self, reference: &Reference) -> Result<RawManifest, Error> {
         let latest = Tag::latest();
-        let key = match reference.digest() {
-            Some(digest) => ManifestKey::Digest(digest),
-            None => ManifestKey::Tag(reference.tag().unwrap_or(&latest)),
-        };
+        let key = key_of(reference, &latest);
         manifest::pull(&self.transport, key, Access::Pull).await
+    }
+
+    /// The digest that [`RemoteRepository::resolve`] would give, without reading the manifest
+    /// where the registry tells it.
+    pub async fn digest(&self, reference: &Reference) -> Result<Digest, Error> {
+        let latest = Tag::latest();
+        let key = key_of(reference, &latest);
+        manifest::digest(&self.transport, key, Access::Pull).await
     }
 
     /// The repository's tags, in the registry's order. Fails rather than leave some out where a
@@ -174,6 +179,13 @@ impl Destination for RemoteRepository {
         tag: Option<&'a Tag>,
     ) -> BoxFuture<'a, content::Result<()>> {
         async move { Ok(manifest::push(&self.transport, manifest, tag).await?) }.boxed()
+    }
+}
+
+fn key_of<'a>(reference: &'a Reference, latest: &'a Tag) -> ManifestKey<'a> {
+    match reference.digest() {
+        Some(digest) => ManifestKey::Digest(digest),
+        None => ManifestKey::Tag(reference.tag().unwrap_or(latest)),
     }
 }
 

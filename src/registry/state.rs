@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::auth::Scheme;
+use super::quota::Allowance;
 
 /// After so many refusals in a row, a registry is taken not to mount blobs at all.
 const MOUNT_REFUSALS: u32 = 3;
@@ -25,6 +26,8 @@ pub(super) struct RegistryState {
     /// Zero while blobs are sent whole.
     chunk: AtomicU64,
     manifest_pushes: Option<Pace>,
+    requests: Mutex<Option<Arc<Pace>>>,
+    allowance: Mutex<Option<Allowance>>,
 }
 
 impl RegistryState {
@@ -33,19 +36,46 @@ impl RegistryState {
             scheme: Mutex::default(),
             mount_refusals: AtomicU32::new(0),
             chunk: AtomicU64::new(0),
-            manifest_pushes: manifest_pushes_per_second.map(Pace::new),
+            manifest_pushes: manifest_pushes_per_second
+                .map(|rate| Pace::new(Duration::from_secs(1) / rate.get())),
+            requests: Mutex::default(),
+            allowance: Mutex::default(),
+        }
+    }
+
+    /// Spaces the requests that follow so far from each other.
+    pub(super) fn space_requests(&self, interval: Duration) {
+        let pace = Some(Arc::new(Pace::new(interval)));
+        *lock(&self.requests) = pace;
+    }
+
+    /// Waits for this registry's turn to take a request.
+    pub(super) async fn request_turn(&self) {
+        let pace = lock(&self.requests).clone();
+        if let Some(pace) = pace {
+            pace.turn().await;
+        }
+    }
+
+    /// The pulls that the registry still allows, as its last answer said.
+    pub(super) fn allowance(&self) -> Option<Allowance> {
+        *lock(&self.allowance)
+    }
+
+    /// Notes what an answer says of pulls that are left.
+    pub(super) fn allows(&self, allowance: Option<Allowance>) {
+        if allowance.is_some() {
+            *lock(&self.allowance) = allowance;
         }
     }
 
     /// How it wants to be told who asks, once it has said so.
     pub(super) fn scheme(&self) -> Option<Scheme> {
-        let scheme = self.scheme.lock().unwrap_or_else(PoisonError::into_inner);
-        scheme.clone()
+        lock(&self.scheme).clone()
     }
 
     pub(super) fn set_scheme(&self, scheme: Scheme) {
-        let mut known = self.scheme.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(scheme);
+        *lock(&self.scheme) = Some(scheme);
     }
 
     /// Whether it is worth asking this registry to mount a blob.
@@ -96,22 +126,26 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(per_second: NonZeroU32) -> Self {
+    fn new(interval: Duration) -> Self {
         Self {
-            interval: Duration::from_secs(1) / per_second.get(),
+            interval,
             next: Mutex::new(Instant::now()),
         }
     }
 
     async fn turn(&self) {
         let turn = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = lock(&self.next);
             let turn = (*next).max(Instant::now());
             *next = turn + self.interval;
             turn
         };
         tokio::time::sleep_until(turn).await;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -126,6 +160,20 @@ mod tests {
             state.manifest_push_turn().await;
         }
         assert_eq!(started.elapsed(), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn spaces_requests_once_it_is_told_to() {
+        let state = RegistryState::new(None);
+        let started = Instant::now();
+        state.request_turn().await;
+        state.request_turn().await;
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        state.space_requests(Duration::from_millis(200));
+        for _ in 0..6 {
+            state.request_turn().await;
+        }
+        assert_eq!(started.elapsed(), Duration::from_secs(1));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::auth::{Access, Authenticator, CredentialProvider};
 use super::client::Client;
 use super::config::Parts;
 use super::endpoint::Endpoint;
-use super::quota::Quota;
+use super::quota::{Allowance, Quota};
 use super::retry::{Retries, RetryPolicy};
 use super::state::RegistryState;
 use super::wire::{Response, Wire};
@@ -257,7 +257,13 @@ impl Transport {
                 let headers = request.headers_mut();
                 headers.insert(AUTHORIZATION, authorization.clone());
             }
+            if at_home {
+                self.state.request_turn().await;
+            }
             let response = self.wire().answer_within(request, patience).await?;
+            if at_home {
+                self.state.allows(Allowance::of(&response));
+            }
             if !redirects(&call.method, response.status()) {
                 return Ok(response);
             }

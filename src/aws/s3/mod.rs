@@ -2,6 +2,7 @@
 
 mod location;
 mod object;
+mod objects;
 mod region;
 #[cfg(test)]
 mod tests;
@@ -9,4 +10,5 @@ mod write;
 
 pub use location::Location;
 pub use object::open_object;
+pub use objects::{Keys, Objects};
 pub use write::Slot;
