@@ -27,7 +27,7 @@ use super::request::{Reply, Request};
 use super::resource::{Done, FAILED_CREATE, bring_about};
 use super::response::{Answer, Outcome};
 use super::text;
-use crate::content::{BoxError, Waits};
+use crate::content::Waits;
 use crate::copy::Meter;
 use crate::deploy::{Deploy, Kind};
 
@@ -66,7 +66,10 @@ impl Handler {
 
     /// A handler of a function whose settings cannot be used, for `reason`. It answers every
     /// request with that: a function that does not start answers nobody.
-    pub fn not_set_up(reason: BoxError, delivery: Delivery) -> Self {
+    pub fn not_set_up(
+        reason: impl Into<Arc<dyn StdError + Send + Sync>>,
+        delivery: Delivery,
+    ) -> Self {
         Self::with(Err(reason.into()), delivery)
     }
 
@@ -336,6 +339,9 @@ impl Handler {
         self.deliver(url, &body, invocation).await?;
         Ok(body.parse().unwrap_or_default())
     }
+
+    /// stub
+    pub async fn answer_waiting(&self, event: &RawValue, answer: Result<super::Attributes, String>, invocation: &Invocation) -> Result<Delivered, Error> { let _ = (event, answer, invocation); Ok(Delivered::Now) }
 
     async fn deliver(
         &self,
