@@ -32,7 +32,7 @@ pub(super) fn sentence(text: &str) -> String {
 }
 
 /// Cuts `text` to at most `max` bytes, on a character's boundary, and shows that it was cut.
-pub(super) fn truncate(text: &mut String, max: usize) {
+pub(crate) fn truncate(text: &mut String, max: usize) {
     if text.len() <= max {
         return;
     }
