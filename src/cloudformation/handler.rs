@@ -341,7 +341,15 @@ impl Handler {
     }
 
     /// stub
-    pub async fn answer_waiting(&self, event: &RawValue, answer: Result<super::Attributes, String>, invocation: &Invocation) -> Result<Delivered, Error> { let _ = (event, answer, invocation); Ok(Delivered::Now) }
+    pub async fn answer_waiting(
+        &self,
+        event: &RawValue,
+        answer: Result<super::Attributes, String>,
+        invocation: &Invocation,
+    ) -> Result<Delivered, Error> {
+        let _ = (event, answer, invocation);
+        Ok(Delivered::Now)
+    }
 
     async fn deliver(
         &self,

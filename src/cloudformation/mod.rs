@@ -33,7 +33,9 @@ mod tests;
 pub use cdk_ecr_deployment::PROPERTIES as CDK_ECR_DEPLOYMENT_PROPERTIES;
 pub use continuation::{Continuation, Successor};
 pub use delivery::{AttemptError, Delivered, Delivery, DeliveryError};
-pub use ecr_image::{CREATE_REPOSITORY, DESTINATIONS, PROPERTIES as ECR_IMAGE_PROPERTIES, image_of};
+pub use ecr_image::{
+    CREATE_REPOSITORY, DESTINATIONS, PROPERTIES as ECR_IMAGE_PROPERTIES, image_of,
+};
 pub use ecr_pull_policy::PROPERTIES as ECR_PULL_POLICY_PROPERTIES;
 pub use error::{Error, Failure, Limit, Waited};
 pub use failed_record::End;
@@ -46,7 +48,9 @@ pub use metrics::{
     NAMESPACE as METRIC_NAMESPACE,
 };
 pub use property::Property;
+pub(crate) use property::{optional, required};
 pub use reader::InvalidProperties;
+pub(crate) use reader::{MAX_PROBLEM, SHOWN_PROBLEMS, hint, scalar};
 pub use request::{Action, NoRequest, Properties, Reply, Request, UnreadableProperties};
 pub use response::{Answer, Attributes, Outcome};
 pub(crate) use text::{chain, plain, sentence, truncate};

@@ -162,7 +162,12 @@ mod tests {
 
     #[test]
     fn events_of_others_are_left_alone() {
-        for event in [json!({}), json!({"RequestType": "Create"}), json!([]), json!("x")] {
+        for event in [
+            json!({}),
+            json!({"RequestType": "Create"}),
+            json!([]),
+            json!("x"),
+        ] {
             assert!(read(&event).is_none(), "{event}");
         }
     }
@@ -172,7 +177,10 @@ mod tests {
         let run = json!({"Bucket": "b", "Id": "r", "Input": {}});
         let call = |body: Value| {
             let mut event = json!({"LongshoreVersion": 1, "Run": run});
-            event.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+            event
+                .as_object_mut()
+                .unwrap()
+                .extend(body.as_object().unwrap().clone());
             read(&event).unwrap().unwrap().operation
         };
         assert_eq!(
@@ -191,11 +199,26 @@ mod tests {
     fn what_cannot_be_understood_is_said() {
         let run = json!({"Bucket": "b", "Id": "r"});
         for (event, part) in [
-            (json!({"LongshoreVersion": 2, "Run": run, "Operation": "plan"}), "version 1"),
-            (json!({"LongshoreVersion": "1", "Run": run, "Operation": "plan"}), "same release"),
-            (json!({"LongshoreVersion": 1, "Run": run, "Operation": "fly"}), "plan, copy"),
-            (json!({"LongshoreVersion": 1, "Operation": "plan"}), "cannot be read"),
-            (json!({"LongshoreVersion": 1, "Run": run, "Operation": "copy"}), "what each takes"),
+            (
+                json!({"LongshoreVersion": 2, "Run": run, "Operation": "plan"}),
+                "version 1",
+            ),
+            (
+                json!({"LongshoreVersion": "1", "Run": run, "Operation": "plan"}),
+                "same release",
+            ),
+            (
+                json!({"LongshoreVersion": 1, "Run": run, "Operation": "fly"}),
+                "plan, copy",
+            ),
+            (
+                json!({"LongshoreVersion": 1, "Operation": "plan"}),
+                "cannot be read",
+            ),
+            (
+                json!({"LongshoreVersion": 1, "Run": run, "Operation": "copy"}),
+                "what each takes",
+            ),
             (
                 json!({"LongshoreVersion": 1, "Run": {"Bucket": "b", "Id": "../r"}, "Operation": "plan"}),
                 "cannot be the Id",
@@ -213,7 +236,10 @@ mod tests {
             cause: cause.to_owned(),
         };
         let of_function = r#"{"errorType":"Longshore.Denied","errorMessage":"it is denied"}"#;
-        assert_eq!(caught("Longshore.Denied", of_function).reason(), "it is denied");
+        assert_eq!(
+            caught("Longshore.Denied", of_function).reason(),
+            "it is denied"
+        );
         assert_eq!(caught("X", "plain words").reason(), "plain words");
         assert!(caught("States.Timeout", "").reason().contains("longer"));
     }

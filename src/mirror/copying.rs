@@ -59,13 +59,19 @@ impl Copier {
             problems,
         })?;
         image.resume = before.checkpoint.clone();
-        info!(item = item.id, source = item.source, turn = before.invocation, "copying");
+        info!(
+            item = item.id,
+            source = item.source,
+            turn = before.invocation,
+            "copying"
+        );
         // A task of its own: if it blocks its thread, this one still sees the end.
         let mut task = JoinSet::new();
         let (this, of_item, counted) = (self.clone(), item.clone(), Arc::clone(meter));
         let work = async move {
             let grants = grants.as_ref();
-            this.bring(&of_item.source, &image, grants, &counted, until).await
+            this.bring(&of_item.source, &image, grants, &counted, until)
+                .await
         };
         task.spawn(work.instrument(Span::current()));
         tokio::select! {

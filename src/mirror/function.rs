@@ -20,9 +20,9 @@ use super::ledger::Ledger;
 use super::list::List;
 use super::outcome::Outcome;
 use super::plan::{Cursor, Group, Page, Phase, Planned, Planner, Tags, Wanted};
+use super::pruning;
 use super::report::Report;
 use super::run::{Mode, Run};
-use super::pruning;
 use crate::aws::{Clients, Objects};
 use crate::cloudformation::{Attributes, Continuation, Handler, Invocation, MIRROR_TARGET};
 use crate::copy::Meter;
@@ -144,7 +144,8 @@ impl OneRun<'_> {
         let mut tags = before.unwrap_or_default();
         let known = tags.clone();
         planner.list_tags(&mut tags, self.until).await;
-        self.store("tags.json", JSON, json!(tags).to_string()).await?;
+        self.store("tags.json", JSON, json!(tags).to_string())
+            .await?;
         if !tags.is_complete() {
             if known == tags {
                 return Err(self.out_of_time("listing the tags of a repository"));
@@ -172,7 +173,8 @@ impl OneRun<'_> {
             let name = format!("items/{number:04}-{place}.json");
             self.store(&name, JSON, json!(items).to_string()).await?;
             let (bucket, key) = (self.objects.bucket(), self.run.key(&name));
-            page.groups.push(planner.group(&registry, items.len(), bucket, &key));
+            page.groups
+                .push(planner.group(&registry, items.len(), bucket, &key));
         }
         let name = format!("pages/{number:04}.json");
         self.store(&name, JSON, json!(page).to_string()).await?;
@@ -196,8 +198,10 @@ impl OneRun<'_> {
         let wanted = Wanted::of(planner.list(), &tags);
         let drift = planner.drift(&wanted);
         let drift = tokio::time::timeout_at(self.until, drift).await;
-        let drift = drift.map_err(|_| self.out_of_time("looking for tags that are not in the list"))?;
-        self.store("drift.json", JSON, json!(drift).to_string()).await?;
+        let drift =
+            drift.map_err(|_| self.out_of_time("looking for tags that are not in the list"))?;
+        self.store("drift.json", JSON, json!(drift).to_string())
+            .await?;
         Ok(Planned {
             groups: Vec::new(),
             next: None,
@@ -242,7 +246,8 @@ impl OneRun<'_> {
     ) -> Result<Value, Error> {
         let (report, tolerated) = self.compose(error).await?;
         let html = self.run.key("report.html");
-        self.store("report.json", JSON, json!(report).to_string()).await?;
+        self.store("report.json", JSON, json!(report).to_string())
+            .await?;
         self.store("report.html", HTML, report.html()).await?;
         close(&report);
         let uri = self.objects.uri(&html);
@@ -284,9 +289,9 @@ impl OneRun<'_> {
             let tags: Tags = self.object("tags.json").await?.unwrap_or_default();
             report.totals.images = tags.images();
             report.drifted(self.object("drift.json").await?.unwrap_or_default());
-            tolerated = planner.list().tolerated_failure_percentage;
+            tolerated = f64::from(planner.list().tolerated_failure_percentage);
             report.unlisted(planner.list(), &tags);
-            let prune = planner.list().prune.clone().filter(|_| !tags.has_failed());
+            let prune = planner.list().prune.filter(|_| !tags.has_failed());
             wanted = prune.map(|prune| (Wanted::of(planner.list(), &tags), Some(prune)));
         }
         let mut ledger = self.ledger().await?;
@@ -338,7 +343,9 @@ impl OneRun<'_> {
     ) -> Result<bool, Error> {
         let items: Vec<Item> = self.read(&group.key).await?.unwrap_or_default();
         if report.mode == Mode::DryRun {
-            items.iter().for_each(|item| report.add(Outcome::planned(item)));
+            items
+                .iter()
+                .for_each(|item| report.add(Outcome::planned(item)));
             return Ok(false);
         }
         let mut is_news = false;
@@ -429,7 +436,9 @@ impl OneRun<'_> {
         let (bucket, key) = place.ok_or_else(|| Error::NoList {
             list: uri.to_owned(),
         })?;
-        let list = Objects::new(self.mirrors.aws.clone(), bucket).read(key).await?;
+        let list = Objects::new(self.mirrors.aws.clone(), bucket)
+            .read(key)
+            .await?;
         list.ok_or_else(|| Error::ListMissing {
             uri: uri.to_owned(),
         })
@@ -457,7 +466,10 @@ impl OneRun<'_> {
 
     async fn store(&self, name: &str, content_type: &str, content: String) -> Result<(), Error> {
         let key = self.run.key(name);
-        Ok(self.objects.write(&key, content.into(), content_type).await?)
+        Ok(self
+            .objects
+            .write(&key, content.into(), content_type)
+            .await?)
     }
 
     async fn store_outcome(&self, outcome: &Outcome) -> Result<(), Error> {

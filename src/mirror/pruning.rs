@@ -57,7 +57,7 @@ pub(super) fn unwanted(ledger: &Ledger, wanted: &Wanted) -> Vec<String> {
 pub(super) fn withheld(prune: &Prune, unwanted: usize, ledger: &Ledger) -> Option<String> {
     let written = ledger.tags.len();
     let share = unwanted as f64 * 100.0 / written.max(1) as f64;
-    (share > prune.max_share).then(|| {
+    (share > f64::from(prune.max_share)).then(|| {
         format!(
             "{unwanted} of the {written} tags that the mirror wrote are not in the list any more, \
              which is more than the {} percent that prune.maxShare allows at once: nothing was \

@@ -51,7 +51,9 @@ pub enum Mode {
 
 /// A run whose names cannot be parts of a key.
 #[derive(Debug, thiserror::Error)]
-#[error("{name:?} cannot be the {part} of a run: expected letters, digits, '-', '_' and '.', at most 80")]
+#[error(
+    "{name:?} cannot be the {part} of a run: expected letters, digits, '-', '_' and '.', at most 80"
+)]
 pub struct InvalidRun {
     name: String,
     part: &'static str,

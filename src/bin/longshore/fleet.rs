@@ -59,10 +59,13 @@ impl Fleet {
             Status::Copied => self.blobs.result(&format!("copied: {source} to {places}")),
             Status::Planned => {
                 let why = outcome.why.map(|why| why.to_string()).unwrap_or_default();
-                self.blobs.result(&format!("to be copied: {source} ({why})"));
+                self.blobs
+                    .result(&format!("to be copied: {source} ({why})"));
             }
             Status::Failed => self.blobs.note(&format!("failed: {source}: {reason}")),
-            Status::Deferred => self.blobs.note(&format!("left for later: {source}: {reason}")),
+            Status::Deferred => self
+                .blobs
+                .note(&format!("left for later: {source}: {reason}")),
         }
     }
 }

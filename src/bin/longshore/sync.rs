@@ -68,7 +68,11 @@ pub(crate) async fn run(args: SyncArgs) -> anyhow::Result<ExitCode> {
     let meter = Arc::new(Meter::default());
     let fleet = Fleet::show(&meter, args.json);
     let report = sync
-        .run(ledger.as_ref().map(|file| &file.ledger), &meter, &|step: Step<'_>| fleet.tell(step))
+        .run(
+            ledger.as_ref().map(|file| &file.ledger),
+            &meter,
+            &|step: Step<'_>| fleet.tell(step),
+        )
         .await;
     drop(fleet);
     place.stop().await;
@@ -142,7 +146,9 @@ impl Drop for LedgerFile {
 
 /// Writes a file whole: beside its name first, so that a run that is stopped leaves the old one.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let writing = || -> anyhow::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -168,8 +174,16 @@ fn show(report: &Report, meter: &Meter, args: &SyncArgs) {
     for extra in &report.drift.extra {
         let names: Vec<_> = extra.tags.iter().map(ToString::to_string).collect();
         let more = extra.count - names.len();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        output::result(&format!("not in the list: {}: {}{more}", extra.repository, names.join(", ")));
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        output::result(&format!(
+            "not in the list: {}: {}{more}",
+            extra.repository,
+            names.join(", ")
+        ));
     }
     for (repository, reason) in &report.drift.unseen {
         output::note(&format!("not looked at: {repository}: {reason}"));

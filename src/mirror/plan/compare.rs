@@ -5,9 +5,9 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{Planner, Tags};
-use crate::cloudformation::image_of;
+use crate::cloudformation::{Properties, image_of};
 use crate::content::ManifestKey;
-use crate::deploy::{Error, Kind, Target};
+use crate::deploy::{Error, Image, Kind, Target};
 use crate::mirror::item::{Item, Reason};
 use crate::mirror::list::Entry;
 use crate::mirror::outcome::Outcome;
@@ -46,11 +46,13 @@ impl Planner {
         from: Position,
     ) -> impl Stream<Item = (Position, Compared)> + 'a {
         let entries = self.list.entries.iter().zip(&tags.0).enumerate();
-        let images = entries.skip(from.entry).flat_map(move |(entry, (of, selected))| {
-            let first = if entry == from.entry { from.tag } else { 0 };
-            let tags = selected.each().enumerate().skip(first);
-            tags.map(move |(tag, named)| (Position { entry, tag }, of, named))
-        });
+        let images = entries
+            .skip(from.entry)
+            .flat_map(move |(entry, (of, selected))| {
+                let first = if entry == from.entry { from.tag } else { 0 };
+                let tags = selected.each().enumerate().skip(first);
+                tags.map(move |(tag, named)| (Position { entry, tag }, of, named))
+            });
         stream::iter(images)
             .map(move |(position, entry, tag)| {
                 async move { (position, self.compare_one(position, entry, tag).await) }.boxed()
@@ -59,20 +61,24 @@ impl Planner {
     }
 
     async fn compare_one(&self, position: Position, entry: &Entry, tag: Option<&Tag>) -> Compared {
+        let registry = entry.source().repository().registry();
         let mut item = Item {
             id: String::new(),
             entry: position.entry,
-            registry: entry.source.repository().registry().to_owned(),
-            source: entry.image(tag).to_string(),
+            registry: registry.to_owned(),
+            source: entry.image(tag),
             digest: None,
             reason: Reason::Unknown,
-            requests_per_second: self.requests_per_item(entry.source.repository().registry()),
-            properties: entry.properties(tag, None),
+            requests_per_second: self.requests_per_item(registry),
+            properties: Properties::new(),
         };
-        let image = match image_of(&item.properties) {
-            Ok((image, _)) => image,
-            Err(problems) => {
-                return Compared::Failed(Outcome::failed(&item, Kind::Invalid, problems.to_string()));
+        let image = match image(entry, tag) {
+            Ok((properties, image)) => {
+                item.properties = properties;
+                image
+            }
+            Err(problem) => {
+                return Compared::Failed(Outcome::failed(&item, Kind::Invalid, problem));
             }
         };
         let meaning = {
@@ -84,7 +90,9 @@ impl Planner {
             Err(error) => return differs_or_failed(item, &error),
         };
         // What is compared is what is copied, although the tag may move meanwhile.
-        item.properties = entry.properties(tag, Some(&meaning.root));
+        if let Ok(pinned) = entry.properties(tag, Some(&meaning.root)) {
+            item.properties = pinned;
+        }
         item.digest = Some(meaning.wanted.clone());
         let asking = image.targets.iter();
         let asking = asking.map(|target| self.lacks(target, &meaning.wanted).boxed());
@@ -106,7 +114,11 @@ impl Planner {
     async fn lacks(&self, target: &Target, wanted: &Digest) -> Result<Option<Reason>, Error> {
         let by_digest = [ManifestKey::Digest(wanted)];
         let by_tag: Vec<_> = target.tags.iter().map(ManifestKey::Tag).collect();
-        let keys = if by_tag.is_empty() { &by_digest[..] } else { &by_tag };
+        let keys = if by_tag.is_empty() {
+            &by_digest[..]
+        } else {
+            &by_tag
+        };
         let mut lack = None;
         for key in keys {
             let (repository, access) = (&target.repository, &target.access);
@@ -119,6 +131,14 @@ impl Planner {
         }
         Ok(lack)
     }
+}
+
+/// The image of a tag, and the properties that mean it.
+fn image(entry: &Entry, tag: Option<&Tag>) -> Result<(Properties, Image), String> {
+    let properties = entry.properties(tag, None);
+    let properties = properties.map_err(|problem| problem.to_string())?;
+    let (image, _) = image_of(&properties).map_err(|problems| problems.to_string())?;
+    Ok((properties, image))
 }
 
 /// A failure that passes leaves the image to be copied: that is tried again, with patience.

@@ -62,7 +62,7 @@ impl Planner {
 
     /// How many items are copied at once from a registry.
     fn items_at_once(&self, registry: &str) -> usize {
-        self.list.max_concurrency(registry).unwrap_or(ITEMS_AT_ONCE)
+        self.max_concurrency(registry).unwrap_or(ITEMS_AT_ONCE)
     }
 
     /// The rate of requests to a registry that is left for each of the items copied at once.
@@ -71,10 +71,15 @@ impl Planner {
         Some(rate / self.items_at_once(registry) as f64)
     }
 
+    fn max_concurrency(&self, registry: &str) -> Option<usize> {
+        let most = self.list.registries.get(registry)?.max_concurrency?;
+        Some(most.get())
+    }
+
     fn turns_of(&self, registry: &str) -> Arc<Semaphore> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let of_it = turns.entry(registry.to_owned());
-        let most = self.list.max_concurrency(registry).unwrap_or(PER_REGISTRY);
+        let most = self.max_concurrency(registry).unwrap_or(PER_REGISTRY);
         Arc::clone(of_it.or_insert_with(|| Arc::new(Semaphore::new(most))))
     }
 }

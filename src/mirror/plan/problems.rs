@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 
 use super::{Planner, Selected, Tags};
-use crate::cloudformation::image_of;
 use crate::mirror::list::{Conflicts, InvalidList, Problem};
 use crate::mirror::shown;
 
@@ -21,7 +20,10 @@ impl Planner {
         problems.extend(self.of_images(tags));
         problems.extend(self.of_roles().await);
         problems.truncate(MAX_PROBLEMS);
-        InvalidList::unless_empty(problems)
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(InvalidList::new(problems))
     }
 
     fn unmatched(&self, tags: &Tags) -> Vec<Problem> {
@@ -29,9 +31,10 @@ impl Planner {
         entries
             .filter(|(_, selected)| matches!(selected, Selected::Tags(tags) if tags.is_empty()))
             .map(|(entry, _)| {
-                let repository = entry.source.repository();
-                let text = format!("the filter matches none of the tags of {repository}");
-                entry.problem("tags", text)
+                let repository = entry.source().repository();
+                entry.problem(format_args!(
+                    "the filter matches none of the tags of {repository}"
+                ))
             })
             .collect()
     }
@@ -44,16 +47,18 @@ impl Planner {
                 if problems.len() >= MAX_PROBLEMS {
                     return problems;
                 }
-                match image_of(&entry.properties(tag, None)) {
-                    Ok((image, _)) => {
-                        for target in &image.targets {
-                            for name in &target.tags {
-                                let reference = target.repository.tagged(name);
-                                problems.extend(conflicts.add(entry, &reference));
-                            }
-                        }
+                let targets = match entry.destinations(tag) {
+                    Ok(targets) => targets,
+                    Err(problem) => {
+                        problems.push(problem);
+                        continue;
                     }
-                    Err(invalid) => problems.push(entry.problem("destinations", invalid.to_string())),
+                };
+                for target in &targets {
+                    for name in &target.tags {
+                        let reference = target.repository.tagged(name);
+                        problems.extend(conflicts.take(entry, &reference));
+                    }
                 }
             }
         }
@@ -68,7 +73,7 @@ impl Planner {
             for access in entry.accesses() {
                 let Some(role) = &access.role else { continue };
                 if seen.insert(role.clone()) {
-                    trying.push(async move { (entry, self.survey.assume(&access).await) });
+                    trying.push(async move { (entry, self.survey.assume(access).await) });
                 }
             }
         }
@@ -76,7 +81,7 @@ impl Planner {
         tried
             .filter_map(|(entry, assumed)| {
                 let error = assumed.err()?;
-                Some(entry.problem("roleArn", shown(&*error)))
+                Some(entry.problem(shown(&*error)))
             })
             .collect()
     }

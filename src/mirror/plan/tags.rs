@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Planner;
 use crate::deploy::{Error, Kind};
+use crate::mirror::list::Source;
 use crate::mirror::shown;
 use crate::oci::Tag;
 
@@ -82,14 +83,17 @@ impl Planner {
     /// Lists the tags that are not known yet, until all are or the time is up.
     pub async fn list_tags(&self, tags: &mut Tags, until: Instant) {
         let entries = self.list.entries.iter().enumerate();
-        tags.0.resize_with(self.list.entries.len(), Selected::default);
+        tags.0
+            .resize_with(self.list.entries.len(), Selected::default);
         // Entries of the same repository, reached in the same way, share one list.
         let mut repositories: HashMap<_, Vec<Vec<usize>>> = HashMap::new();
         for (position, entry) in entries {
             match tags.0[position] {
-                Selected::Unknown if !entry.is_repository() => tags.0[position] = Selected::Image,
+                Selected::Unknown if matches!(entry.source(), Source::Image(_)) => {
+                    tags.0[position] = Selected::Image
+                }
                 Selected::Unknown => {
-                    let same = entry.source.repository().clone();
+                    let same = entry.source().repository().clone();
                     let of_it: &mut Vec<Vec<usize>> = repositories.entry(same).or_default();
                     self.add(of_it, position);
                 }
@@ -114,7 +118,7 @@ impl Planner {
 
     /// Puts an entry beside those of its repository that are reached in the same way.
     fn add(&self, of_repository: &mut Vec<Vec<usize>>, position: usize) {
-        let access = |position: usize| &self.list.entries[position].source_access;
+        let access = |position: usize| self.list.entries[position].source_access();
         let mut groups = of_repository.iter_mut();
         match groups.find(|group| access(group[0]) == access(position)) {
             Some(group) => group.push(position),
@@ -124,9 +128,9 @@ impl Planner {
 
     async fn tags_of(&self, position: usize) -> Result<Vec<Tag>, Error> {
         let entry = &self.list.entries[position];
-        let _turn = self.turn(entry.source.repository().registry()).await;
-        let repository = entry.source.repository();
-        self.survey.tags(repository, &entry.source_access).await
+        let _turn = self.turn(entry.source().repository().registry()).await;
+        let repository = entry.source().repository();
+        self.survey.tags(repository, entry.source_access()).await
     }
 
     fn selected(&self, position: usize, listed: &Result<Vec<Tag>, Error>) -> Selected {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tags;
-use crate::cloudformation::image_of;
 use crate::deploy::Access;
 use crate::mirror::list::List;
 use crate::oci::{Repository, Tag};
@@ -27,10 +26,7 @@ impl Wanted {
         let mut wanted = Self::default();
         for (entry, selected) in list.entries.iter().zip(&tags.0) {
             for tag in selected.each() {
-                let Ok((image, _)) = image_of(&entry.properties(tag, None)) else {
-                    continue;
-                };
-                for target in image.targets {
+                for target in entry.destinations(tag).unwrap_or_default() {
                     let place = wanted.0.entry(target.repository).or_insert_with(|| Place {
                         access: target.access,
                         tags: BTreeSet::new(),

@@ -91,7 +91,7 @@ impl Report {
             self.add(Outcome {
                 id: format!("entry-{position}"),
                 entry: position,
-                source: entry.source.repository().to_string(),
+                source: entry.source().repository().to_string(),
                 status: Status::Failed,
                 why: None,
                 digest: None,
@@ -161,7 +161,10 @@ impl Report {
         let mut sentence = parts.join(", ");
         if let Some(first) = self.failed.first() {
             let reason = first.reason.as_deref().unwrap_or_default();
-            sentence.push_str(&format!("; the first failure is {}: {reason}", first.source));
+            sentence.push_str(&format!(
+                "; the first failure is {}: {reason}",
+                first.source
+            ));
         }
         if let Some(withheld) = &self.pruned.withheld {
             sentence.push_str("; ");

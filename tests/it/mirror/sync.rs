@@ -7,7 +7,7 @@ use longshore::local::Fault;
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, digest};
-use crate::support::stderr;
+use crate::support::{QuotaRegistry, stderr};
 
 /// A folder with a list.
 struct Sheet {
@@ -76,7 +76,11 @@ fn list_of_all(fleet: &Fleet) -> String {
     for (registry, team) in [(&fleet.one, "one"), (&fleet.other, "other")] {
         for repository in 0..5 {
             let source = format!("{}/{team}/app-{repository}", registry.address());
-            writeln!(list, "  - source: {source}\n    tags: {{semver: \">=1.0\"}}").unwrap();
+            writeln!(
+                list,
+                "  - source: {source}\n    tags: {{semver: \">=1.0\"}}"
+            )
+            .unwrap();
         }
     }
     list
@@ -101,8 +105,14 @@ async fn two_hundred_images_are_copied_and_the_second_time_nothing_is() {
     let requests = fleet.requests();
     // A HEAD on either side of each image, a list of tags of each repository on either side, and
     // the first look at each registry.
-    assert!(requests.len() <= 2 * 200 + 2 * 10 + 3, "{} requests", requests.len());
-    let moved = requests.iter().filter(|request| !["HEAD", "GET"].contains(&request.method.as_str()));
+    assert!(
+        requests.len() <= 2 * 200 + 2 * 10 + 3,
+        "{} requests",
+        requests.len()
+    );
+    let moved = requests
+        .iter()
+        .filter(|request| !["HEAD", "GET"].contains(&request.method.as_str()));
     assert_eq!(moved.count(), 0);
 
     let moved = "1.7";
@@ -130,14 +140,27 @@ async fn a_dry_run_reports_drift_and_moves_nothing() {
     let run = sheet.sync(&["--dry-run", "--report", "drift.json"]).await;
     assert_eq!(run.status.code(), Some(3), "{}", stderr(&run));
     let said = String::from_utf8(run.stdout.clone()).unwrap();
-    assert!(said.contains(&format!("to be copied: {source}/app:1.0 (moved)")), "{said}");
-    assert!(said.contains(&format!("to be copied: {source}/app:1.1 (missing)")), "{said}");
-    assert!(said.contains(&format!("not in the list: {destination}/m/app: 0.9")), "{said}");
+    assert!(
+        said.contains(&format!("to be copied: {source}/app:1.0 (moved)")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("to be copied: {source}/app:1.1 (missing)")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!("not in the list: {destination}/m/app: 0.9")),
+        "{said}"
+    );
     let report = json_of(&sheet.path("drift.json"));
     assert_eq!(report["Totals"]["Planned"], 2);
     assert_eq!(report["Totals"]["Extra"], 1);
     let requests = fleet.requests();
-    assert!(requests.iter().all(|request| ["GET", "HEAD"].contains(&request.method.as_str())));
+    assert!(
+        requests
+            .iter()
+            .all(|request| ["GET", "HEAD"].contains(&request.method.as_str()))
+    );
 
     assert_eq!(sheet.sync(&[]).await.status.code(), Some(0));
     assert_eq!(sheet.sync(&["--dry-run"]).await.status.code(), Some(0));
@@ -149,9 +172,13 @@ async fn what_fails_for_one_image_keeps_no_other_from_its_place() {
     Fleet::image(&fleet.one, "app", "a", &["1.0"]).await;
     Fleet::image(&fleet.one, "denied", "b", &["1.0"]).await;
     Fleet::image(&fleet.one, "busy", "c", &["1.0"]).await;
-    let denied = Fault::answer(403).on("HEAD", "/v2/denied/manifests/").times(100);
+    let denied = Fault::answer(403)
+        .on("HEAD", "/v2/denied/manifests/")
+        .times(100);
     fleet.one.faults().add(denied);
-    let busy = Fault::answer(429).on("HEAD", "/v2/busy/manifests/").times(2);
+    let busy = Fault::answer(429)
+        .on("HEAD", "/v2/busy/manifests/")
+        .times(2);
     fleet.one.faults().add(busy);
     let (source, destination) = (fleet.one.address(), fleet.destination.address());
     let sheet = Sheet::new(&format!(
@@ -170,7 +197,12 @@ async fn what_fails_for_one_image_keeps_no_other_from_its_place() {
     let failed = report["Failed"].as_array().unwrap();
     let mut failed: Vec<_> = failed
         .iter()
-        .map(|failed| (failed["Source"].as_str().unwrap(), failed["Error"].as_str().unwrap()))
+        .map(|failed| {
+            (
+                failed["Source"].as_str().unwrap(),
+                failed["Error"].as_str().unwrap(),
+            )
+        })
         .collect();
     failed.sort_unstable();
     let named = |name: &str| format!("{source}/{name}");
@@ -206,12 +238,19 @@ async fn only_what_a_run_wrote_is_pruned_and_never_too_much_at_once() {
     sheet.write(&list(1, 50));
     let run = sheet.sync(&ledger).await;
     assert_eq!(run.status.code(), Some(1));
-    assert!(stderr(&run).contains("more than the 50 percent"), "{}", stderr(&run));
+    assert!(
+        stderr(&run).contains("more than the 50 percent"),
+        "{}",
+        stderr(&run)
+    );
     assert!(fleet.at_destination("app", "1.1").await.is_some());
 
     sheet.write(&list(2, 50));
     let report = sheet.report(&ledger).await;
-    assert_eq!(report["Pruned"]["Removed"], json!([format!("{destination}/app:1.1")]));
+    assert_eq!(
+        report["Pruned"]["Removed"],
+        json!([format!("{destination}/app:1.1")])
+    );
     assert!(fleet.at_destination("app", "1.1").await.is_none());
     for kept in ["theirs", "1.0", "1.2", "1.3"] {
         assert!(fleet.at_destination("app", kept).await.is_some(), "{kept}");
@@ -233,20 +272,28 @@ async fn what_is_wrong_with_a_list_is_told_at_once_and_nothing_moves() {
     let run = sheet.sync(&[]).await;
     assert_eq!(run.status.code(), Some(1));
     let said = stderr(&run);
-    assert!(said.contains("line 3") && said.contains("matches none of the tags"), "{said}");
-    assert!(said.contains("sync[2]") && said.contains("/b:1.0"), "{said}");
+    assert!(
+        said.contains("line 3") && said.contains("matches none of the tags"),
+        "{said}"
+    );
+    assert!(
+        said.contains("sync[2]") && said.contains("/b:1.0"),
+        "{said}"
+    );
     let requests = fleet.requests();
-    assert!(requests.iter().all(|request| request.method == "GET"), "{requests:?}");
+    assert!(
+        requests.iter().all(|request| request.method == "GET"),
+        "{requests:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_registry_that_allows_no_more_pulls_is_left_for_later() {
-    use crate::support::{Quota, QuotaRegistry};
     let fleet = Fleet::new().await;
     for tag in ["1", "2", "3", "4"] {
         Fleet::image(&fleet.one, "app", tag, &[tag]).await;
     }
-    let limited = QuotaRegistry::before(fleet.one.address(), Quota { pulls: 2 }).await;
+    let limited = QuotaRegistry::before(fleet.one.address(), 2).await;
     let (source, destination) = (limited.address(), fleet.destination.address());
     let sheet = Sheet::new(&format!(
         "sync:\n- source: {source}/app\n  tags: {{allow: ['.*']}}\n  destination: {destination}/app\n"
@@ -256,5 +303,9 @@ async fn a_registry_that_allows_no_more_pulls_is_left_for_later() {
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(report["Totals"]["Copied"], 2, "{report:#}");
     assert_eq!(report["Totals"]["Deferred"], 2);
-    assert_eq!(limited.refused(), 0, "nothing is asked that is known to be refused");
+    assert_eq!(
+        limited.refused(),
+        0,
+        "nothing is asked that is known to be refused"
+    );
 }

@@ -1,0 +1,188 @@
+//! Checks of entries by the reader of `Custom::ECRImage`, and of entries beside each other, before
+//! any registry is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::conflicts::Conflicts;
+use super::entry::{Entry, Source};
+use super::fields::Fields;
+use super::problem::{Place, Problem};
+use super::registries::RegistryRules;
+use crate::cloudformation::{Properties, image_of};
+use crate::oci::{Digest, Tag};
+
+/// An image that stands in for those of a source.
+const STAND_IN_TAG: &str = "1.0.0";
+const STAND_IN_SOURCE: &str = "public.ecr.aws/a/a:1.0.0";
+const STAND_IN_DESTINATION: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/a:1.0.0";
+
+/// What is wrong with properties that entries share.
+pub(super) type Checked = BTreeSet<String>;
+
+/// Checks what entries share, and tells what is wrong where it stands.
+pub(super) fn shared(
+    registries: &BTreeMap<String, RegistryRules>,
+    defaults: &Properties,
+    place: &Place,
+    problems: &mut Vec<Problem>,
+) -> Checked {
+    let mut checked = Checked::new();
+    let of_defaults = (defaults, place, "");
+    let of_registries = registries
+        .values()
+        .map(|rules| (&rules.properties, &rules.place, "Source"));
+    for (properties, place, prefix) in of_registries.chain([of_defaults]) {
+        for problem in wrong(properties.clone()) {
+            let (name, text) = split(&problem);
+            let key = key(name.strip_prefix(prefix).unwrap_or(name));
+            problems.push(Problem::new(&place.member(&key, place.line), text));
+            checked.insert(problem);
+        }
+    }
+    checked
+}
+
+fn wrong(mut properties: Properties) -> Vec<String> {
+    properties.insert("Source".to_owned(), Value::from(STAND_IN_SOURCE));
+    properties.insert("Destinations".to_owned(), json!([STAND_IN_DESTINATION]));
+    image_of(&properties)
+        .err()
+        .map_or_else(Vec::new, |invalid| invalid.problems().to_vec())
+}
+
+/// Checks an entry by itself.
+pub(super) fn entry(
+    entry: &Entry,
+    fields: &Fields<'_>,
+    checked: &Checked,
+    problems: &mut Vec<Problem>,
+) {
+    let before = problems.len();
+    templates(entry, problems);
+    if problems.len() > before {
+        return;
+    }
+    let tag = stand_in(entry);
+    let digest = Digest::sha256(b"");
+    let properties = match entry.properties(tag.as_ref(), Some(&digest)) {
+        Ok(properties) => properties,
+        Err(problem) => return problems.push(problem),
+    };
+    let invalid = image_of(&properties).err();
+    let wrong = invalid.iter().flat_map(|invalid| invalid.problems());
+    let destinations = entry.places(tag.as_ref());
+    for problem in wrong.filter(|problem| !checked.contains(*problem)) {
+        let (name, text) = split(problem);
+        let place = place(name, fields, &destinations, entry);
+        problems.push(Problem::new(&place, text));
+    }
+    circles(entry, tag.as_ref(), problems);
+}
+
+/// What templates ask for and the source does not have.
+fn templates(entry: &Entry, problems: &mut Vec<Problem>) {
+    for destination in &*entry.destinations {
+        let (template, _) = entry.template_of(destination);
+        match entry.source() {
+            Source::Image(image) if image.tag().is_none() && template.names_tag() => {
+                problems.push(entry.at(
+                    destination,
+                    "the source has no tag for {tag}: it is named by its digest alone",
+                ));
+            }
+            Source::Repository { tags, .. } if !template.follows_tag() && !tags.is_for_one() => {
+                problems.push(entry.at(
+                    destination,
+                    "all tags of the source would go to one tag: leave it out, or put {tag} into it",
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Destinations that are the source itself.
+fn circles(entry: &Entry, tag: Option<&Tag>, problems: &mut Vec<Problem>) {
+    let source = entry.source().repository();
+    let targets = entry.destinations(tag).unwrap_or_default();
+    let places = entry.places(tag);
+    for (target, mut place) in targets.iter().zip(places) {
+        let is_circle = target.repository == *source
+            && match entry.source() {
+                Source::Image(image) => image.tag().is_none_or(|tag| target.tags.contains(tag)),
+                Source::Repository { .. } => true,
+            };
+        if is_circle {
+            place.entry = Some(entry.index());
+            problems.push(Problem::new(
+                &place,
+                format_args!("{source} is the source itself"),
+            ));
+        }
+    }
+}
+
+fn stand_in(entry: &Entry) -> Option<Tag> {
+    match entry.source() {
+        Source::Image(image) => image.tag().cloned(),
+        Source::Repository { tags, .. } => match tags.names() {
+            Some(names) => names.first().cloned(),
+            None => STAND_IN_TAG.parse().ok(),
+        },
+    }
+}
+
+/// Two entries for one destination, as far as it is known before tags are listed.
+pub(super) fn conflicts(entries: &[Entry], problems: &mut Vec<Problem>) {
+    let mut conflicts = Conflicts::default();
+    for entry in entries {
+        let tags: Vec<Option<&Tag>> = match entry.source() {
+            Source::Image(_) => vec![None],
+            Source::Repository { tags, .. } => {
+                tags.names().unwrap_or_default().iter().map(Some).collect()
+            }
+        };
+        for tag in tags {
+            // What is wrong with a name is told already.
+            for target in entry.destinations(tag).unwrap_or_default() {
+                let names = target.tags.iter().map(|tag| target.repository.tagged(tag));
+                problems.extend(names.filter_map(|name| conflicts.take(entry, &name)));
+            }
+        }
+    }
+}
+
+/// The property that a problem begins with, and what is wrong with it.
+fn split(problem: &str) -> (&str, &str) {
+    problem.split_once(": ").unwrap_or(("", problem))
+}
+
+/// The key of a property.
+fn key(property: &str) -> String {
+    let mut letters = property.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// Where a property of an entry stands in the document.
+fn place(name: &str, fields: &Fields<'_>, destinations: &[Place], entry: &Entry) -> Place {
+    let here = &fields.place;
+    let position = name
+        .strip_prefix("Destinations[")
+        .and_then(|rest| rest.strip_suffix(']'))
+        .and_then(|position| position.parse::<usize>().ok());
+    if let Some(place) = position.and_then(|position| destinations.get(position)) {
+        return Place {
+            entry: Some(entry.index()),
+            ..place.clone()
+        };
+    }
+    let key = key(name);
+    match fields.get(&key) {
+        Some(field) => field.place.clone(),
+        None if key.is_empty() => here.clone(),
+        None => here.member(&key, here.line),
+    }
+}
