@@ -19,7 +19,7 @@ use super::item::Item;
 use super::ledger::Ledger;
 use super::list::List;
 use super::outcome::Outcome;
-use super::plan::{Cursor, Group, Page, Phase, Planned, Planner, Tags, Wanted};
+use super::plan::{Cursor, Group, MAX_ITEMS, Page, Phase, Planned, Planner, Tags, Wanted};
 use super::pruning;
 use super::report::Report;
 use super::run::{Mode, Run};
@@ -164,7 +164,9 @@ impl OneRun<'_> {
     async fn plan_images(&self, planner: &Planner, cursor: Cursor) -> Result<Planned, Error> {
         let tags: Tags = self.object("tags.json").await?.unwrap_or_default();
         let (from, number) = (cursor.position, cursor.page);
-        let compiled = planner.compile(&tags, from, number, self.until).await;
+        let compiled = planner
+            .compile(&tags, from, (number, MAX_ITEMS), self.until)
+            .await;
         if compiled.next == Some(from) {
             return Err(self.out_of_time("comparing an image with its destinations"));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use super::error::Error;
 use super::item::Item;
 use super::ledger::Ledger;
 use super::outcome::Outcome;
-use super::plan::{Compared, Planner, Position, Tags, Wanted};
+use super::plan::{Compiled, Planner, Position, Tags, Wanted};
 use super::pruning::{self, Pruned};
 use super::report::Report;
 use super::run::Mode;
@@ -20,6 +20,8 @@ use crate::cloudformation::Continuation;
 use crate::copy::Meter;
 use crate::deploy::Deploy;
 
+/// Items of a page. While one page is copied, the next is compared.
+const PAGE: usize = 200;
 /// How long a run may take: in effect as long as it needs.
 const FOREVER: Duration = Duration::from_hours(24 * 30);
 
@@ -48,10 +50,8 @@ pub struct SyncOptions {
 pub enum Step<'a> {
     /// The list means so many images.
     Listed(usize),
-    /// An image is at its destinations.
-    Current,
-    /// An image is to be copied, or is copied now.
-    Differs(&'a Item),
+    /// So many more images are at their destinations already.
+    Current(usize),
     /// An image has been copied, or not.
     Settled(&'a Outcome),
 }
@@ -99,22 +99,22 @@ impl Sync {
         };
         report.totals.images = tags.images();
         report.unlisted(self.planner.list(), &tags);
-        let mut settling = self
-            .planner
-            .compare(&tags, Position::default())
-            .map(|(_, compared)| self.settle(compared, meter, end, progress).boxed())
-            .buffer_unordered(self.options.concurrency);
-        while let Some(settled) = settling.next().await {
-            let Some((item, outcome)) = settled else {
-                report.totals.current += 1;
-                progress(Step::Current);
-                continue;
+        let mut compiled = self.page(&tags, Position::default(), 0, end).await;
+        for number in 1.. {
+            let next = compiled.next;
+            let following = async {
+                match next {
+                    Some(from) => Some(self.page(&tags, from, number, end).await),
+                    None => None,
+                }
             };
-            progress(Step::Settled(&outcome));
-            if let Some((item, ledger)) = item.zip(ledger) {
-                ledger.lock().await.note(&item, &outcome);
+            // The next page is compared while this one is copied.
+            let settling = self.settle(compiled, &mut report, ledger, meter, progress);
+            let ((), following) = tokio::join!(settling, following);
+            match following {
+                Some(page) => compiled = page,
+                None => break,
             }
-            report.add(outcome);
         }
         let wanted = Wanted::of(self.planner.list(), &tags);
         report.drifted(self.planner.drift(&wanted).await);
@@ -126,39 +126,61 @@ impl Sync {
         Ok(report)
     }
 
-    /// Copies an image that differs. `None`: it is at its destinations.
+    async fn page(&self, tags: &Tags, from: Position, number: usize, end: Instant) -> Compiled {
+        self.planner.compile(tags, from, (number, PAGE), end).await
+    }
+
+    /// Copies the items of a page, unless the run is a dry one.
     async fn settle(
         &self,
-        compared: Compared,
+        compiled: Compiled,
+        report: &mut Report,
+        ledger: Option<&Mutex<Ledger>>,
         meter: &Arc<Meter>,
-        end: Instant,
         progress: Progress<'_>,
-    ) -> Option<(Option<Item>, Outcome)> {
-        let item = match compared {
-            Compared::Current => return None,
-            Compared::Failed(outcome) => return Some((None, outcome)),
-            Compared::Differs(item) => item,
-        };
-        progress(Step::Differs(&item));
+    ) {
+        report.totals.current += compiled.page.current;
+        progress(Step::Current(compiled.page.current));
+        for outcome in compiled.page.settled {
+            progress(Step::Settled(&outcome));
+            report.add(outcome);
+        }
+        let items = stream::iter(compiled.items.into_values().flatten());
+        let mut settling = items
+            .map(|item| {
+                async move {
+                    let outcome = self.settle_one(&item, meter).await;
+                    (item, outcome)
+                }
+                .boxed()
+            })
+            .buffer_unordered(self.options.concurrency);
+        while let Some((item, outcome)) = settling.next().await {
+            progress(Step::Settled(&outcome));
+            if let Some(ledger) = ledger {
+                ledger.lock().await.note(&item, &outcome);
+            }
+            report.add(outcome);
+        }
+    }
+
+    async fn settle_one(&self, item: &Item, meter: &Arc<Meter>) -> Outcome {
         if self.options.dry_run {
-            let outcome = Outcome::planned(&item);
-            return Some((None, outcome));
+            return Outcome::planned(item);
         }
         let _turn = self.planner.turn(&item.registry).await;
         if let Some(reason) = self.planner.quota_is_used_up(&item.registry) {
-            let outcome = Outcome::deferred(&item, reason);
-            return Some((None, outcome));
+            return Outcome::deferred(item, reason);
         }
-        let turn = self.copier.turn(&item, Continuation::first(), meter, end);
-        let outcome = match turn.await {
+        let end = Instant::now() + FOREVER;
+        let failed = |error: Error| Outcome::failed(item, error.kind(), error.shown());
+        let meter = Arc::new(Meter::one_of(meter));
+        let turn = self.copier.turn(item, Continuation::first(), &meter, end);
+        match turn.await {
             Ok(Turn::Done(outcome)) => outcome,
-            Ok(Turn::Continue(_)) => {
-                let error = Error::OutOfTime { what: "a copy" };
-                Outcome::failed(&item, error.kind(), error.shown())
-            }
-            Err(error) => Outcome::failed(&item, error.kind(), error.shown()),
-        };
-        Some((Some(item), outcome))
+            Ok(Turn::Continue(_)) => failed(Error::OutOfTime { what: "a copy" }),
+            Err(error) => failed(error),
+        }
     }
 
     async fn prune(&self, ledger: &mut Ledger, wanted: &Wanted, report: &mut Report, end: Instant) {

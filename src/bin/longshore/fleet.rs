@@ -40,8 +40,7 @@ impl Fleet {
     pub(crate) fn tell(&self, step: Step<'_>) {
         match step {
             Step::Listed(images) => self.images.set_length(images as u64),
-            Step::Current => self.images.inc(1),
-            Step::Differs(_) => {}
+            Step::Current(images) => self.images.inc(images as u64),
             Step::Settled(outcome) => {
                 self.images.inc(1);
                 self.settled(outcome);

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use compare::{Compared, Position};
 pub use drift::{Drift, Extra};
+pub(super) use page::{Compiled, MAX_ITEMS};
 pub use page::{Cursor, Group, Page, Phase, Planned};
 pub use tags::{Selected, Tags};
 pub use wanted::Wanted;

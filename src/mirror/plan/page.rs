@@ -12,7 +12,7 @@ use crate::mirror::item::Item;
 use crate::mirror::outcome::Outcome;
 
 /// The most items of a page.
-const MAX_ITEMS: usize = 5000;
+pub(crate) const MAX_ITEMS: usize = 5000;
 /// The part of a group that may fail without ending its Map: an item that failed is one that the
 /// report tells.
 const TOLERATED: f64 = 100.0;
@@ -93,12 +93,13 @@ pub struct Compiled {
 }
 
 impl Planner {
-    /// Compares images from `from` on until the page is full, all are compared or the time is up.
+    /// Compares images from `from` on until the page has `most` items, all are compared or the
+    /// time is up. No request is under way when it returns.
     pub async fn compile(
         &self,
         tags: &Tags,
         from: Position,
-        number: usize,
+        (number, most): (usize, usize),
         until: Instant,
     ) -> Compiled {
         let mut compiled = Compiled {
@@ -113,7 +114,7 @@ impl Planner {
                 compiled.next = None;
                 break;
             };
-            if count == MAX_ITEMS {
+            if count == most {
                 compiled.next = Some(position);
                 break;
             }

@@ -273,7 +273,7 @@ async fn what_is_wrong_with_a_list_is_told_at_once_and_nothing_moves() {
     assert_eq!(run.status.code(), Some(1));
     let said = stderr(&run);
     assert!(
-        said.contains("line 3") && said.contains("matches none of the tags"),
+        said.contains("line 2, sync[0]") && said.contains("matches none of the tags"),
         "{said}"
     );
     assert!(
