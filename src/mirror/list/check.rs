@@ -10,7 +10,7 @@ use super::entry::{Entry, Source};
 use super::fields::Fields;
 use super::problem::{Place, Problem};
 use super::registries::RegistryRules;
-use crate::cloudformation::{Properties, image_of};
+use crate::cloudformation::{InvalidProperties, Properties, image_of};
 use crate::oci::{Digest, Tag};
 
 /// An image that stands in for those of a source.
@@ -71,8 +71,9 @@ pub(super) fn entry(
         Err(problem) => return problems.push(problem),
     };
     let invalid = image_of(&properties).err();
-    let wrong = invalid.iter().flat_map(|invalid| invalid.problems());
+    let wrong = invalid.as_ref().map(InvalidProperties::problems);
     let destinations = entry.places(tag.as_ref());
+    let wrong = wrong.unwrap_or_default().iter();
     for problem in wrong.filter(|problem| !checked.contains(*problem)) {
         let (name, text) = split(problem);
         let place = place(name, fields, &destinations, entry);
