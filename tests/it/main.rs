@@ -35,6 +35,7 @@ mod lambda_time;
 mod least_privilege;
 mod local;
 mod memory_budget;
+mod mirror_list;
 mod one_answer;
 mod operations;
 mod operators_rules;
