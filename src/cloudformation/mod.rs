@@ -40,6 +40,7 @@ pub use ecr_pull_policy::PROPERTIES as ECR_PULL_POLICY_PROPERTIES;
 pub use error::{Error, Failure, Limit, Waited};
 pub use failed_record::End;
 pub use grants::GRANTS;
+pub(crate) use grants::{CONDITIONED, SERVICE};
 pub use handler::{Handler, Invocation};
 pub use logs::{init as init_logs, subscriber as log_subscriber};
 pub(crate) use metrics::MIRROR_TARGET;

@@ -36,6 +36,7 @@ mod least_privilege;
 mod local;
 mod memory_budget;
 mod mirror;
+mod mirror_list;
 mod one_answer;
 mod operations;
 mod operators_rules;

@@ -1,7 +1,7 @@
 //! Checks of entries by the reader of `Custom::ECRImage`, and of entries beside each other, before
 //! any registry is asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use super::conflicts::Conflicts;
 use super::entry::{Entry, Source};
 use super::fields::Fields;
 use super::problem::{Place, Problem};
-use super::registries::RegistryRules;
-use crate::cloudformation::{Properties, image_of};
+use super::table::DESTINATION;
+use crate::cloudformation::{InvalidProperties, Properties, image_of};
 use crate::oci::{Digest, Tag};
 
 /// An image that stands in for those of a source.
@@ -21,23 +21,29 @@ const STAND_IN_DESTINATION: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com
 /// What is wrong with properties that entries share.
 pub(super) type Checked = BTreeSet<String>;
 
+/// Properties that entries share, with the places of their keys.
+pub(super) struct Common<'a> {
+    pub(super) properties: &'a Properties,
+    pub(super) place: &'a Place,
+    pub(super) keys: &'a [(&'static str, Place)],
+    /// What the properties are called before the names of the keys.
+    pub(super) prefix: &'static str,
+}
+
 /// Checks what entries share, and tells what is wrong where it stands.
-pub(super) fn shared(
-    registries: &BTreeMap<String, RegistryRules>,
-    defaults: &Properties,
-    place: &Place,
+pub(super) fn shared<'a>(
+    shared: impl Iterator<Item = Common<'a>>,
     problems: &mut Vec<Problem>,
 ) -> Checked {
     let mut checked = Checked::new();
-    let of_defaults = (defaults, place, "");
-    let of_registries = registries
-        .values()
-        .map(|rules| (&rules.properties, &rules.place, "Source"));
-    for (properties, place, prefix) in of_registries.chain([of_defaults]) {
-        for problem in wrong(properties.clone()) {
+    for common in shared {
+        for problem in wrong(common.properties.clone()) {
             let (name, text) = split(&problem);
-            let key = key(name.strip_prefix(prefix).unwrap_or(name));
-            problems.push(Problem::new(&place.member(&key, place.line), text));
+            let key = key(name.strip_prefix(common.prefix).unwrap_or(name));
+            let mut known = common.keys.iter();
+            let place = known.find(|(known, _)| *known == key);
+            let place = place.map_or(common.place, |(_, place)| place);
+            problems.push(Problem::new(place, text));
             checked.insert(problem);
         }
     }
@@ -71,12 +77,15 @@ pub(super) fn entry(
         Err(problem) => return problems.push(problem),
     };
     let invalid = image_of(&properties).err();
-    let wrong = invalid.iter().flat_map(|invalid| invalid.problems());
+    let wrong = invalid.as_ref().map(InvalidProperties::problems);
     let destinations = entry.places(tag.as_ref());
+    let wrong = wrong.unwrap_or_default().iter();
     for problem in wrong.filter(|problem| !checked.contains(*problem)) {
         let (name, text) = split(problem);
-        let place = place(name, fields, &destinations, entry);
-        problems.push(Problem::new(&place, text));
+        problems.push(match destination(name, &destinations) {
+            Some(place) => of_destination(entry, place, text),
+            None => Problem::new(&place(name, fields), text),
+        });
     }
     circles(entry, tag.as_ref(), problems);
 }
@@ -166,19 +175,28 @@ fn key(property: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-/// Where a property of an entry stands in the document.
-fn place(name: &str, fields: &Fields<'_>, destinations: &[Place], entry: &Entry) -> Place {
-    let here = &fields.place;
-    let position = name
-        .strip_prefix("Destinations[")
-        .and_then(|rest| rest.strip_suffix(']'))
-        .and_then(|position| position.parse::<usize>().ok());
-    if let Some(place) = position.and_then(|position| destinations.get(position)) {
-        return Place {
-            entry: Some(entry.index()),
-            ..place.clone()
-        };
+/// Where a destination stands that a problem is about.
+fn destination<'a>(name: &str, destinations: &'a [Place]) -> Option<&'a Place> {
+    let position = name.strip_prefix("Destinations[")?.strip_suffix(']')?;
+    destinations.get(position.parse::<usize>().ok()?)
+}
+
+fn of_destination(entry: &Entry, place: &Place, text: &str) -> Problem {
+    let place = Place {
+        entry: Some(entry.index()),
+        ..place.clone()
+    };
+    let member = text.split_once(": ").map(|(name, text)| (key(name), text));
+    let known = member.filter(|(key, _)| DESTINATION.iter().any(|known| known.name == key));
+    match known {
+        Some((key, text)) => Problem::new(&place.member(&key, place.line), text),
+        None => Problem::new(&place, text),
     }
+}
+
+/// Where a property of an entry stands in the document.
+fn place(name: &str, fields: &Fields<'_>) -> Place {
+    let here = &fields.place;
     let key = key(name);
     match fields.get(&key) {
         Some(field) => field.place.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::check::{self, Checked};
+use super::check::{self, Checked, Common};
 use super::destination::{Destination, access, property, template_of_registry};
 use super::entry::{Entry, Source};
 use super::fields::{Field, Fields};
@@ -16,7 +16,9 @@ use super::registries::{RegistryRules, registries};
 use super::table::{ENTRY, LIST, PROPERTIES, PRUNE};
 use super::template::Template;
 use super::{List, MAX_ENTRIES, Prune};
-use crate::cloudformation::{Properties, Property};
+use crate::cloudformation::{
+    CONDITIONED, CREATE_REPOSITORY, GRANTS, Properties, Property, SERVICE,
+};
 use crate::oci::Reference;
 
 /// The name of a destination where the list gives no template.
@@ -46,8 +48,14 @@ fn list(tree: &Node, problems: &mut Vec<Problem>) -> Option<List> {
         .unwrap_or_default();
     let prune = fields.get("prune").and_then(|field| prune(field, problems));
     let defaults = Defaults::read(fields.get("defaults"), problems);
+    let of_registries = registries.values().map(|rules| Common {
+        properties: &rules.properties,
+        place: &rules.place,
+        keys: &rules.keys,
+        prefix: "Source",
+    });
     let shared = Shared {
-        checked: check::shared(&registries, &defaults.properties, &defaults.place, problems),
+        checked: check::shared(of_registries.chain([defaults.common()]), problems),
         defaults,
         registries: &registries,
     };
@@ -83,8 +91,8 @@ struct Shared<'a> {
 #[derive(Default)]
 struct Defaults {
     place: Place,
-    /// The keys that are there, be their values right or wrong.
-    given: Vec<&'static str>,
+    /// The keys that are there.
+    keys: Vec<(&'static str, Place)>,
     tags: Option<Arc<TagFilter>>,
     destinations: Option<Arc<[Destination]>>,
     template: Option<Arc<Template>>,
@@ -105,11 +113,25 @@ impl Defaults {
         };
         Self {
             place: field.place.clone(),
-            given: fields.all().map(|field| field.name).collect(),
+            keys: fields.places(),
             tags: tags(&fields, problems),
             destinations: destinations(&fields, problems),
             template: template(&fields, problems),
             properties: Arc::new(properties(&fields, problems)),
+        }
+    }
+
+    /// Whether a key is there, be its value right or wrong.
+    fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|(known, _)| *known == key)
+    }
+
+    fn common(&self) -> Common<'_> {
+        Common {
+            properties: &self.properties,
+            place: &self.place,
+            keys: &self.keys,
+            prefix: "",
         }
     }
 }
@@ -155,7 +177,7 @@ fn entry(
         .or_else(|| TEMPLATE.parse().ok().map(Arc::new));
     let keys = ["destination", "destinations"];
     let has_own = keys.iter().any(|key| fields.get(key).is_some());
-    let has_default = keys.iter().any(|key| shared.defaults.given.contains(key));
+    let has_default = keys.iter().any(|key| shared.defaults.has(key));
     let destinations = destinations(&fields, problems).or_else(|| {
         let defaults = shared.defaults.destinations.clone();
         defaults.filter(|_| !has_own)
@@ -244,7 +266,7 @@ fn source(
     let has_own = fields.get("tags").is_some();
     let default = shared.defaults.tags.clone().filter(|_| !has_own);
     let tags = tags.or(default).or_else(all);
-    let is_given = has_own || shared.defaults.given.contains(&"tags");
+    let is_given = has_own || shared.defaults.has("tags");
     if tags.is_none() && !is_given && kind != Some(Type::Image) {
         field.problem(
             problems,
@@ -281,20 +303,53 @@ fn destinations(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Arc<
 
 /// The keys that are properties of `Custom::ECRImage`.
 fn properties(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Properties {
-    let mut properties = Properties::new();
-    for field in fields
+    let known = fields
         .all()
-        .filter(|field| PROPERTIES.contains(&field.name))
-    {
-        let mut value = field.node.value(&field.place, problems);
-        if field.name == "referrers" {
-            value = match value {
-                Value::Bool(true) => Value::from("copy"),
-                Value::Bool(false) => Value::from("none"),
-                other => other,
-            };
+        .filter(|field| PROPERTIES.contains(&field.name));
+    let properties = known.map(|field| {
+        let value = field.node.value(&field.place, problems);
+        let value = match (field.name, value) {
+            ("referrers", Value::Bool(true)) => Value::from("copy"),
+            ("referrers", Value::Bool(false)) => Value::from("none"),
+            ("createRepository", value) => members(value, CREATE_REPOSITORY),
+            ("pullAccess", value) => pull_access(value),
+            (_, value) => value,
+        };
+        (property(field.name), value)
+    });
+    properties.collect()
+}
+
+/// `PullAccess`, with its members and those of its items as `Custom::ECRImage` calls them.
+fn pull_access(value: Value) -> Value {
+    let mut value = members(value, GRANTS);
+    for (list, table) in [("Principals", CONDITIONED), ("Services", SERVICE)] {
+        if let Some(Value::Array(items)) = value.get_mut(list) {
+            for item in items {
+                *item = members(item.take(), table);
+            }
         }
-        properties.insert(property(field.name), value);
     }
-    properties
+    value
+}
+
+/// A map whose members are called as in a table. One that is there by both names is left as it
+/// is, and is refused as an unknown one.
+fn members(value: Value, table: &[Property]) -> Value {
+    let Value::Object(map) = value else {
+        return value;
+    };
+    let called = |name: &str| {
+        let called = property(name);
+        let is_known = table.iter().any(|known| known.name == called);
+        if is_known && !map.contains_key(&called) {
+            called
+        } else {
+            name.to_owned()
+        }
+    };
+    let members = map
+        .iter()
+        .map(|(name, value)| (called(name), value.clone()));
+    Value::Object(members.collect())
 }

@@ -91,6 +91,12 @@ impl<'a> Fields<'a> {
         self.members.iter().filter(|field| !field.node.is_empty())
     }
 
+    /// Where the members stand.
+    pub(super) fn places(&self) -> Vec<(&'static str, Place)> {
+        let places = self.all().map(|field| (field.name, field.place.clone()));
+        places.collect()
+    }
+
     /// The text of a member.
     pub(super) fn text(&self, name: &str, problems: &mut Vec<Problem>) -> Option<&'a str> {
         self.get(name)?.text(problems)

@@ -23,6 +23,8 @@ pub struct RegistryRules {
     /// How it is reached.
     pub access: Access,
     pub(super) place: Place,
+    /// The keys that are there.
+    pub(super) keys: Vec<(&'static str, Place)>,
     /// How it is reached, as properties of `Custom::ECRImage`.
     pub(super) properties: Properties,
 }
@@ -83,6 +85,7 @@ fn rules(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> RegistryRules {
         requests_per_second: rate,
         access: access(&own),
         place: fields.place.clone(),
+        keys: fields.places(),
         properties,
     }
 }

@@ -14,19 +14,19 @@ pub const LIST: &[Property] = &[
         "defaults",
         "map",
         "none",
-        "Any key of an entry but `source` and `type`, for all entries that do not have it.",
+        "Any key of an entry but `source` and `type`, for the entries that do not have it.",
     ),
     optional(
         "registries",
         "map of hosts to maps",
         "none",
-        "How the registries of the sources are reached, and how fast.",
+        "Limits and credentials of the registries of the sources.",
     ),
     optional(
         "prune",
         "map",
         "nothing is removed",
-        "That tags which the mirror wrote are removed when the list no longer gives them.",
+        "Removes tags that the mirror wrote and the list no longer gives.",
     ),
     optional(
         "toleratedFailurePercentage",
@@ -48,7 +48,7 @@ pub const ENTRY: &[Property] = &[
         "type",
         "`image` or `repository`",
         "by `source` and `tags`",
-        "A check on what the entry is. A `repository` without `tags` is taken with all its tags.",
+        "Checked against `source`. A `repository` without `tags` is taken with all its tags.",
     ),
     optional(
         "tags",
@@ -146,37 +146,37 @@ pub const TAGS: &[Property] = &[
         "allow",
         "list of regular expressions",
         "all",
-        "A tag passes where one of them is the whole tag.",
+        "A tag passes if one of them matches the whole tag.",
     ),
     optional(
         "deny",
         "list of regular expressions",
         "none",
-        "A tag does not pass where one of them is the whole tag.",
+        "A tag does not pass if one of them matches the whole tag.",
     ),
     optional(
         "semver",
         "string, or list of strings",
         "all",
-        "A tag passes where its version is in one of these ranges.",
+        "A tag passes if its version is in one of these ranges.",
     ),
     optional(
         "suffix",
         "list of regular expressions",
-        "with `semver`: none",
-        "A version passes where one of them is all that follows it: `alpine` in `1.29-alpine`.",
+        "with `semver`: versions without a suffix",
+        "A version passes if one of them matches its whole suffix: `alpine` of `1.29-alpine`.",
     ),
     optional(
         "prereleases",
         "boolean",
         "`false`",
-        "Whether a version such as `1.30.0-rc.1` passes.",
+        "Lets versions such as `1.30.0-rc.1` pass.",
     ),
     optional(
         "newest",
         "number from 1 to 100000",
         "all",
-        "How many of the versions pass, the newest of each variant.",
+        "The number of versions that pass of each variant: the newest.",
     ),
 ];
 
@@ -258,7 +258,8 @@ pub const REGISTRY: &[Property] = &[
 pub const PRUNE: &[Property] = &[required(
     "maxShare",
     "number from 1 to 100",
-    "Percent of the tags that the mirror wrote: where more would go at once, none does.",
+    "The largest share of the mirror's tags, in percent, that one run removes. Where it is more, \
+     none is removed.",
 )];
 
 /// The keys of an entry that are properties of `Custom::ECRImage` by the same name.

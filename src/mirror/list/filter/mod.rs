@@ -91,7 +91,7 @@ impl TagFilter {
         for item in &items {
             names.extend(item.parse(problems).filter(|tag| !names.contains(tag)));
         }
-        Some(Self::Names(names))
+        (!names.is_empty()).then_some(Self::Names(names))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ranges of versions, as users of SemVer write them.
+//! Ranges of versions, as users of semantic versions write them.
 
 use std::str::FromStr;
 
@@ -102,4 +102,94 @@ fn comparators(range: &str) -> String {
 /// A version of a range without its `v`.
 fn number(word: &str) -> &str {
     word.strip_prefix('v').unwrap_or(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn has(range: &str, tag: &str, prereleases: bool) -> bool {
+        let range: Range = range.parse().unwrap_or_else(|error| panic!("{error}"));
+        range.has(&Version::of(tag).unwrap(), prereleases)
+    }
+
+    #[test]
+    fn ranges_are_read_as_users_write_them() {
+        for (range, inside, outside) in [
+            (
+                ">=1.29 <2",
+                &["1.29", "1.29.0", "1.99.9"][..],
+                &["1.28.9", "2", "2.0.0"][..],
+            ),
+            (">=1.29, <2", &["1.29"], &["2.0.0"]),
+            (">= 1.29  < 2", &["1.29"], &["2.0.0", "1.28"]),
+            (">=v1.29.1", &["v1.29.1", "1.30", "2"], &["1.29", "1.29.0"]),
+            ("^1", &["1", "1.0.0", "1.99"], &["0.9", "2"]),
+            ("^0.3", &["0.3.9"], &["0.4.0"]),
+            ("~1.29", &["1.29", "1.29.7"], &["1.30.0", "1.28"]),
+            ("1.29", &["1.29", "1.29.7"], &["1.30.0"]),
+            ("1", &["1", "1.30.0"], &["2", "0.9"]),
+            ("1.29.3", &["1.29.3"], &["1.29.4", "1.29"]),
+            ("1.29.x", &["1.29.0", "1.29.7"], &["1.30.0"]),
+            ("1.29.*", &["1.29.0", "1.29.7"], &["1.30.0"]),
+            ("1.x", &["1.0.0", "1.29.7"], &["2.0.0"]),
+            ("*", &["0.0.1", "9"], &[]),
+            ("1.2 - 1.4", &["1.2", "1.4.0", "1.4.9"], &["1.1.9", "1.5.0"]),
+            ("^1 || ^3", &["1.5", "3.5"], &["2.5"]),
+            (">1.29", &["1.30", "2"], &["1.29.5", "1.29"]),
+        ] {
+            for tag in inside {
+                assert!(has(range, tag, false), "{tag} is in {range}");
+            }
+            for tag in outside {
+                assert!(!has(range, tag, false), "{tag} is not in {range}");
+            }
+        }
+    }
+
+    #[test]
+    fn prereleases_are_in_a_range_if_asked_for() {
+        for (range, tag, plain, asked) in [
+            (">=1.29 <2", "1.30.0-rc.1", false, true),
+            (">=1.29 <2", "2.0.0-rc.1", false, false),
+            (">=1.29 <2", "1.28.9-rc.1", false, false),
+            (">=1.30.0-rc.2", "1.30.0-rc.1", false, false),
+            (">=1.30.0-rc.2", "1.30.0-rc.3", true, true),
+            (">=1.30.0-rc.2", "1.31.0-rc.1", false, true),
+        ] {
+            assert_eq!(has(range, tag, false), plain, "{tag} in {range}");
+            assert_eq!(has(range, tag, true), asked, "{tag} in {range}, if asked");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for text in [
+            "",
+            "latest",
+            ">=",
+            "1.29 || ",
+            "!=1.2",
+            ">=1.2.3.4",
+            "1.x.3",
+            "=> 1",
+        ] {
+            let error = text.parse::<Range>().unwrap_err();
+            assert!(error.to_string().contains("malformed range"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "[\\PC]{0,40}") {
+            let _ = text.parse::<Range>();
+        }
+
+        #[test]
+        fn what_looks_like_a_range_is_read_or_refused(text in "[0-9xv.*^~<>=, |-]{0,30}") {
+            let _ = text.parse::<Range>();
+        }
+    }
 }

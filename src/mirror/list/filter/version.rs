@@ -69,7 +69,7 @@ impl Version {
         !self.prerelease.is_empty()
     }
 
-    /// The version as SemVer has it: of three numbers, without its suffix.
+    /// The semantic version: of three numbers, without its suffix.
     pub(super) fn semver(&self) -> semver::Version {
         let number = |place: usize| self.numbers.get(place).copied().unwrap_or_default();
         let mut version = semver::Version::new(number(0), number(1), number(2));
@@ -155,7 +155,8 @@ fn prerelease<'a>(rest: &'a str, short: &[&str]) -> Option<(String, &'a str)> {
     let (word, after) = first_word(rest);
     let letters = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     let has_number = letters.len() < word.len();
-    if !is_one_of(letters, PRERELEASES) && !(has_number && is_one_of(letters, short)) {
+    let is_short = has_number && is_one_of(letters, short);
+    if !is_short && !is_one_of(letters, PRERELEASES) {
         return None;
     }
     let (number, rest) = first_word(after);
@@ -175,7 +176,7 @@ fn first_word(text: &str) -> (&str, &str) {
     text.split_once(['-', '_']).unwrap_or((text, ""))
 }
 
-/// `rc1` as SemVer's `rc.1`, whose number counts as one.
+/// `rc1` as the `rc.1` of semantic versions, whose number counts as one.
 fn identifiers(word: &str) -> String {
     let start = word
         .find(|c: char| c.is_ascii_digit())
@@ -207,5 +208,126 @@ fn natural(a: &str, b: &str) -> Ordering {
         }
         a = &a[of_a.max(1)..];
         b = &b[of_b.max(1)..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A version as `numbers|prerelease|suffix`.
+    fn shown(tag: &str) -> Option<String> {
+        Version::of(tag).map(|version| {
+            let numbers: Vec<String> = version.numbers.iter().map(u64::to_string).collect();
+            let numbers = numbers.join(".");
+            format!("{numbers}|{}|{}", version.prerelease, version.suffix)
+        })
+    }
+
+    #[test]
+    fn tags_are_read_as_versions() {
+        for (tag, expected) in [
+            ("1.29.3", "1.29.3||"),
+            ("1.29", "1.29||"),
+            ("1", "1||"),
+            ("v1.29.3", "1.29.3||"),
+            ("1.29-alpine", "1.29||alpine"),
+            ("1.29.3-alpine3.20", "1.29.3||alpine3.20"),
+            ("1.29.3-alpine-slim", "1.29.3||alpine-slim"),
+            ("1.29.0-debian-12-r3", "1.29.0||debian-12-r3"),
+            ("1.30.0-rc.1", "1.30.0|rc.1|"),
+            ("v1.30.0-beta.2", "1.30.0|beta.2|"),
+            ("3.14.0rc1", "3.14.0|rc.1|"),
+            ("3.14.0b2-slim", "3.14.0|b.2|slim"),
+            ("3.14-rc-alpine", "3.14|rc|alpine"),
+            ("2.0.0-rc-1", "2.0.0|rc.1|"),
+            ("2.0.0-RC1-jre", "2.0.0|rc.1|jre"),
+            ("2.0.0-M3", "2.0.0|m.3|"),
+            ("2.0.0-SNAPSHOT", "2.0.0|snapshot|"),
+            ("1.4.0.Final", "1.4.0||Final"),
+            ("1.2.3.4", "1.2.3.4||"),
+            ("2026.01.15", "2026.1.15||"),
+            ("2026-01-15", "2026.1.15||"),
+            ("2026-01-15-slim", "2026.1.15||slim"),
+            ("20260115", "20260115||"),
+            ("1.29.0_build5", "1.29.0||build5"),
+            ("1-b3", "1||b3"),
+        ] {
+            assert_eq!(shown(tag).as_deref(), Some(expected), "{tag}");
+        }
+        for tag in [
+            "latest",
+            "alpine",
+            "main-5e3f2a1",
+            "5e3f2a1",
+            "1.1.1w",
+            "8u412-jdk",
+            "1.29.",
+            "1.29.-x",
+            "1.29-",
+            "v",
+            "99999999999999999999",
+            "1..2",
+        ] {
+            assert_eq!(shown(tag), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn versions_are_ordered_from_old_to_new() {
+        let ordered = [
+            "1",
+            "1.0",
+            "1.0.0",
+            "1.2.9",
+            "1.10-rc.2",
+            "1.10.0-rc10",
+            "1.10",
+            "1.10.1-alpine3.9",
+            "1.10.1-alpine3.10",
+            "1.10.1.1",
+            "v2.0.0-alpha.1",
+            "v2.0.0-beta.1",
+            "2",
+        ];
+        let versions: Vec<Version> = ordered
+            .iter()
+            .map(|tag| Version::of(tag).unwrap())
+            .collect();
+        for (place, pair) in versions.windows(2).enumerate() {
+            let shown = &ordered[place..=place + 1];
+            assert_eq!(pair[0].compare(&pair[1]), Ordering::Less, "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn suffixes_that_differ_in_numbers_are_one_variant() {
+        for (tag, other, same) in [
+            ("1-alpine3.19", "1-alpine3.20", true),
+            ("1-debian-12-r3", "1-debian-12-r10", true),
+            ("1-alpine", "1-slim", false),
+            ("1-alpine", "1-alpine3.20", false),
+        ] {
+            let variant = |tag| Version::of(tag).unwrap().variant();
+            assert_eq!(variant(tag) == variant(other), same, "{tag} {other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_two_texts_are_compared_alike_both_ways(
+            a in "v?[0-9.]{1,8}([-._]?[a-z0-9.-]{0,8})?",
+            b in "[\\PC]{0,20}",
+            c in "[0-9]{1,3}(-[a-z0-9é.]{0,8})?",
+        ) {
+            let versions = [a, b, c].map(|text| Version::of(&text));
+            for (x, y) in [(0, 1), (0, 2), (1, 2)] {
+                if let (Some(x), Some(y)) = (&versions[x], &versions[y]) {
+                    prop_assert_eq!(x.compare(y), y.compare(x).reverse());
+                }
+            }
+        }
     }
 }
