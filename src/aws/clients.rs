@@ -171,6 +171,11 @@ impl Clients {
         aws_sdk_ecrpublic::Client::from_conf(config.build())
     }
 
+    /// What all of this identity's clients have in common.
+    pub(super) fn config(&self) -> &SdkConfig {
+        &self.0.config
+    }
+
     /// The place of the token for the registries of an endpoint.
     pub(super) fn token(&self, endpoint: &Endpoint) -> TokenCell {
         self.0.tokens.get(endpoint, TokenCell::default)

@@ -109,16 +109,20 @@ impl LoadServiceConfig for StandIns {
 /// Whether S3 is a stand-in without a DNS name for every bucket: one without TLS, at an address, or
 /// at a name without a domain.
 pub(super) fn needs_path_style(config: &SdkConfig) -> bool {
+    endpoint(config, "S3").is_some_and(|endpoint| has_no_subdomains(&endpoint))
+}
+
+/// The endpoint that the settings name for a service, as `AWS_ENDPOINT_URL_<ID>` or for all.
+pub(super) fn endpoint(config: &SdkConfig, service_id: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
-        .service_id("S3")
+        .service_id(service_id)
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
         .build();
     let of_service = key
         .ok()
         .and_then(|key| config.service_config()?.load_config(key));
-    let endpoint = of_service.or_else(|| config.endpoint_url().map(str::to_owned));
-    endpoint.is_some_and(|endpoint| has_no_subdomains(&endpoint))
+    of_service.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
 fn has_no_subdomains(endpoint: &str) -> bool {

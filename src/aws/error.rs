@@ -268,6 +268,10 @@ pub enum Missing {
     Image,
     /// The secret.
     Secret,
+    /// The state machine.
+    StateMachine,
+    /// The execution of the state machine.
+    Execution,
 }
 
 impl std::fmt::Display for Missing {
@@ -280,6 +284,8 @@ impl std::fmt::Display for Missing {
             Self::Policy => "such policy",
             Self::Image => "such image",
             Self::Secret => "such secret",
+            Self::StateMachine => "such state machine",
+            Self::Execution => "such execution",
         })
     }
 }

@@ -169,6 +169,8 @@ fn missing(code: &str) -> Option<Missing> {
         "RepositoryPolicyNotFoundException" | "LifecyclePolicyNotFoundException" => Missing::Policy,
         "ImageNotFoundException" => Missing::Image,
         "ResourceNotFoundException" => Missing::Secret,
+        "StateMachineDoesNotExist" | "StateMachineDeleting" => Missing::StateMachine,
+        "ExecutionDoesNotExist" => Missing::Execution,
         _ => return None,
     })
 }

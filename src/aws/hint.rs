@@ -25,7 +25,9 @@ pub(super) fn of_denial(call: &Call) -> &'static str {
         Service::Ecr => {
             " in the role's policy, and in the repository's where it is another account's"
         }
-        Service::EcrPublic | Service::Lambda | Service::Sts => " in the role's policy",
+        Service::EcrPublic | Service::Lambda | Service::StepFunctions | Service::Sts => {
+            " in the role's policy"
+        }
     }
 }
 
@@ -44,7 +46,10 @@ pub(super) fn of_missing(missing: Missing, call: &Call) -> String {
         Missing::Bucket | Missing::Object => {
             "; see that its name is right and its upload comes first".to_owned()
         }
-        Missing::Version | Missing::Policy | Missing::Image => String::new(),
+        Missing::Version | Missing::Policy | Missing::Image | Missing::Execution => String::new(),
+        Missing::StateMachine => {
+            "; give the output StateMachineArn of the stack of mirror.yaml".to_owned()
+        }
         Missing::Repository => format!(" in {}; create it first{}", call.region, or_here(call)),
         Missing::Secret => format!(
             " in {}; a secret of another region is given by its ARN",

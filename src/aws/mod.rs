@@ -23,8 +23,10 @@ mod role;
 mod s3;
 mod secret_registries;
 mod secrets;
+mod signed;
 #[cfg(test)]
 mod stand_in;
+mod states;
 #[cfg(test)]
 mod tests;
 
@@ -44,3 +46,4 @@ pub use role::Role;
 pub use s3::{Keys, Location, Objects, Slot, open_object};
 pub use secret_registries::{InvalidSecretRegistries, SecretRegistries};
 pub use secrets::SecretCredentials;
+pub use states::{Execution, Started};

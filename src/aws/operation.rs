@@ -19,6 +19,8 @@ pub enum Service {
     Sts,
     /// AWS Lambda.
     Lambda,
+    /// AWS Step Functions.
+    StepFunctions,
 }
 
 impl Service {
@@ -32,6 +34,7 @@ impl Service {
             Self::SecretsManager => "secretsmanager",
             Self::Sts => "sts",
             Self::Lambda => "lambda",
+            Self::StepFunctions => "states",
         };
         let prefix = self.vpc_endpoint_prefix(Partition::of_region(region));
         format!("the endpoint {prefix}.{region}.{name}")
@@ -55,6 +58,7 @@ impl fmt::Display for Service {
             Self::SecretsManager => "Secrets Manager",
             Self::Sts => "STS",
             Self::Lambda => "Lambda",
+            Self::StepFunctions => "Step Functions",
         })
     }
 }
@@ -105,6 +109,12 @@ pub enum Operation {
     GetCallerIdentity,
     /// Has a function of Lambda invoked.
     InvokeFunction,
+    /// Starts an execution of a state machine.
+    StartExecution,
+    /// Tells which executions of a state machine run.
+    ListExecutions,
+    /// Stops an execution of a state machine.
+    StopExecution,
 }
 
 impl Operation {
@@ -131,6 +141,9 @@ impl Operation {
         Self::AssumeRole,
         Self::GetCallerIdentity,
         Self::InvokeFunction,
+        Self::StartExecution,
+        Self::ListExecutions,
+        Self::StopExecution,
     ];
 
     /// The service that is called.
@@ -157,7 +170,7 @@ impl Operation {
     }
 
     fn facts(self) -> (Service, &'static str, &'static str) {
-        use Service::{Ecr, EcrPublic, Lambda, S3, SecretsManager, Sts};
+        use Service::{Ecr, EcrPublic, Lambda, S3, SecretsManager, StepFunctions, Sts};
         match self {
             Self::GetObject => (S3, "s3:GetObject", "reading"),
             Self::GetObjectVersion => (S3, "s3:GetObjectVersion", "reading"),
@@ -192,6 +205,13 @@ impl Operation {
             Self::AssumeRole => (Sts, "sts:AssumeRole", "assuming"),
             Self::GetCallerIdentity => (Sts, "sts:GetCallerIdentity", "looking up"),
             Self::InvokeFunction => (Lambda, "lambda:InvokeFunction", "invoking"),
+            Self::StartExecution => (StepFunctions, "states:StartExecution", "starting"),
+            Self::ListExecutions => (
+                StepFunctions,
+                "states:ListExecutions",
+                "listing the executions of",
+            ),
+            Self::StopExecution => (StepFunctions, "states:StopExecution", "stopping"),
         }
     }
 }

@@ -4,11 +4,14 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
-use longshore::aws::Clients;
-use longshore::cloudformation::{self, Delivery, Handler, Invocation, Successor};
+use longshore::aws::{Clients, Objects, Started};
+use longshore::cloudformation::{
+    self, Begun, Delivery, Executions, Handler, Invocation, Successor,
+};
 use longshore::content::BoxError;
 use longshore::deploy::{self, AllowedRegistries, Deployer, Kind, Reach, Survey};
 use longshore::mirror::{self, Call, Mirrors};
@@ -73,7 +76,9 @@ impl Function {
                 (handler, Err(reason))
             }
         };
+        let executions = Arc::new(StateMachines(aws.clone()));
         let handler = handler.with_successor(Arc::new(ThisFunction(aws)));
+        let handler = handler.with_executions(executions);
         Ok(Self {
             handler: handler.stopped_by(terminated()),
             mirrors,
@@ -123,6 +128,64 @@ impl Successor for ThisFunction {
         event: String,
     ) -> BoxFuture<'a, Result<(), BoxError>> {
         async { Ok(self.0.invoke_later(function, event).await?) }.boxed()
+    }
+}
+
+/// The state machines of mirrors.
+struct StateMachines(Clients);
+
+impl Executions for StateMachines {
+    fn start<'a>(
+        &'a self,
+        machine: &'a str,
+        name: &'a str,
+        input: String,
+    ) -> BoxFuture<'a, Result<Begun, BoxError>> {
+        async move {
+            let started = self.0.start_execution(machine, name, &input).await?;
+            Ok(match started {
+                Started::Runs => Begun::Runs,
+                Started::Before => Begun::Ended,
+            })
+        }
+        .boxed()
+    }
+
+    fn stop<'a>(
+        &'a self,
+        machine: &'a str,
+        prefix: &'a str,
+        spared: &'a str,
+        cause: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, BoxError>> {
+        async move {
+            let mut stopped = Vec::new();
+            for execution in self.0.running_executions(machine, prefix).await? {
+                if execution.name != spared {
+                    self.0.stop_execution(&execution.arn, cause).await?;
+                    stopped.push(execution.name);
+                }
+            }
+            Ok(stopped)
+        }
+        .boxed()
+    }
+
+    fn store<'a>(
+        &'a self,
+        bucket: &'a str,
+        key: &'a str,
+        content: Bytes,
+    ) -> BoxFuture<'a, Result<(), BoxError>> {
+        async move {
+            let objects = Objects::new(self.0.clone(), bucket);
+            Ok(objects.write(key, content, "application/json").await?)
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str) -> BoxFuture<'a, Result<(), BoxError>> {
+        async move { Ok(Objects::new(self.0.clone(), bucket).remove(key).await?) }.boxed()
     }
 }
 

@@ -111,6 +111,34 @@ pub enum Failure {
         #[source]
         source: BoxError,
     },
+    /// A mirror's runs could not be stopped, or the next one not started.
+    #[error("cannot {verb} of {resource}")]
+    Mirror {
+        /// What was to be done.
+        verb: &'static str,
+        /// The resource's name in the template.
+        resource: String,
+        /// What went wrong.
+        #[source]
+        source: BoxError,
+    },
+    /// The run for this very request has ended, and its answer did not come.
+    #[error(
+        "the run {run} of {resource} has ended and gave no answer: see its report or the \
+         execution's history, and deploy again"
+    )]
+    RunEnded {
+        /// The resource's name in the template.
+        resource: String,
+        /// The name of the execution.
+        run: String,
+    },
+    /// There is nothing to start runs by.
+    #[error("{resource} needs AWS Step Functions: mirror a list here by `longshore sync`")]
+    NoStateMachines {
+        /// The resource's name in the template.
+        resource: String,
+    },
     /// The time is up.
     #[error(
         "{what} was not done within {} seconds, {limit}: it came to {progress}{}",
@@ -202,16 +230,18 @@ impl Failure {
             | Self::UnknownResource { .. }
             | Self::UnknownAction { .. }
             | Self::Shared { .. }
+            | Self::NoStateMachines { .. }
             | Self::NotSetUp(_) => Kind::Invalid,
             Self::Deploy { source, .. }
             | Self::Remove { source, .. }
             | Self::Untag { source, .. }
             | Self::Grant { source, .. }
             | Self::Revoke { source, .. }
+            | Self::Mirror { source, .. }
             | Self::Successor { source, .. } => Kind::of(&**source),
             Self::OutOfTime { .. } | Self::NoProgress { .. } => Kind::OutOfTime,
             Self::Stopped { .. } => Kind::Stopped,
-            Self::Ended { .. } | Self::Panicked { .. } => Kind::Failed,
+            Self::RunEnded { .. } | Self::Ended { .. } | Self::Panicked { .. } => Kind::Failed,
         }
     }
 }

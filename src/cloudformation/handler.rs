@@ -18,18 +18,21 @@ use tracing::{Instrument, Span, error, info, info_span};
 use super::budget::Budget;
 use super::continuation::{MAX_INVOCATIONS, Successor};
 use super::delivery::{Delivered, Delivery};
+use super::ecr_mirror;
 use super::error::{Error, Failure, Limit, Waited};
+use super::executions::Executions;
 use super::failed_record::{self, FailedRecord, Message};
 use super::metrics::close;
 use super::reason;
 use super::reply::is_left_to_the_caller;
-use super::request::{Reply, Request};
-use super::resource::{Done, FAILED_CREATE, bring_about};
-use super::response::{Answer, Outcome};
+use super::request::{Action, Reply, Request};
+use super::resource::{Done, FAILED_CREATE, Means, bring_about, is_of_mirror};
+use super::response::{Answer, Attributes, Outcome};
 use super::text;
 use crate::content::Waits;
 use crate::copy::Meter;
 use crate::deploy::{Deploy, Kind};
+use crate::redact::scrub;
 
 /// What is left when the answer has been tried for the last time: to log it before the platform
 /// ends the function.
@@ -53,6 +56,7 @@ pub struct Handler {
     deploy: Result<Arc<dyn Deploy>, Arc<dyn StdError + Send + Sync>>,
     delivery: Delivery,
     successor: Option<Arc<dyn Successor>>,
+    executions: Option<Arc<dyn Executions>>,
     stop: Shared<BoxFuture<'static, ()>>,
     /// Shared by every request under way.
     under_way: RwLock<()>,
@@ -81,6 +85,7 @@ impl Handler {
             deploy,
             delivery,
             successor: None,
+            executions: None,
             stop: pending().boxed().shared(),
             under_way: RwLock::default(),
         }
@@ -90,6 +95,13 @@ impl Handler {
     #[must_use]
     pub fn with_successor(mut self, successor: Arc<dyn Successor>) -> Self {
         self.successor = Some(successor);
+        self
+    }
+
+    /// Has `executions` run state machines for mirrors.
+    #[must_use]
+    pub fn with_executions(mut self, executions: Arc<dyn Executions>) -> Self {
+        self.executions = Some(executions);
         self
     }
 
@@ -172,6 +184,12 @@ impl Handler {
             request_id = request.request_id,
             invocation = record.invocation
         );
+        if is_of_mirror(&request) && request.reply != Reply::Return {
+            // Its run may be under way and answer: a run is started once, however often it is
+            // asked for.
+            let again = self.answer(Arc::new(request), &record.event, invocation);
+            return again.instrument(span).await.is_ok();
+        }
         async {
             open(&request);
             let failed_invocation = Invocation {
@@ -217,16 +235,16 @@ impl Handler {
         let started = Instant::now();
         let meter = Arc::new(Meter::default());
         let budget = Budget::of(&request, invocation);
-        let done = self.work(&request, &meter, budget).await;
+        let done = self.work(&request, event, &meter, budget).await;
         let done = match done {
             Err(Failure::OutOfTime { waited, .. }) => {
                 self.hand_on(&request, &meter, budget, waited, event, invocation)
                     .await
             }
-            done => done.map(Some),
+            done => done,
         };
         let kind = done.as_ref().err().map(Failure::kind);
-        // None, if another invocation goes on with the work and answers.
+        // None, if the work goes on elsewhere: there, it is answered.
         let answer = match done {
             Ok(done) => done.map(|done| succeeded(&request, done)),
             Err(failure) => Some(failed(&request, invocation, &failure)),
@@ -243,14 +261,19 @@ impl Handler {
     async fn work(
         &self,
         request: &Arc<Request>,
+        event: &RawValue,
         meter: &Arc<Meter>,
         budget: Budget,
-    ) -> Result<Done, Failure> {
-        let deploy = self.deploy.clone().map_err(Failure::NotSetUp)?;
+    ) -> Result<Option<Done>, Failure> {
+        let means = Means {
+            deploy: self.deploy.clone().map_err(Failure::NotSetUp)?,
+            executions: self.executions.clone(),
+        };
+        let event = is_of_mirror(request).then(|| event.to_owned());
         // A task of its own: if it blocks its thread, this one still sees the deadline.
         let mut task = JoinSet::new();
         let waits = Arc::new(Waits::default());
-        let work = bring_about(deploy, request.clone(), meter.clone(), budget.until);
+        let work = bring_about(means, request.clone(), event, meter.clone(), budget.until);
         let watching = Arc::clone(&waits);
         let work = async move { watching.watch(work).await };
         task.spawn(work.instrument(Span::current()));
@@ -340,15 +363,42 @@ impl Handler {
         Ok(body.parse().unwrap_or_default())
     }
 
-    /// stub
+    /// Answers an event that was left to a mirror's run: by what came of the run, or by the reason
+    /// why it failed.
     pub async fn answer_waiting(
         &self,
         event: &RawValue,
-        answer: Result<super::Attributes, String>,
+        result: Result<Attributes, String>,
         invocation: &Invocation,
     ) -> Result<Delivered, Error> {
-        let _ = (event, answer, invocation);
-        Ok(Delivered::Now)
+        let request = Request::read(event)?;
+        let Reply::Put(url) = &request.reply else {
+            return Ok(Delivered::Before);
+        };
+        let span = info_span!(
+            "request",
+            request_id = request.request_id,
+            invocation = invocation.id
+        );
+        async {
+            open(&request);
+            let answer = waited_for(&request, result);
+            let body = answer.body(&request);
+            let delivered = self.deliver(url, &body, invocation).await?;
+            if delivered == Delivered::Now {
+                let nothing_moved = Meter::default().report();
+                close(
+                    &request,
+                    Some(&answer),
+                    &nothing_moved,
+                    Instant::now(),
+                    invocation,
+                );
+            }
+            Ok(delivered)
+        }
+        .instrument(span)
+        .await
     }
 
     async fn deliver(
@@ -402,6 +452,26 @@ fn failed(request: &Request, invocation: &Invocation, failure: &Failure) -> Answ
     Answer {
         physical_resource_id: named(request, request.physical_resource_id.clone()),
         outcome: Outcome::Failed(reason::of(failure, invocation)),
+    }
+}
+
+/// The answer that a mirror's run gives. A mirror that failed has its physical ID too, so that the
+/// Delete that follows finds what was copied.
+fn waited_for(request: &Request, result: Result<Attributes, String>) -> Answer {
+    let outcome = match result {
+        Ok(_) if request.action == Action::Delete => Outcome::Success(Attributes::new()),
+        Ok(attributes) => Outcome::Success(attributes),
+        Err(reason) => Outcome::Failed(text::sentence(&scrub(&reason))),
+    };
+    let own = &request.physical_resource_id;
+    let physical_resource_id = if request.action == Action::Delete && !own.is_empty() {
+        own.clone()
+    } else {
+        ecr_mirror::physical_id(request)
+    };
+    Answer {
+        physical_resource_id,
+        outcome,
     }
 }
 

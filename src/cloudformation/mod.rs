@@ -10,8 +10,10 @@ mod cdk_ecr_deployment;
 mod continuation;
 mod delivery;
 mod ecr_image;
+mod ecr_mirror;
 mod ecr_pull_policy;
 mod error;
+mod executions;
 mod failed_record;
 mod grants;
 mod handler;
@@ -36,8 +38,10 @@ pub use delivery::{AttemptError, Delivered, Delivery, DeliveryError};
 pub use ecr_image::{
     CREATE_REPOSITORY, DESTINATIONS, PROPERTIES as ECR_IMAGE_PROPERTIES, image_of,
 };
+pub use ecr_mirror::PROPERTIES as ECR_MIRROR_PROPERTIES;
 pub use ecr_pull_policy::PROPERTIES as ECR_PULL_POLICY_PROPERTIES;
 pub use error::{Error, Failure, Limit, Waited};
+pub use executions::{Begun, Executions};
 pub use failed_record::End;
 pub use grants::GRANTS;
 pub(crate) use grants::{CONDITIONED, SERVICE};

@@ -227,6 +227,7 @@ fn of_aws(error: &aws::Error) -> Kind {
         Error::NotFound { missing, .. } => match missing {
             Missing::Repository => Kind::DestinationMissing,
             Missing::Secret => Kind::Denied,
+            Missing::StateMachine | Missing::Execution => Kind::Invalid,
             _ => Kind::SourceMissing,
         },
         Error::SecretFormat { .. } | Error::SecretFields { .. } => Kind::Invalid,

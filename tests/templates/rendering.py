@@ -17,6 +17,8 @@ from samtranslator.translator.translator import Translator
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TEMPLATES = ROOT / "template"
 NO_VALUE = object()
+# What `sam package` writes in the place of paths.
+PACKAGED = {"CodeUri": "s3://code/bootstrap.zip", "DefinitionUri": "s3://code/mirror.asl.json"}
 
 # It tells of every transform that nobody published its metrics.
 logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
@@ -87,8 +89,9 @@ def transform(template, parameters):
     """What the transform AWS::Serverless does, by SAM's own code, after `sam package`."""
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
-        if isinstance(resource["Properties"].get("CodeUri"), str):
-            resource["Properties"]["CodeUri"] = "s3://code/bootstrap.zip"
+        for name, packaged in PACKAGED.items():
+            if isinstance(resource.get("Properties", {}).get(name), str):
+                resource["Properties"][name] = packaged
     session = boto3.session.Session(region_name="eu-west-1")
     translator = Translator({}, Parser(), boto_session=session)
     return translator.translate(template, dict(parameters))

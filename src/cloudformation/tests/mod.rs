@@ -8,6 +8,7 @@ mod lifecycle;
 mod lines;
 mod long_work;
 mod metrics;
+mod mirrors;
 mod permissions;
 mod rollback;
 mod secrets;

@@ -121,7 +121,7 @@ fn a_template_gives_numbers_and_booleans_as_text() {
     }]))
     .unwrap();
     let properties = list.entries[0]
-        .properties(None, &Digest::sha256(b""))
+        .properties(None, Some(&Digest::sha256(b"")))
         .unwrap();
     assert_eq!(properties["MaxConcurrency"], "3");
     assert_eq!(properties["Referrers"], "copy");
@@ -385,7 +385,7 @@ sync:
 ",
     );
     let digest = Digest::sha256(b"");
-    let properties = list.entries[1].properties(None, &digest).unwrap();
+    let properties = list.entries[1].properties(None, Some(&digest)).unwrap();
     assert_eq!(properties["SourceCredentials"], "own");
     assert_eq!(properties["Retry"], 2);
     assert_eq!(properties["MaxConcurrency"], 5);
