@@ -132,6 +132,9 @@ fn json_is_read_as_yaml_is() {
     let yaml = read("{sync: [{source: 'nginx:1.27', destination: localhost/a/b}]}");
     let pair = r#"{"sync": [{"source": "nginx:1.27", "destination": "localhost/a/b"}], "x-note": "\ud83d\ude00"}"#;
     let json = read(pair);
+    let long = "x".repeat(100);
+    let long = format!("{{\"x-note\": {:?}, {}", vec![long; 10_000], &pair[1..]);
+    assert_eq!(read(&long).entries.len(), 1);
     assert_eq!(
         yaml.entries[0].destinations(None),
         json.entries[0].destinations(None)
@@ -402,7 +405,19 @@ fn documents_that_would_grow_are_refused() {
     let keys: Vec<String> = (0..5000).map(|key| format!("k{key}: 1")).collect();
     let merges = "  - {<<: *a}\n".repeat(1000);
     let merges = format!("x-a: &a {{{}}}\nx-b:\n{merges}", keys.join(", "));
-    assert!(problems(&merges)[0].contains("are merged by <<"));
+    assert!(problems(&merges)[0].contains("too many parts"));
+    let unknown: String = (0..20_000).map(|key| format!("k{key}: 1\n")).collect();
+    assert_eq!(problems(&unknown).len(), 10_000);
+    let long = format!("[{}", "1,".repeat(MAX_DOCUMENT / 4));
+    assert!(problems(&long)[0].contains("is too long: expected at most 524288 characters"));
+    let long = format!("x-a: \"{}\"", "a ".repeat(MAX_DOCUMENT / 4));
+    assert!(problems(&long)[0].contains("is too long: expected at most 524288 characters"));
+    let names: Vec<String> = (0..20_000).map(|n| format!("t{n}")).collect();
+    let names = format!(
+        "sync: [{{source: a, destination: r.io, tags: [{}]}}]",
+        names.join(",")
+    );
+    assert!(problems(&names)[0].contains("expected at most 10000 items, got 20000"));
     let deep = "[".repeat(100_000);
     assert!(problems(&deep)[0].contains("recursion limit exceeded"));
     let deep = "- ".repeat(100_000);
@@ -413,7 +428,7 @@ fn documents_that_would_grow_are_refused() {
     assert!(problems(&long)[0].contains("too large"));
     let many = "\n- {source: 'a/b:1'}".repeat(MAX_ENTRIES + 1);
     let many = format!("defaults: {{destination: r.io}}\nsync:{many}");
-    assert!(problems(&many)[0].contains("expected at most 10000 entries, got 10001"));
+    assert!(problems(&many)[0].contains("expected at most 10000 items, got 10001"));
 }
 
 #[test]
