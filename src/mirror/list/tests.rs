@@ -406,8 +406,8 @@ fn documents_that_would_grow_are_refused() {
     let merges = "  - {<<: *a}\n".repeat(1000);
     let merges = format!("x-a: &a {{{}}}\nx-b:\n{merges}", keys.join(", "));
     assert!(problems(&merges)[0].contains("too many parts"));
-    let unknown: String = (0..20_000).map(|key| format!("k{key}: 1\n")).collect();
-    assert_eq!(problems(&unknown).len(), 10_000);
+    let unknown: Vec<String> = (0..20_000).map(|key| format!("k{key}: 1")).collect();
+    assert_eq!(problems(&unknown.join("\n")).len(), 10_000);
     let long = format!("[{}", "1,".repeat(MAX_DOCUMENT / 4));
     assert!(problems(&long)[0].contains("is too long: expected at most 524288 characters"));
     let long = format!("x-a: \"{}\"", "a ".repeat(MAX_DOCUMENT / 4));
