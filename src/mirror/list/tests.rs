@@ -248,7 +248,7 @@ fn what_cannot_work_is_told_before_tags_are_listed() {
         ),
         (
             json!({"Source": "localhost:5000/b:1", "Destination": "r.io/{host}/b"}),
-            "the name that is made by r.io/{host}/b is no destination: malformed repository",
+            "the name that the template makes is no destination: malformed repository",
         ),
         (
             json!({"Source": "a/b:1", "Destination": "{registry}/b"}),
@@ -304,6 +304,24 @@ fn what_cannot_work_is_told_before_tags_are_listed() {
         let is_told = shown.to_lowercase().contains(&expected.to_lowercase());
         assert!(is_told, "{entry}: {shown}");
         assert_eq!(invalid.problems().len(), 1, "{shown}");
+    }
+}
+
+#[test]
+fn no_problem_shows_a_secret() {
+    for entry in [
+        json!({"Source": "user:hunter2@r.io/a:1"}),
+        json!({"Source": "a:1", "Destination": "user:hunter2@r.io/a"}),
+        json!({"Source": "a:1", "Destination": "hunter2@r.io/a"}),
+        json!({"Source": "a:1", "Destination": {"Registry": "user:hunter2@r.io"}}),
+        json!({"Source": "a:1", "SourceCredentials": "user:hunter2"}),
+        json!({"Source": "a:1", "Destination": {"Registry": "r.io", "Credentials": "user:hunter2"}}),
+    ] {
+        let invalid = entries(&json!([entry])).expect_err(&entry.to_string());
+        assert!(
+            !format!("{invalid} {invalid:?}").contains("hunter2"),
+            "{invalid}"
+        );
     }
 }
 
