@@ -7,7 +7,7 @@ from cfnlint.rules.jsonschema.CfnLintJsonSchema import CfnLintJsonSchema
 
 SCHEMAS = {
     f"Custom::{path.stem}": json.loads(path.read_text())
-    for path in pathlib.Path(__file__).resolve().parent.glob("*.json")
+    for path in pathlib.Path(__file__).resolve().parent.glob("*ECR*.json")
 }
 
 

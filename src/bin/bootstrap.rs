@@ -13,10 +13,12 @@ use longshore::cloudformation::{
     self, Begun, Delivery, Executions, Handler, Invocation, Successor,
 };
 use longshore::content::BoxError;
-use longshore::deploy::{self, AllowedRegistries, Deployer, Reach};
+use longshore::deploy::{self, AllowedRegistries, Deployer, Kind, Reach, Survey};
+use longshore::mirror::{self, Call, Mirrors};
 use longshore::redact::remember_environment;
 use longshore::registry::{Client, Config};
 use longshore::web;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -26,43 +28,86 @@ use tokio::time::Instant;
 async fn main() -> Result<(), Error> {
     cloudformation::init_logs();
     remember_environment();
-    let handler = &handler().await?.stopped_by(terminated());
+    let function = &Function::load().await?;
     let answer = |event: LambdaEvent<Box<RawValue>>| async move {
         let (event, context) = event.into_parts();
-        let answered = handler.handle(&event, &invocation(context)).await;
-        answered.map_err(|error| diagnostic(&error))
+        function.answer(&event, &invocation(context)).await
     };
     tokio::select! {
         ended = lambda_runtime::run(service_fn(answer)) => ended,
-        () = terminated().then(|()| handler.idle()) => Ok(()),
+        () = terminated().then(|()| function.handler.idle()) => Ok(()),
     }
 }
 
-/// Builds the clients, once and side by side. None of them sends anything yet.
-async fn handler() -> Result<Handler, Error> {
-    let variable = |name: &str| std::env::var(name).ok();
-    let config = deploy::registry_config(variable);
-    let web = deploy::web_config(variable);
-    let allowed = deploy::allowed_registries(variable);
-    let allow_loopback = config.as_ref().is_ok_and(|config| config.allow_loopback);
-    let delivery = spawn_blocking(move || Delivery::new(allow_loopback));
-    let clients = spawn_blocking(|| clients(config, web, allowed));
-    let (aws, clients, delivery) = tokio::join!(Clients::load(), clients, delivery);
-    let delivery = delivery??;
-    let handler = match clients? {
-        Ok((registries, web, allowed)) => {
-            let reach = Reach::new(registries, aws.clone());
-            // Whatever is not said to be allowed is not.
-            let pulls_only = variable("LONGSHORE_POLICY_STATEMENTS").as_deref() != Some("any");
-            let reach = reach.with_web(web).with_allowed(allowed);
-            let reach = reach.granting_pulls_only(pulls_only);
-            Handler::new(Arc::new(Deployer::new(reach)), delivery)
-        }
-        Err(reason) => Handler::not_set_up(reason, delivery),
-    };
-    let executions = Arc::new(StateMachines(aws.clone()));
-    let handler = handler.with_successor(Arc::new(ThisFunction(aws)));
-    Ok(handler.with_executions(executions))
+/// What events are given to.
+struct Function {
+    handler: Handler,
+    /// Not there, where the function's settings cannot be used.
+    mirrors: Result<Mirrors, Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Function {
+    /// Builds the clients, once and side by side. None of them sends anything yet.
+    async fn load() -> Result<Self, Error> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let config = deploy::registry_config(variable);
+        let web = deploy::web_config(variable);
+        let allowed = deploy::allowed_registries(variable);
+        let allow_loopback = config.as_ref().is_ok_and(|config| config.allow_loopback);
+        let delivery = spawn_blocking(move || Delivery::new(allow_loopback));
+        let clients = spawn_blocking(|| clients(config, web, allowed));
+        let (aws, clients, delivery) = tokio::join!(Clients::load(), clients, delivery);
+        let delivery = delivery??;
+        let (handler, mirrors) = match clients? {
+            Ok((registries, web, allowed)) => {
+                let reach = Reach::new(registries, aws.clone());
+                // Whatever is not said to be allowed is not.
+                let pulls_only = variable("LONGSHORE_POLICY_STATEMENTS").as_deref() != Some("any");
+                let reach = reach.with_web(web).with_allowed(allowed);
+                let reach = reach.granting_pulls_only(pulls_only);
+                let survey = Survey::new(reach.clone());
+                let deployer = Arc::new(Deployer::new(reach));
+                let mirrors = Mirrors::new(survey, deployer.clone(), aws.clone(), terminated());
+                (Handler::new(deployer, delivery), Ok(mirrors))
+            }
+            Err(reason) => {
+                let reason: Arc<dyn std::error::Error + Send + Sync> = reason.into();
+                let handler = Handler::not_set_up(Arc::clone(&reason), delivery);
+                (handler, Err(reason))
+            }
+        };
+        let executions = Arc::new(StateMachines(aws.clone()));
+        let handler = handler.with_successor(Arc::new(ThisFunction(aws)));
+        let handler = handler.with_executions(executions);
+        Ok(Self {
+            handler: handler.stopped_by(terminated()),
+            mirrors,
+        })
+    }
+
+    /// Does what an event asks for: CloudFormation's, or a direct invocation for a mirror.
+    async fn answer(&self, event: &RawValue, invocation: &Invocation) -> Result<Value, Diagnostic> {
+        let Some(call) = Call::read(event) else {
+            let answered = Box::pin(self.handler.handle(event, invocation)).await;
+            return answered.map_err(|error| diagnostic(error.kind(), error.to_string()));
+        };
+        let working = async {
+            let call = call.map_err(mirror::Error::Call)?;
+            let mirrors = self.mirrors.as_ref();
+            let mirrors = mirrors.map_err(|reason| mirror::Error::NotSetUp(Arc::clone(reason)))?;
+            mirrors.run(call, &self.handler, invocation).await
+        };
+        let answered = Box::pin(working).await;
+        answered.map_err(|error| diagnostic(error.kind(), error.shown()))
+    }
+}
+
+/// A failure as whoever invoked the function gets it.
+fn diagnostic(kind: Kind, message: String) -> Diagnostic {
+    Diagnostic {
+        error_type: kind.to_string(),
+        error_message: message,
+    }
 }
 
 fn clients(
@@ -71,14 +116,6 @@ fn clients(
     allowed: Result<AllowedRegistries, deploy::Error>,
 ) -> Result<(Client, web::Config, AllowedRegistries), BoxError> {
     Ok((Client::new(registries?)?, web?, allowed?))
-}
-
-/// A failure as whoever invoked the function gets it.
-fn diagnostic(error: &cloudformation::Error) -> Diagnostic {
-    Diagnostic {
-        error_type: error.kind().to_string(),
-        error_message: error.to_string(),
-    }
 }
 
 /// Invokes this very function again.

@@ -40,7 +40,7 @@ pub struct Continuation {
 
 impl Continuation {
     /// The first invocation for a request, beginning now.
-    pub(super) fn first() -> Self {
+    pub(crate) fn first() -> Self {
         Self {
             invocation: 1,
             started_at: now(),
@@ -55,7 +55,7 @@ impl Continuation {
     }
 
     /// What the next invocation is to know, or `None` where this one brought not one blob more.
-    pub(super) fn next(&self, meter: &Meter) -> Option<Self> {
+    pub(crate) fn next(&self, meter: &Meter) -> Option<Self> {
         let report = meter.report();
         let blobs = report.blobs_uploaded + report.blobs_reused + report.blobs_mounted;
         (blobs > self.blobs).then(|| Self {

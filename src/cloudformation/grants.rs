@@ -48,13 +48,13 @@ pub(super) const ACTIONS: Property = optional(
 );
 
 /// The members of a map in `Principals`.
-const CONDITIONED: &[Property] = &[
+pub(crate) const CONDITIONED: &[Property] = &[
     required("Principal", "string or list of strings", "Who, or `*`."),
     required("Condition", "map", "A condition as in IAM."),
 ];
 
 /// The members of a map in `Services`.
-const SERVICE: &[Property] = &[
+pub(crate) const SERVICE: &[Property] = &[
     required("Service", "string", "The service principal."),
     optional(
         "SourceArns",

@@ -29,7 +29,7 @@ use super::request::{Action, Reply, Request};
 use super::resource::{Done, FAILED_CREATE, Means, bring_about, is_of_mirror};
 use super::response::{Answer, Attributes, Outcome};
 use super::text;
-use crate::content::{BoxError, Waits};
+use crate::content::Waits;
 use crate::copy::Meter;
 use crate::deploy::{Deploy, Kind};
 use crate::redact::scrub;
@@ -70,7 +70,10 @@ impl Handler {
 
     /// A handler of a function whose settings cannot be used, for `reason`. It answers every
     /// request with that: a function that does not start answers nobody.
-    pub fn not_set_up(reason: BoxError, delivery: Delivery) -> Self {
+    pub fn not_set_up(
+        reason: impl Into<Arc<dyn StdError + Send + Sync>>,
+        delivery: Delivery,
+    ) -> Self {
         Self::with(Err(reason.into()), delivery)
     }
 

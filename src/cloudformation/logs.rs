@@ -59,7 +59,8 @@ where
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), level)
-        .with_target(metrics::TARGET, closing);
+        .with_target(metrics::TARGET, closing)
+        .with_target(metrics::MIRROR_TARGET, closing);
     let lines = fmt::layer()
         .json()
         .flatten_event(true)
@@ -87,13 +88,14 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> std::fmt::Result {
-        if !self.metrics || event.metadata().target() != metrics::TARGET {
+        let target = event.metadata().target();
+        let directive = metrics::directive(target, SystemTime::now()).filter(|_| self.metrics);
+        let Some(directive) = directive else {
             return self.json.format_event(context, writer, event);
-        }
+        };
         let mut line = String::new();
         self.json
             .format_event(context, Writer::new(&mut line), event)?;
-        let directive = metrics::directive(SystemTime::now());
         let fields = line.strip_prefix('{').unwrap_or(&line);
         write!(writer, "{{\"_aws\":{directive},{fields}")
     }

@@ -42,21 +42,42 @@ pub const METRICS: &[(&str, &str)] = &[
 /// The target of the closing line, by which logs know it.
 pub(super) const TARGET: &str = concat!(env!("CARGO_CRATE_NAME"), "::closing");
 
-/// What makes a log line of `at` one of metrics: the value of its field `_aws`.
-pub(super) fn directive(at: SystemTime) -> Value {
+/// The target of the closing line of a mirror's run.
+pub(crate) const MIRROR_TARGET: &str = concat!(env!("CARGO_CRATE_NAME"), "::mirror_closing");
+/// The field by whose value the metrics of several mirrors are told apart.
+pub const MIRROR_DIMENSION: &str = "mirror";
+/// The fields of a run's closing line that are metrics, with their units.
+pub const MIRROR_METRICS: &[(&str, &str)] = &[
+    ("mirror_images", "Count"),
+    ("mirror_current", "Count"),
+    ("mirror_copied", "Count"),
+    ("mirror_failed", "Count"),
+    ("mirror_deferred", "Count"),
+    ("mirror_extra", "Count"),
+    ("mirror_pruned", "Count"),
+    ("mirror_bytes_uploaded", "Bytes"),
+];
+
+/// What makes a log line of `target` one of metrics, if it is one: the value of its field `_aws`.
+pub(super) fn directive(target: &str, at: SystemTime) -> Option<Value> {
+    let (dimension, metrics) = match target {
+        TARGET => (DIMENSION, METRICS),
+        MIRROR_TARGET => (MIRROR_DIMENSION, MIRROR_METRICS),
+        _ => return None,
+    };
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let metrics: Vec<_> = METRICS
+    let metrics: Vec<_> = metrics
         .iter()
         .map(|(name, unit)| json!({ "Name": name, "Unit": unit }))
         .collect();
-    json!({
+    Some(json!({
         "Timestamp": u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         "CloudWatchMetrics": [{
             "Namespace": NAMESPACE,
-            "Dimensions": [[DIMENSION]],
+            "Dimensions": [[dimension]],
             "Metrics": metrics,
         }],
-    })
+    }))
 }
 
 /// The one closing line of an invocation. Without an answer, another one goes on with the work.

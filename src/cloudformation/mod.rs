@@ -35,17 +35,27 @@ mod tests;
 pub use cdk_ecr_deployment::PROPERTIES as CDK_ECR_DEPLOYMENT_PROPERTIES;
 pub use continuation::{Continuation, Successor};
 pub use delivery::{AttemptError, Delivered, Delivery, DeliveryError};
-pub use ecr_image::{CREATE_REPOSITORY, DESTINATIONS, PROPERTIES as ECR_IMAGE_PROPERTIES};
+pub use ecr_image::{
+    CREATE_REPOSITORY, DESTINATIONS, PROPERTIES as ECR_IMAGE_PROPERTIES, image_of,
+};
 pub use ecr_mirror::PROPERTIES as ECR_MIRROR_PROPERTIES;
 pub use ecr_pull_policy::PROPERTIES as ECR_PULL_POLICY_PROPERTIES;
 pub use error::{Error, Failure, Limit, Waited};
 pub use executions::{Begun, Executions};
 pub use failed_record::End;
 pub use grants::GRANTS;
+pub(crate) use grants::{CONDITIONED, SERVICE};
 pub use handler::{Handler, Invocation};
 pub use logs::{init as init_logs, subscriber as log_subscriber};
-pub use metrics::{DIMENSION as METRIC_DIMENSION, METRICS, NAMESPACE as METRIC_NAMESPACE};
+pub(crate) use metrics::MIRROR_TARGET;
+pub use metrics::{
+    DIMENSION as METRIC_DIMENSION, METRICS, MIRROR_DIMENSION, MIRROR_METRICS,
+    NAMESPACE as METRIC_NAMESPACE,
+};
 pub use property::Property;
+pub(crate) use property::{optional, required};
 pub use reader::InvalidProperties;
+pub(crate) use reader::{MAX_PROBLEM, SHOWN_PROBLEMS, hint, scalar};
 pub use request::{Action, NoRequest, Properties, Reply, Request, UnreadableProperties};
 pub use response::{Answer, Attributes, Outcome};
+pub(crate) use text::{chain, plain, sentence, truncate};

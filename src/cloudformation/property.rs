@@ -16,7 +16,7 @@ pub struct Property {
     pub doc: &'static str,
 }
 
-pub(super) const fn required(
+pub(crate) const fn required(
     name: &'static str,
     kind: &'static str,
     doc: &'static str,
@@ -30,7 +30,7 @@ pub(super) const fn required(
     }
 }
 
-pub(super) const fn optional(
+pub(crate) const fn optional(
     name: &'static str,
     kind: &'static str,
     default: &'static str,

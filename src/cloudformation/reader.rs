@@ -16,9 +16,9 @@ use super::request::Properties;
 use super::text;
 
 /// How many problems are shown; whoever has more gets the number of the rest.
-const SHOWN_PROBLEMS: usize = 8;
+pub(crate) const SHOWN_PROBLEMS: usize = 8;
 /// Longest text of one problem, in bytes.
-const MAX_PROBLEM: usize = 400;
+pub(crate) const MAX_PROBLEM: usize = 400;
 /// How alike two names are, from 0 to 1, to think of one as the other misspelt.
 const ALIKE: f64 = 0.7;
 
@@ -26,6 +26,13 @@ const ALIKE: f64 = 0.7;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidProperties {
     problems: Vec<String>,
+}
+
+impl InvalidProperties {
+    /// All that is wrong, each with the path of its property first.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
 }
 
 impl fmt::Display for InvalidProperties {
@@ -273,7 +280,7 @@ impl<'a> Reader<'a> {
 }
 
 /// A text, number or boolean as text.
-pub(super) fn scalar(value: &Value) -> Option<String> {
+pub(crate) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
@@ -306,22 +313,26 @@ fn kind(value: &Value) -> &'static str {
 }
 
 fn unknown(name: &str, table: &[Property]) -> String {
+    let mut problem = format!("unknown property {name:?}: {}", hint(name, table));
+    text::truncate(&mut problem, MAX_PROBLEM);
+    problem
+}
+
+/// The name that an unknown one is likely to mean, or else all names that are known.
+pub(crate) fn hint(name: &str, table: &[Property]) -> String {
     let alike =
         |known: &&Property| strsim::jaro_winkler(&known.name.to_lowercase(), &name.to_lowercase());
     let nearest = table
         .iter()
         .max_by(|a, b| alike(a).total_cmp(&alike(b)))
         .filter(|known| alike(known) >= ALIKE);
-    let hint = nearest.map_or_else(
+    nearest.map_or_else(
         || {
             let names: Vec<_> = table.iter().map(|known| known.name).collect();
             format!("expected {}", names.join(", "))
         },
         |known| format!("did you mean {}?", known.name),
-    );
-    let mut problem = format!("unknown property {name:?}: {hint}");
-    text::truncate(&mut problem, MAX_PROBLEM);
-    problem
+    )
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
 }
 
 /// `text` with its first letter as a capital.
-pub(super) fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
@@ -32,7 +32,7 @@ pub(super) fn sentence(text: &str) -> String {
 }
 
 /// Cuts `text` to at most `max` bytes, on a character's boundary, and shows that it was cut.
-pub(super) fn truncate(text: &mut String, max: usize) {
+pub(crate) fn truncate(text: &mut String, max: usize) {
     if text.len() <= max {
         return;
     }
@@ -45,7 +45,7 @@ pub(super) fn truncate(text: &mut String, max: usize) {
 
 /// `text` on one line without terminal sequences and control characters: CloudFormation's events
 /// cannot be viewed with them.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {

@@ -22,6 +22,8 @@ pub struct Meter {
     uploaded: AtomicU64,
     tally: Arc<Tally>,
     state: Mutex<State>,
+    /// What counts the same for several runs.
+    all: Option<Arc<Self>>,
 }
 
 #[derive(Debug, Default)]
@@ -115,7 +117,7 @@ pub struct Transfer {
 impl Transfer {
     /// Counts bytes that have arrived.
     pub fn sent(&self, bytes: u64) {
-        self.meter.uploaded.fetch_add(bytes, Ordering::Relaxed);
+        self.meter.add_uploaded(bytes);
         self.progress.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 }
@@ -127,6 +129,38 @@ impl Drop for Transfer {
 }
 
 impl Meter {
+    /// Counts one run of several, all of which `all` counts together.
+    pub fn one_of(all: &Arc<Self>) -> Self {
+        Self {
+            tally: Arc::clone(&all.tally),
+            all: Some(Arc::clone(all)),
+            ..Self::default()
+        }
+    }
+
+    /// This meter, and that of all runs.
+    fn each(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |meter| meter.all.as_deref())
+    }
+
+    fn add_read(&self, bytes: u64) {
+        for meter in self.each() {
+            meter.read.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn add_uploaded(&self, bytes: u64) {
+        for meter in self.each() {
+            meter.uploaded.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn blob_begun(&self, progress: &Arc<BlobProgress>) {
+        for meter in self.each() {
+            meter.state().active.push(Arc::clone(progress));
+        }
+    }
+
     /// Announces `size` bytes that are sent by other means than a run's.
     pub fn transfer(self: &Arc<Self>, label: String, size: u64) -> Transfer {
         let progress = Arc::new(BlobProgress {
@@ -134,7 +168,7 @@ impl Meter {
             size: Some(size),
             sent: AtomicU64::new(0),
         });
-        self.state().active.push(Arc::clone(&progress));
+        self.blob_begun(&progress);
         Transfer {
             meter: Arc::clone(self),
             progress,
@@ -188,15 +222,19 @@ impl Meter {
     }
 
     fn spent(&self, phase: Phase, time: Duration) {
-        let phases = &mut self.state().report.phases;
-        match phases.iter_mut().find(|(known, _)| *known == phase) {
-            Some((_, seconds)) => *seconds += time.as_secs_f64(),
-            None => phases.push((phase, time.as_secs_f64())),
-        }
+        self.count(|report| {
+            let mut phases = report.phases.iter_mut();
+            match phases.find(|(known, _)| *known == phase) {
+                Some((_, seconds)) => *seconds += time.as_secs_f64(),
+                None => report.phases.push((phase, time.as_secs_f64())),
+            }
+        });
     }
 
-    pub(crate) fn count(&self, count: impl FnOnce(&mut Report)) {
-        count(&mut self.state().report);
+    pub(crate) fn count(&self, count: impl Fn(&mut Report)) {
+        for meter in self.each() {
+            count(&mut meter.state().report);
+        }
     }
 
     /// Announces a blob; its bytes are counted while the returned opener's streams flow.
@@ -210,12 +248,12 @@ impl Meter {
             size: opener.descriptor().map(|descriptor| descriptor.size),
             sent: AtomicU64::new(0),
         });
-        self.state().active.push(Arc::clone(&progress));
+        self.blob_begun(&progress);
         let (meter, counted) = (Arc::clone(self), Arc::clone(&progress));
         let metered = MeteredOpener {
             inner: opener,
             count: Arc::new(move |offset, bytes| {
-                meter.uploaded.fetch_add(bytes, Ordering::Relaxed);
+                meter.add_uploaded(bytes);
                 counted.sent.store(offset + bytes, Ordering::Relaxed);
             }),
         };
@@ -223,9 +261,10 @@ impl Meter {
     }
 
     pub(super) fn blob_done(&self, progress: &Arc<BlobProgress>) {
-        self.state()
-            .active
-            .retain(|active| !Arc::ptr_eq(active, progress));
+        for meter in self.each() {
+            let active = &mut meter.state().active;
+            active.retain(|active| !Arc::ptr_eq(active, progress));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -325,7 +364,7 @@ impl Source for MeteredSource {
         async move {
             let manifest = self.inner.manifest(descriptor).await?;
             let bytes = manifest.bytes().len() as u64;
-            self.meter.read.fetch_add(bytes, Ordering::Relaxed);
+            self.meter.add_read(bytes);
             Ok(manifest)
         }
         .boxed()
@@ -338,7 +377,7 @@ impl Source for MeteredSource {
         async move {
             let manifest = self.inner.listed(descriptor).await?;
             let bytes = manifest.as_ref().map_or(0, |found| found.bytes().len());
-            self.meter.read.fetch_add(bytes as u64, Ordering::Relaxed);
+            self.meter.add_read(bytes as u64);
             Ok(manifest)
         }
         .boxed()
@@ -374,7 +413,7 @@ impl Source for MeteredSource {
 fn read_count(meter: &Arc<Meter>) -> Count {
     let meter = Arc::clone(meter);
     Arc::new(move |_, bytes| {
-        meter.read.fetch_add(bytes, Ordering::Relaxed);
+        meter.add_read(bytes);
     })
 }
 

@@ -16,6 +16,8 @@ use crate::oci::{Digest, MediaType, RawManifest, Repository, Tag};
 const EMPTY: &[u8] = b"{}";
 /// What kind of artifact it is.
 const ARTIFACT_TYPE: &str = "application/vnd.longshore.rollback.v1";
+/// How the memo's tags begin.
+const PREFIX: &str = "longshore-rollback-";
 /// Hex digits of the mark of an owner: 128 bits.
 const MARK: usize = 32;
 /// The annotation that has what is known.
@@ -36,13 +38,20 @@ impl MemoPlace {
     /// The memo of `owner`, one in a repository.
     pub(crate) fn new(owner: &str, repository: Repository, access: Access) -> Self {
         let mark = Digest::sha256(owner.as_bytes());
-        let tag = format!("longshore-rollback-{}", &mark.hex()[..MARK]);
+        let tag = format!("{PREFIX}{}", &mark.hex()[..MARK]);
         Self {
             tag: tag.parse().expect("letters, digits and dashes"),
             repository,
             access,
         }
     }
+}
+
+/// Whether a tag is none of an image's, but of something about images: a memo, or a list of
+/// referrers under the tag that stands for a digest
+/// ([spec.md, "Referrers Tag Schema"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema)).
+pub fn is_own_tag(tag: &Tag) -> bool {
+    tag.as_str().starts_with(PREFIX) || tag.as_str().starts_with("sha256-")
 }
 
 /// Which images properties gave.

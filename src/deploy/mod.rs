@@ -37,7 +37,7 @@ pub use image::{
 };
 pub use kind::Kind;
 pub use location::{FileLocation, HttpsLocation, InvalidLocation, Location, S3Location};
-pub use memo::{Gave, Memo, MemoPlace};
+pub use memo::{Gave, Memo, MemoPlace, is_own_tag};
 pub use open::{Content, Opened};
 pub use permissions::{Granted, PolicyPart};
 pub use reach::{Reach, allowed_registries, registry_config, web_config};

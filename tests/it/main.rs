@@ -35,6 +35,8 @@ mod lambda_time;
 mod least_privilege;
 mod local;
 mod memory_budget;
+mod mirror;
+mod mirror_list;
 mod one_answer;
 mod operations;
 mod operators_rules;

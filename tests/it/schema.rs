@@ -74,7 +74,7 @@ fn member(property: &Property) -> Value {
 }
 
 /// What a property may be, by the words that its table has for it.
-fn values(property: &Property) -> Value {
+pub(crate) fn values(property: &Property) -> Value {
     let kind = property.kind;
     if property.name == "PullAccess" {
         return object(GRANTS);

@@ -14,6 +14,7 @@ use crate::build::BuildArgs;
 use crate::hash::HashArgs;
 use crate::names;
 use crate::publish::{ListArgs, PublishArgs};
+use crate::sync::SyncArgs;
 
 /// Move container images into Amazon ECR, or any registry.
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Copy an image from an archive or a registry to a registry.
     Copy(CopyArgs),
+    /// Keep the images of a list current at their destinations.
+    Sync(SyncArgs),
     /// Show an image without copying it.
     Inspect(InspectArgs),
     /// Let others pull from an ECR repository, by its policy.

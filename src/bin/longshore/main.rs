@@ -6,6 +6,7 @@ mod build;
 mod copy;
 mod credentials;
 mod docker_config;
+mod fleet;
 mod grant;
 mod hash;
 mod inspect;
@@ -19,6 +20,7 @@ mod publish;
 mod resource;
 mod stdin;
 mod stop;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -62,6 +64,7 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
 async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Copy(args) => Box::pin(copy::run(args)).await,
+        Command::Sync(args) => stop::or_stopped(Box::pin(sync::run(args))).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Build(args) => stop::or_stopped(Box::pin(build::run(*args))).await,

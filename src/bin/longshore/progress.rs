@@ -24,8 +24,13 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins to show what `meter` counts. With `quiet`, nothing is shown.
     pub(crate) fn show(meter: &Arc<Meter>, quiet: bool) -> Self {
-        let meter = Arc::clone(meter);
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self::show_on(screen, meter, quiet)
+    }
+
+    /// The same, below what `screen` shows already.
+    pub(crate) fn show_on(screen: MultiProgress, meter: &Arc<Meter>, quiet: bool) -> Self {
+        let meter = Arc::clone(meter);
         let task = if quiet {
             tokio::spawn(std::future::ready(()))
         } else if std::io::stderr().is_terminal() {

@@ -33,6 +33,7 @@ use crate::oci::{Digest, Reference, Repository, Tag};
 pub(super) use self::access::role;
 pub(super) use self::attributes::attributes;
 pub use create_repository::SETTINGS as CREATE_REPOSITORY;
+pub use properties::image_of;
 pub use table::PROPERTIES;
 pub use targets::ITEM as DESTINATIONS;
 

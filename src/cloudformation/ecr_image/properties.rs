@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::access::{DESTINATION, SOURCE, access};
 use super::table::PROPERTIES;
-use super::targets::{Targets, targets};
+use super::targets::{Targets, fit, targets};
 use super::{create_repository, pull_access};
 use crate::archive::Compression;
 use crate::cloudformation::reader::{InvalidProperties, Reader, scalar};
@@ -41,8 +41,23 @@ pub(super) struct Wish {
 /// Reads the properties of a `Custom::ECRImage`.
 pub(super) fn read(properties: &Properties) -> Result<Wish, InvalidProperties> {
     let mut reader = Reader::new(properties, PROPERTIES);
+    let targets = targets(&mut reader);
+    fit(&mut reader, &targets);
+    wish(reader, targets)
+}
+
+/// Reads the properties of a `Custom::ECRImage` that no stack waits for: the image, and who may
+/// pull it. It may have more destinations than CloudFormation's answer has room for.
+pub fn image_of(properties: &Properties) -> Result<(Image, Option<Grants>), InvalidProperties> {
+    let mut reader = Reader::new(properties, PROPERTIES);
+    let targets = targets(&mut reader);
+    let wish = wish(reader, targets)?;
+    Ok((wish.image, wish.pull_access))
+}
+
+fn wish(mut reader: Reader<'_>, targets: Targets) -> Result<Wish, InvalidProperties> {
+    let Targets { all, listed } = targets;
     let source = source(&mut reader);
-    let Targets { all, listed } = targets(&mut reader);
     let platforms = platforms(&mut reader);
     let platform_tags = platform_tags(&mut reader, &all);
     let attestations = reader.choice("Attestations", ATTESTATIONS);

@@ -102,13 +102,6 @@ pub(super) fn targets(reader: &mut Reader<'_>) -> Targets {
             "it is required where there are no Destinations",
         );
     }
-    if items.len() > IMAGE_URIS.len() {
-        let (most, many) = (IMAGE_URIS.len(), items.len());
-        reader.problem(
-            "Destinations",
-            format_args!("expected at most {most} destinations, got {many}"),
-        );
-    }
     let before = all.len();
     for (position, value) in items.into_iter().enumerate() {
         let path = format!("Destinations[{position}]");
@@ -139,7 +132,6 @@ pub(super) fn targets(reader: &mut Reader<'_>) -> Targets {
         }
     }
     let listed = all.len() - before;
-    fit(reader, &all[before..]);
     Targets { all, listed }
 }
 
@@ -220,8 +212,16 @@ fn names_docker_hub(text: &str) -> bool {
     names.iter().any(|name| host.eq_ignore_ascii_case(name))
 }
 
-/// Whether the URIs of `Destinations` fit into an answer: known before anything is done.
-fn fit(reader: &mut Reader<'_>, listed: &[Target]) {
+/// Checks that the URIs of `Destinations` fit into an answer, before anything is done.
+pub(super) fn fit(reader: &mut Reader<'_>, targets: &Targets) {
+    let listed = &targets.all[targets.all.len() - targets.listed..];
+    if listed.len() > IMAGE_URIS.len() {
+        let (most, many) = (IMAGE_URIS.len(), listed.len());
+        reader.problem(
+            "Destinations",
+            format_args!("expected at most {most} destinations, got {many}"),
+        );
+    }
     let digest = "@sha256:".len() + 64;
     let named = IMAGE_URIS.iter().zip(listed);
     let sizes = named.map(|(name, target)| {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::support::{Receiver, Scene, Script, uri_of};
 use crate::cloudformation::{Delivery, ECR_IMAGE_PROPERTIES, Error, Handler};
+use crate::content::BoxError;
 
 #[tokio::test]
 async fn the_answer_is_put_as_cloudformation_takes_it() {
@@ -233,7 +234,10 @@ async fn a_function_that_is_not_set_up_says_so() {
     let scene = Scene::new(Script::Succeed).await;
     let delivery = Delivery::new(true).unwrap();
     let scene = Scene {
-        handler: Handler::not_set_up("malformed LONGSHORE_REGISTRY_OVERRIDE".into(), delivery),
+        handler: Handler::not_set_up(
+            BoxError::from("malformed LONGSHORE_REGISTRY_OVERRIDE"),
+            delivery,
+        ),
         ..scene
     };
     let answer = scene.answer(json!({})).await;

@@ -1,0 +1,4 @@
+//! Mirrors: lists of images that are kept current.
+
+mod fleet;
+mod sync;
