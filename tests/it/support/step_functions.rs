@@ -2,8 +2,9 @@
 //! function behind it.
 //!
 //! moto calls other services on one port of localhost. A proxy stands there: it invokes the function
-//! itself, and passes all else on to moto. Unlike Step Functions, moto has no IAM, takes names of
-//! executions twice, counts no percentage of failures, and knows no limit of a state's data.
+//! itself, and passes all else on to moto. Unlike Step Functions, moto has no IAM, lets a task that is
+//! under way end before an execution is aborted, counts no percentage of failures, and knows no limit
+//! of a state's data.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,7 @@ pub(crate) struct StepFunctions {
 struct Seen {
     events: Mutex<Vec<Value>>,
     published: Mutex<Vec<String>>,
+    stopped: Mutex<Vec<String>>,
     calls: Mutex<Vec<Value>>,
     /// Invocations for copies that are under way, and the most at once, by registry.
     copies: Mutex<BTreeMap<String, (usize, usize)>>,
@@ -204,6 +206,11 @@ impl StepFunctions {
         events
     }
 
+    /// The executions that were to be stopped, by their ARNs.
+    pub(crate) fn stopped(&self) -> Vec<String> {
+        self.seen.stopped.lock().unwrap().clone()
+    }
+
     /// What the topic heard, as it was sent.
     pub(crate) fn published(&self) -> Vec<String> {
         self.seen.published.lock().unwrap().clone()
@@ -275,6 +282,11 @@ impl Proxy {
                 .lock()
                 .unwrap()
                 .extend(entries.iter().cloned());
+        }
+        if target == Some("AWSStepFunctions.StopExecution") {
+            let body: Value = serde_json::from_slice(body).unwrap();
+            let execution = body["executionArn"].as_str().unwrap().to_owned();
+            self.seen.stopped.lock().unwrap().push(execution);
         }
         let text = String::from_utf8_lossy(body);
         if text.contains("Action=Publish") {
