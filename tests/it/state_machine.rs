@@ -22,7 +22,7 @@ struct Fleet {
     asked: Mutex<BTreeMap<String, usize>>,
     /// What comes of other operations.
     failing: BTreeMap<&'static str, Invoked>,
-    pages: usize,
+    pages: u64,
 }
 
 fn error(kind: &str) -> Invoked {
@@ -71,7 +71,7 @@ impl Fleet {
     }
 
     async fn plan(&self, cursor: &Value, aws: &str) -> Value {
-        let page = cursor["Page"].as_u64().unwrap_or(0) as usize;
+        let page = cursor["Page"].as_u64().unwrap_or(0);
         let mut groups = Vec::new();
         for (registry, most) in [(HUB, 2), (QUAY, 3)] {
             let items: Vec<_> = (0..6)

@@ -67,7 +67,7 @@ pub(super) async fn put(
         .await
 }
 
-/// Delete: stops what runs. With RemovalPolicy delete, starts a run that removes what the mirror
+/// Delete: stops what runs. With `RemovalPolicy: delete`, starts a run that removes what the mirror
 /// wrote.
 pub(super) async fn delete(
     executions: &dyn Executions,

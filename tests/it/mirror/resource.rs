@@ -9,7 +9,7 @@ use super::fleet::Fleet;
 use crate::support::{BUCKET, Cloud, Emulator, StepFunctions, bootstrap};
 
 /// Longest wait for the answer of a run.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
+const ANSWERED_WITHIN: Duration = Duration::from_mins(2);
 
 struct World {
     fleet: Fleet,

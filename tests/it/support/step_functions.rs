@@ -28,7 +28,7 @@ pub(crate) const BUCKET: &str = "mirrors";
 const FUNCTION: &str = "arn:aws:lambda:eu-west-1:123456789012:function:longshore";
 const DEFINITION: &str = include_str!("../../../template/mirror.asl.json");
 /// Longest wait for the end of an execution.
-const ENDED_WITHIN: Duration = Duration::from_secs(180);
+const ENDED_WITHIN: Duration = Duration::from_mins(3);
 /// Headers that a proxy makes anew.
 const OF_CONNECTION: [&str; 5] = [
     "host",
@@ -301,9 +301,13 @@ impl Proxy {
             let registry = event["Item"]["Registry"].as_str();
             registry.unwrap_or_default().to_owned()
         });
-        registry.iter().for_each(|registry| self.enter(registry));
+        if let Some(registry) = &registry {
+            self.enter(registry);
+        }
         let invoked = (self.function)(event).await;
-        registry.iter().for_each(|registry| self.leave(registry));
+        if let Some(registry) = &registry {
+            self.leave(registry);
+        }
         match invoked {
             Ok(value) => Response::new(Body::from(value.to_string())),
             Err((kind, message)) => {
