@@ -14,12 +14,12 @@ use longshore::cloudformation::{
 };
 use longshore::content::BoxError;
 use longshore::deploy::{self, AllowedRegistries, Deployer, Kind, Reach, Survey};
-use longshore::mirror::{self, Call, Mirrors};
+use longshore::mirror::{self, Call, InvalidCall, Mirrors};
 use longshore::redact::remember_environment;
 use longshore::registry::{Client, Config};
 use longshore::web;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -87,10 +87,23 @@ impl Function {
 
     /// Does what an event asks for: CloudFormation's, or a direct invocation for a mirror.
     async fn answer(&self, event: &RawValue, invocation: &Invocation) -> Result<Value, Diagnostic> {
-        let Some(call) = Call::read(event) else {
-            let answered = Box::pin(self.handler.handle(event, invocation)).await;
-            return answered.map_err(|error| diagnostic(error.kind(), error.to_string()));
-        };
+        if let Some(call) = Call::read(event) {
+            return self.call(call, invocation).await;
+        }
+        if let Some(call) = Call::of_record(event) {
+            // An error brings the queue's message again.
+            self.call(call, invocation).await?;
+            return Ok(json!({ "batchItemFailures": [] }));
+        }
+        let answered = Box::pin(self.handler.handle(event, invocation)).await;
+        answered.map_err(|error| diagnostic(error.kind(), error.to_string()))
+    }
+
+    async fn call(
+        &self,
+        call: Result<Call, InvalidCall>,
+        invocation: &Invocation,
+    ) -> Result<Value, Diagnostic> {
         let working = async {
             let call = call.map_err(mirror::Error::Call)?;
             let mirrors = self.mirrors.as_ref();

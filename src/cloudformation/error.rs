@@ -112,7 +112,7 @@ pub enum Failure {
         source: BoxError,
     },
     /// A mirror's runs could not be stopped, or the next one not started.
-    #[error("cannot {verb} of {resource}")]
+    #[error("{verb} {resource}")]
     Mirror {
         /// What was to be done.
         verb: &'static str,

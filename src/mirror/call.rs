@@ -133,6 +133,29 @@ impl Call {
         Some(Self::of(event))
     }
 
+    /// Reads the record of an asynchronous invocation that failed, as the queue of the template
+    /// brings it: the call is to be made again. `None`: it is no record of a direct invocation.
+    pub fn of_record(event: &RawValue) -> Option<Result<Self, InvalidCall>> {
+        #[derive(Deserialize)]
+        struct Batch {
+            #[serde(rename = "Records")]
+            records: [Message; 1],
+        }
+        #[derive(Deserialize)]
+        struct Message {
+            body: String,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Record {
+            request_payload: Box<RawValue>,
+        }
+        let batch: Batch = serde_json::from_str(event.get()).ok()?;
+        let [message] = batch.records;
+        let record: Record = serde_json::from_str(&message.body).ok()?;
+        Self::read(&record.request_payload)
+    }
+
     fn of(event: &RawValue) -> Result<Self, InvalidCall> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -170,6 +193,24 @@ mod tests {
         ] {
             assert!(read(&event).is_none(), "{event}");
         }
+    }
+
+    #[test]
+    fn a_record_of_a_call_is_that_call() {
+        let call = json!({
+            "LongshoreVersion": 1, "Operation": "ended", "Status": "ABORTED",
+            "Run": {"Bucket": "b", "Id": "r", "Input": {}},
+        });
+        let record = |payload: &Value| {
+            let body = json!({"requestContext": {"requestId": "i"}, "requestPayload": payload});
+            let batch = json!({"Records": [{"messageId": "m", "body": body.to_string()}]});
+            Call::of_record(&RawValue::from_string(batch.to_string()).unwrap())
+        };
+        let read_again = record(&call).unwrap().unwrap();
+        assert_eq!(read_again, read(&call).unwrap().unwrap());
+        assert!(record(&json!({"RequestType": "Create"})).is_none());
+        let call = RawValue::from_string(call.to_string()).unwrap();
+        assert!(Call::of_record(&call).is_none());
     }
 
     #[test]

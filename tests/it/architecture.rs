@@ -88,6 +88,7 @@ fn only_the_aws_module_uses_aws_clients() {
         }
         for client in [
             "aws_config",
+            "aws_runtime",
             "aws_sdk_",
             "aws_smithy",
             "aws_types",

@@ -7,15 +7,16 @@ use std::process::{Command, Output};
 use longshore::aws::{IMPORT_ACTIONS, Operation, PULL_ACTIONS, PUSH_ACTIONS};
 use longshore::cloudformation::{
     CDK_ECR_DEPLOYMENT_PROPERTIES, CREATE_REPOSITORY, DESTINATIONS, ECR_IMAGE_PROPERTIES,
-    ECR_PULL_POLICY_PROPERTIES, Property,
+    ECR_MIRROR_PROPERTIES, ECR_PULL_POLICY_PROPERTIES, Property,
 };
 use serde_json::Value;
 
-const RESOURCES: [(&str, &[Property]); 5] = [
+const RESOURCES: [(&str, &[Property]); 6] = [
     ("Custom::ECRImage", ECR_IMAGE_PROPERTIES),
     ("an item of Destinations", DESTINATIONS),
     ("CreateRepository", CREATE_REPOSITORY),
     ("Custom::ECRPullPolicy", ECR_PULL_POLICY_PROPERTIES),
+    ("Custom::ECRMirror", ECR_MIRROR_PROPERTIES),
     ("Custom::CDKECRDeployment", CDK_ECR_DEPLOYMENT_PROPERTIES),
 ];
 /// Actions that matter to a role and that no call of ours is named after.

@@ -24,6 +24,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("aws s3 cp", "needs an AWS account"),
     ("aws cloudformation deploy", "needs an AWS account"),
     (
+        "aws stepfunctions start-execution",
+        "needs an AWS account; tests/it/support/step_functions.rs does it",
+    ),
+    (
         "aws sqs receive-message",
         "needs an AWS account; its answer is played below",
     ),

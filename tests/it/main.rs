@@ -51,5 +51,6 @@ mod registry_client;
 mod registry_copies;
 mod registry_peers;
 mod schema;
+mod state_machine;
 mod support;
 mod web_source;

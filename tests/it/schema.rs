@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use longshore::cloudformation::{
-    CDK_ECR_DEPLOYMENT_PROPERTIES, CREATE_REPOSITORY, ECR_IMAGE_PROPERTIES,
+    CDK_ECR_DEPLOYMENT_PROPERTIES, CREATE_REPOSITORY, ECR_IMAGE_PROPERTIES, ECR_MIRROR_PROPERTIES,
     ECR_PULL_POLICY_PROPERTIES, GRANTS, Property,
 };
 use serde_json::{Map, Value, json};
@@ -15,6 +15,7 @@ fn the_schemas_are_those_of_the_tables() {
     for (resource, properties, others) in [
         ("ECRImage", ECR_IMAGE_PROPERTIES, false),
         ("ECRPullPolicy", ECR_PULL_POLICY_PROPERTIES, false),
+        ("ECRMirror", ECR_MIRROR_PROPERTIES, false),
         // It passes over what it does not know.
         ("CDKECRDeployment", CDK_ECR_DEPLOYMENT_PROPERTIES, true),
     ] {
@@ -113,6 +114,7 @@ pub(crate) fn values(property: &Property) -> Value {
         "boolean" => {
             json!({ "type": ["boolean", "string"], "enum": [true, false, "true", "false"] })
         }
+        "map, or string" => json!({ "type": ["object", "string"] }),
         "map of platforms to tags" => json!({ "type": "object", "additionalProperties": texts }),
         "list of maps" => json!({ "type": "array", "items": { "type": "object" } }),
         // One text may be a list, with commas.

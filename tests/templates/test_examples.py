@@ -235,7 +235,7 @@ class Examples(unittest.TestCase):
     def test_none_is_left_out(self):
         tested = {name.removeprefix("test_").replace("_", "-") for name in dir(self)}
         tested |= {"replication-source", "replication-destination"}
-        # It takes Step Functions: tests/it/mirror has them.
+        # It takes Step Functions: tests/it/state_machine.rs has them.
         tested |= {"mirror"}
         self.assertEqual({path.stem for path in EXAMPLES} - tested, set())
 

@@ -67,7 +67,7 @@ pub(super) async fn put(
         .await
 }
 
-/// Delete: stops what runs. With RemovalPolicy delete, starts a run that removes what the mirror
+/// Delete: stops what runs. With `RemovalPolicy: delete`, starts a run that removes what the mirror
 /// wrote.
 pub(super) async fn delete(
     executions: &dyn Executions,
@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
     /// Stops the runs of the mirror but this one.
     async fn stop_others(&self) -> Result<(), Failure> {
         let stopped = self.stop(&self.id).await;
-        stopped.map_err(|source| self.failed("stop the former runs", source))
+        stopped.map_err(|source| self.failed("cannot stop the former runs of", source))
     }
 
     /// Stops the runs of the mirror.
@@ -160,7 +160,7 @@ impl<'a> Run<'a> {
             // Whatever runs, it is this invocation that answers.
             self.forget_request().await;
         }
-        match started.map_err(|source| self.failed("start the run", source))? {
+        match started.map_err(|source| self.failed("cannot start the run of", source))? {
             Begun::Ended if waiting.is_some() => Err(Failure::RunEnded {
                 resource: self.request.logical_resource_id.clone(),
                 run: self.id.clone(),

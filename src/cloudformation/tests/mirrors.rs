@@ -144,7 +144,7 @@ impl Mirror {
         Self { scene, machines }
     }
 
-    fn event(&self, action: &str, id: &str, more: Value) -> Value {
+    fn event(&self, action: &str, id: &str, more: &Value) -> Value {
         let mut properties = json!({
             "ServiceToken": FUNCTION,
             "StateMachineArn": MACHINE,
@@ -165,7 +165,7 @@ impl Mirror {
     }
 
     async fn send(&self, action: &str, id: &str, more: Value) {
-        let event = self.event(action, id, more);
+        let event = self.event(action, id, &more);
         self.scene.send_raw(&event.to_string()).await.unwrap();
     }
 
@@ -227,7 +227,10 @@ async fn the_address_of_the_answer_is_in_no_input() {
     mirror.send("Create", "r-1", json!({})).await;
     assert!(!mirror.machines.input().to_string().contains("Signature"));
     let stored = mirror.machines.object("request.json").unwrap();
-    assert_eq!(stored, mirror.event("Create", "r-1", json!({})).to_string());
+    assert_eq!(
+        stored,
+        mirror.event("Create", "r-1", &json!({})).to_string()
+    );
 }
 
 #[tokio::test]
@@ -254,7 +257,7 @@ async fn an_event_that_comes_after_its_run_is_answered() {
 #[tokio::test]
 async fn an_invocation_that_died_begins_its_run_again() {
     let mirror = Mirror::new().await;
-    let event = mirror.event("Create", "r-1", json!({}));
+    let event = mirror.event("Create", "r-1", &json!({}));
     let record = json!({
         "version": "1.0",
         "requestContext": {"requestId": "invocation-1", "condition": "RetriesExhausted"},
@@ -285,7 +288,7 @@ async fn an_update_stops_what_runs() {
 async fn an_update_to_another_machine_stops_what_the_old_one_runs() {
     let mirror = Mirror::new().await;
     mirror.send("Create", "r-1", json!({})).await;
-    let mut event = mirror.event("Update", "r-2", json!({"StateMachineArn": OTHER_MACHINE}));
+    let mut event = mirror.event("Update", "r-2", &json!({"StateMachineArn": OTHER_MACHINE}));
     event["OldResourceProperties"] = json!({"StateMachineArn": MACHINE, "Bucket": "mirrors"});
     mirror.scene.send_raw(&event.to_string()).await.unwrap();
     let [name] = mirror.machines.names().try_into().unwrap();
@@ -295,7 +298,7 @@ async fn an_update_to_another_machine_stops_what_the_old_one_runs() {
 #[tokio::test]
 async fn other_mirrors_go_on() {
     let mirror = Mirror::new().await;
-    let mut event = mirror.event("Create", "r-1", json!({}));
+    let mut event = mirror.event("Create", "r-1", &json!({}));
     event["LogicalResourceId"] = "Other".into();
     mirror.scene.send_raw(&event.to_string()).await.unwrap();
     mirror.send("Create", "r-2", json!({})).await;
@@ -370,7 +373,7 @@ async fn a_run_whose_start_seemed_to_fail_does_not_answer() {
     assert_eq!(mirror.machines.object("request.json"), None);
     // The Delete that follows a Create that failed stops it.
     assert_eq!(mirror.machines.names().len(), 1);
-    let mut event = mirror.event("Delete", "r-2", json!({}));
+    let mut event = mirror.event("Delete", "r-2", &json!({}));
     event["PhysicalResourceId"] = answer["PhysicalResourceId"].clone();
     mirror.scene.send_raw(&event.to_string()).await.unwrap();
     assert_eq!(mirror.machines.names().len(), 0);
@@ -442,7 +445,7 @@ async fn faults_of_the_properties_are_told_at_once() {
 #[tokio::test]
 async fn a_caller_that_answers_itself_does_not_wait() {
     let mirror = Mirror::new().await;
-    let mut event = mirror.event("Create", "r-1", json!({}));
+    let mut event = mirror.event("Create", "r-1", &json!({}));
     event.as_object_mut().unwrap().remove("ResponseURL");
     let returned = mirror.scene.send_raw(&event.to_string()).await.unwrap();
     let physical_id = returned["PhysicalResourceId"].as_str().unwrap();
@@ -454,7 +457,7 @@ async fn a_caller_that_answers_itself_does_not_wait() {
 async fn where_there_are_no_state_machines_a_mirror_says_so() {
     let mirror = Mirror::new().await;
     let scene = Scene::new(Script::Succeed).await;
-    let mut event = mirror.event("Create", "r-1", json!({}));
+    let mut event = mirror.event("Create", "r-1", &json!({}));
     event["ResponseURL"] = scene.receiver.url().into();
     scene.send_raw(&event.to_string()).await.unwrap();
     let answer = scene.receiver.answer();

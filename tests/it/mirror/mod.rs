@@ -1,4 +1,5 @@
 //! Mirrors: lists of images that are kept current.
 
 mod fleet;
+mod resource;
 mod sync;

@@ -19,9 +19,21 @@ pub(crate) struct Moto {
 
 impl Moto {
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// An account whose state machines call other services on this port of localhost.
+    pub(crate) fn behind(port: u16) -> Self {
+        Self::start_with(|command| {
+            command.env("MOTO_PORT", port.to_string());
+        })
+    }
+
+    fn start_with(settings: impl FnOnce(&mut Command)) -> Self {
         let server = Server::start("moto_server", |address, _| {
             let mut command = Command::new(tool("venv/bin/moto_server"));
             command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
+            settings(&mut command);
             command
         });
         Self { server }
@@ -102,15 +114,58 @@ impl Moto {
         body: Value,
     ) -> Result<Value, Value> {
         let target = format!("AmazonEC2ContainerRegistry_V20150921.{operation}");
+        self.call_as(key, region, "ecr", &target, body).await
+    }
+
+    /// Calls an operation of Step Functions and returns its answer.
+    pub(crate) async fn states(&self, operation: &str, body: Value) -> Value {
+        let target = format!("AWSStepFunctions.{operation}");
+        let answer = self.call_as(OWN_KEY, REGION, "states", &target, body).await;
+        answer.unwrap_or_else(|refusal| panic!("{operation}: {refusal}"))
+    }
+
+    /// Has state machines run, which moto otherwise only keeps.
+    pub(crate) async fn run_state_machines(&self) {
+        let settings = r#"{"stepfunctions": {"execute_state_machine": true}}"#;
+        let request = reqwest::Client::new().post(format!("{}/moto-api/config", self.url()));
+        succeed(
+            request
+                .header("content-type", "application/json")
+                .body(settings),
+        )
+        .await;
+    }
+
+    /// Creates a topic of SNS, and returns its ARN.
+    pub(crate) async fn create_topic(&self, name: &str) -> String {
+        let form = format!("Action=CreateTopic&Version=2010-03-31&Name={name}");
         let request = self
-            .request_as(key, region, "ecr", Method::POST, "/")
+            .request("sns", Method::POST, "/")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form);
+        let answer = String::from_utf8(succeed(request).await).expect("SNS answers XML");
+        let mut parts = answer.split(['<', '>']);
+        parts.find(|part| *part == "TopicArn");
+        parts.next().expect("the ARN of a topic").to_owned()
+    }
+
+    async fn call_as(
+        &self,
+        key: &str,
+        region: &str,
+        service: &str,
+        target: &str,
+        body: Value,
+    ) -> Result<Value, Value> {
+        let request = self
+            .request_as(key, region, service, Method::POST, "/")
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", target)
             .body(body.to_string());
         let response = request.send().await.expect("an answer of moto");
         let succeeded = response.status().is_success();
         let body = response.bytes().await.expect("the body of moto's answer");
-        let answer = serde_json::from_slice(&body).expect("ECR answers JSON");
+        let answer = serde_json::from_slice(&body).expect("an answer in JSON");
         if succeeded { Ok(answer) } else { Err(answer) }
     }
 
