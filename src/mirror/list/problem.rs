@@ -18,6 +18,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem of the list as a whole.
+    pub fn of_list(text: impl fmt::Display) -> Self {
+        Self::new(&Place::default(), text)
+    }
+
     /// A problem of a place, with a text that is cut where it is long.
     pub(super) fn new(place: &Place, text: impl fmt::Display) -> Self {
         let mut text = text.to_string();

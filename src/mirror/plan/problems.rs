@@ -9,6 +9,8 @@ use super::{Planner, Selected, Tags};
 use crate::mirror::list::{Conflicts, InvalidList, Problem};
 use crate::mirror::shown;
 
+/// The most images of a run: what is known of them is kept in memory.
+const MAX_IMAGES: usize = 200_000;
 /// The most problems that are collected: one is enough to stop, and a few say what it is about.
 const MAX_PROBLEMS: usize = 100;
 
@@ -16,6 +18,14 @@ impl Planner {
     /// Checks what the list comes to with its tags: each filter matches something, no two images
     /// go to one tag, every destination is a reference, and roles can be assumed.
     pub async fn check(&self, tags: &Tags) -> Result<(), InvalidList> {
+        let images = tags.images();
+        if images > MAX_IMAGES {
+            let text = format_args!(
+                "the list means {images} images, and a run takes at most {MAX_IMAGES}: narrow its \
+                 filters, or make two lists of it"
+            );
+            return Err(InvalidList::new(vec![Problem::of_list(text)]));
+        }
         let mut problems = self.unmatched(tags);
         problems.extend(self.of_images(tags));
         problems.extend(self.of_roles().await);

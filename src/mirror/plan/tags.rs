@@ -8,14 +8,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Planner;
 use crate::deploy::{Error, Kind};
-use crate::mirror::list::Source;
+use crate::mirror::list::{Entry, Source};
 use crate::mirror::shown;
 use crate::oci::Tag;
 
 /// Repositories whose tags are listed at once.
 const CONCURRENCY: usize = 16;
-/// The most tags that a run selects.
-const MAX_TAGS: usize = 200_000;
 
 /// The tags of each entry of a list, in the order of the list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -88,16 +86,15 @@ impl Planner {
         // Entries of the same repository, reached in the same way, share one list.
         let mut repositories: HashMap<_, Vec<Vec<usize>>> = HashMap::new();
         for (position, entry) in entries {
-            match tags.0[position] {
-                Selected::Unknown if matches!(entry.source(), Source::Image(_)) => {
-                    tags.0[position] = Selected::Image
+            if tags.0[position] != Selected::Unknown {
+                continue;
+            }
+            match named(entry) {
+                Some(selected) => tags.0[position] = selected,
+                None => {
+                    let repository = entry.source().repository().clone();
+                    self.add(repositories.entry(repository).or_default(), position);
                 }
-                Selected::Unknown => {
-                    let same = entry.source().repository().clone();
-                    let of_it: &mut Vec<Vec<usize>> = repositories.entry(same).or_default();
-                    self.add(of_it, position);
-                }
-                _ => {}
             }
         }
         let mut listing = stream::iter(repositories.into_values().flatten())
@@ -137,12 +134,23 @@ impl Planner {
         match listed {
             Ok(tags) => {
                 let selected = self.list.entries[position].select(tags);
-                Selected::Tags(selected.into_iter().take(MAX_TAGS).cloned().collect())
+                Selected::Tags(selected.into_iter().cloned().collect())
             }
             Err(error) => Selected::Failed {
                 error: Kind::of(error).to_string(),
                 reason: shown(error),
             },
+        }
+    }
+}
+
+/// The tags of an entry that names them itself.
+fn named(entry: &Entry) -> Option<Selected> {
+    match entry.source() {
+        Source::Image(_) => Some(Selected::Image),
+        Source::Repository { tags, .. } => {
+            let names = tags.names()?;
+            Some(Selected::Tags(names.to_vec()))
         }
     }
 }

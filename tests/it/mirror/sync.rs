@@ -188,12 +188,14 @@ async fn what_fails_for_one_image_keeps_no_other_from_its_place() {
          - source: {source}/app:2.0\n\
          - source: {source}/denied:1.0\n\
          - source: {source}/busy:1.0\n\
-         - source: {source}/nothing\n  tags: {{newest: 1}}\n"
+         - source: {source}/nothing\n  tags: {{newest: 1}}\n\
+         - source: {source}/named\n  tags: ['1.0', '3.0']\n"
     ));
+    Fleet::image(&fleet.one, "named", "d", &["1.0"]).await;
     let run = sheet.sync(&["--json"]).await;
     assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert_eq!(report["Totals"]["Copied"], 2, "{report:#}");
+    assert_eq!(report["Totals"]["Copied"], 3, "{report:#}");
     let failed = report["Failed"].as_array().unwrap();
     let mut failed: Vec<_> = failed
         .iter()
@@ -211,6 +213,7 @@ async fn what_fails_for_one_image_keeps_no_other_from_its_place() {
         [
             (named("app:2.0").as_str(), "Longshore.SourceMissing"),
             (named("denied:1.0").as_str(), "Longshore.Denied"),
+            (named("named:3.0").as_str(), "Longshore.SourceMissing"),
             (named("nothing").as_str(), "Longshore.SourceMissing"),
         ]
     );
