@@ -119,7 +119,7 @@ mod tests {
         Outcome {
             id: "0".to_owned(),
             entry: 0,
-            source: "h/a:1".to_owned(),
+            source: "h.io/a:1".to_owned(),
             status,
             why: None,
             digest: Some(Digest::sha256(b"a")),
@@ -133,16 +133,16 @@ mod tests {
 
     fn item() -> Item {
         let properties = serde_json::json!({
-            "Source": "h/a:1",
-            "Destinations": ["h/a:1", {
-                "Destination": "h/b:1", "RoleArn": "arn:aws:iam::210987654321:role/mirror",
+            "Source": "h.io/a:1",
+            "Destinations": ["h.io/a:1", {
+                "Destination": "h.io/b:1", "RoleArn": "arn:aws:iam::210987654321:role/mirror",
             }],
         });
         Item {
             id: "0".to_owned(),
             entry: 0,
             registry: "h".to_owned(),
-            source: "h/a:1".to_owned(),
+            source: "h.io/a:1".to_owned(),
             digest: None,
             reason: crate::mirror::Reason::Missing,
             requests_per_second: None,
@@ -157,15 +157,15 @@ mod tests {
             let item = item();
             ledger.note(&item, &outcome(status, destinations))
         };
-        assert!(!note(Status::Failed, &["h/a:1"]));
-        assert!(!note(Status::Copied, &["h/a"]));
-        assert!(note(Status::Copied, &["h/a:1", "h/b:1"]));
-        assert!(!note(Status::Copied, &["h/a:1"]));
+        assert!(!note(Status::Failed, &["h.io/a:1"]));
+        assert!(!note(Status::Copied, &["h.io/a"]));
+        assert!(note(Status::Copied, &["h.io/a:1", "h.io/b:1"]));
+        assert!(!note(Status::Copied, &["h.io/a:1"]));
         assert_eq!(ledger.tags.len(), 2);
-        let reference: Reference = "h/b:1".parse().unwrap();
+        let reference: Reference = "h.io/b:1".parse().unwrap();
         let role = ledger.access(reference.repository()).role.unwrap();
         assert_eq!(role.arn, "arn:aws:iam::210987654321:role/mirror");
-        let reference: Reference = "h/a:1".parse().unwrap();
+        let reference: Reference = "h.io/a:1".parse().unwrap();
         assert_eq!(ledger.access(reference.repository()), Access::default());
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::conflicts::Conflicts;
 use super::entry::{Entry, Source};
 use super::fields::Fields;
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, Problems};
 use super::table::DESTINATION;
 use crate::cloudformation::{InvalidProperties, Properties, image_of};
 use crate::oci::{Digest, Tag};
@@ -33,7 +33,7 @@ pub(super) struct Common<'a> {
 /// Checks what entries share, and tells what is wrong where it stands.
 pub(super) fn shared<'a>(
     shared: impl Iterator<Item = Common<'a>>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Checked {
     let mut checked = Checked::new();
     for common in shared {
@@ -63,7 +63,7 @@ pub(super) fn entry(
     entry: &Entry,
     fields: &Fields<'_>,
     checked: &Checked,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) {
     let before = problems.len();
     templates(entry, problems);
@@ -91,7 +91,7 @@ pub(super) fn entry(
 }
 
 /// What templates ask for and the source does not have.
-fn templates(entry: &Entry, problems: &mut Vec<Problem>) {
+fn templates(entry: &Entry, problems: &mut Problems) {
     for destination in &*entry.destinations {
         let (template, _) = entry.template_of(destination);
         match entry.source() {
@@ -113,7 +113,7 @@ fn templates(entry: &Entry, problems: &mut Vec<Problem>) {
 }
 
 /// Destinations that are the source itself.
-fn circles(entry: &Entry, tag: Option<&Tag>, problems: &mut Vec<Problem>) {
+fn circles(entry: &Entry, tag: Option<&Tag>, problems: &mut Problems) {
     let source = entry.source().repository();
     let targets = entry.destinations(tag).unwrap_or_default();
     let places = entry.places(tag);
@@ -144,7 +144,7 @@ fn stand_in(entry: &Entry) -> Option<Tag> {
 }
 
 /// Two entries for one destination, as far as it is known before tags are listed.
-pub(super) fn conflicts(entries: &[Entry], problems: &mut Vec<Problem>) {
+pub(super) fn conflicts(entries: &[Entry], problems: &mut Problems) {
     let mut conflicts = Conflicts::default();
     for entry in entries {
         let tags: Vec<Option<&Tag>> = match entry.source() {
@@ -157,7 +157,9 @@ pub(super) fn conflicts(entries: &[Entry], problems: &mut Vec<Problem>) {
             // What is wrong with a name is told already.
             for target in entry.destinations(tag).unwrap_or_default() {
                 let names = target.tags.iter().map(|tag| target.repository.tagged(tag));
-                problems.extend(names.filter_map(|name| conflicts.take(entry, &name)));
+                names
+                    .filter_map(|name| conflicts.take(entry, &name))
+                    .for_each(|problem| problems.push(problem));
             }
         }
     }

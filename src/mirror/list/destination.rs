@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::{Field, Fields};
 use super::node::Kind;
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problems};
 use super::table::DESTINATION;
 use super::template::{InvalidTemplate, Template};
 use crate::cloudformation::Properties;
@@ -39,7 +39,7 @@ const ACCESS: &[&str] = &["roleArn", "externalId", "credentials"];
 
 impl Destination {
     /// Reads a destination: a map, or its name alone.
-    pub(super) fn read(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Option<Self> {
         if let Kind::Map(_) = field.node.kind {
             return Self::read_map(field, problems);
         }
@@ -59,7 +59,7 @@ impl Destination {
         })
     }
 
-    fn read_map(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
+    fn read_map(field: &Field<'_>, problems: &mut Problems) -> Option<Self> {
         let fields = Fields::read(field.node, field.place.clone(), DESTINATION, problems)?;
         let mut properties = Properties::new();
         for name in ACCESS {
@@ -101,10 +101,7 @@ impl Destination {
 }
 
 /// A template for a registry, which it must name.
-pub(super) fn template_of_registry(
-    field: &Field<'_>,
-    problems: &mut Vec<Problem>,
-) -> Option<Template> {
+pub(super) fn template_of_registry(field: &Field<'_>, problems: &mut Problems) -> Option<Template> {
     let template: Template = field.parse(problems)?;
     if !template.names_registry() {
         field.problem(
@@ -123,7 +120,7 @@ pub(super) fn property(key: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-fn full_or_registry(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<Name> {
+fn full_or_registry(field: &Field<'_>, problems: &mut Problems) -> Option<Name> {
     let text = field.text(problems)?;
     if !text.contains(['/', '{']) {
         return Some(Name::Registry {
@@ -140,7 +137,7 @@ fn full_or_registry(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<Na
 }
 
 /// The host of a registry.
-pub(super) fn registry(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<String> {
+pub(super) fn registry(field: &Field<'_>, problems: &mut Problems) -> Option<String> {
     let text = field.text(problems)?;
     host(text)
         .map_err(|problem| field.problem(problems, problem))

@@ -11,7 +11,7 @@ use super::entry::{Entry, Source};
 use super::fields::{Field, Fields};
 use super::filter::TagFilter;
 use super::node::{Kind, Node};
-use super::problem::{InvalidList, Place, Problem};
+use super::problem::{InvalidList, Place, Problem, Problems};
 use super::registries::{RegistryRules, registries};
 use super::table::{ENTRY, LIST, PROPERTIES, PRUNE};
 use super::template::Template;
@@ -24,17 +24,20 @@ use crate::oci::Reference;
 /// The name of a destination where the list gives no template.
 const TEMPLATE: &str = "{registry}/{repository}:{tag}";
 
+/// Most destinations of an entry.
+const MAX_DESTINATIONS: usize = 1000;
+
 /// Reads the tree of a document.
 pub(super) fn read(tree: &Node) -> Result<List, InvalidList> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let list = list(tree, &mut problems);
     match list {
         Some(list) if problems.is_empty() => Ok(list),
-        _ => Err(InvalidList::new(problems)),
+        _ => Err(problems.into()),
     }
 }
 
-fn list(tree: &Node, problems: &mut Vec<Problem>) -> Option<List> {
+fn list(tree: &Node, problems: &mut Problems) -> Option<List> {
     let fields = Fields::read(tree, Place::default(), LIST, problems)?;
     if let Some(version) = fields.get("version") {
         version.choice(&[("1", ())], problems);
@@ -72,7 +75,7 @@ fn list(tree: &Node, problems: &mut Vec<Problem>) -> Option<List> {
     })
 }
 
-fn prune(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<Prune> {
+fn prune(field: &Field<'_>, problems: &mut Problems) -> Option<Prune> {
     let fields = Fields::read(field.node, field.place.clone(), PRUNE, problems)?;
     let share = fields.get("maxShare")?;
     let max_share = share.number(&(1..=100), problems)?;
@@ -100,7 +103,7 @@ struct Defaults {
 }
 
 impl Defaults {
-    fn read(field: Option<&Field<'_>>, problems: &mut Vec<Problem>) -> Self {
+    fn read(field: Option<&Field<'_>>, problems: &mut Problems) -> Self {
         /// Keys that are an entry's own.
         const OWN: [&str; 2] = ["source", "type"];
         let Some(field) = field else {
@@ -136,7 +139,7 @@ impl Defaults {
     }
 }
 
-fn entries(field: &Field<'_>, shared: &Shared<'_>, problems: &mut Vec<Problem>) -> Vec<Entry> {
+fn entries(field: &Field<'_>, shared: &Shared<'_>, problems: &mut Problems) -> Vec<Entry> {
     let Kind::List(items) = &field.node.kind else {
         let name = field.node.name();
         field.problem(problems, format_args!("expected a list, got {name}"));
@@ -145,12 +148,7 @@ fn entries(field: &Field<'_>, shared: &Shared<'_>, problems: &mut Vec<Problem>) 
     if items.is_empty() {
         field.problem(problems, "the list is empty: expected at least one entry");
     }
-    if items.len() > MAX_ENTRIES {
-        let many = items.len();
-        field.problem(
-            problems,
-            format_args!("expected at most {MAX_ENTRIES} entries, got {many}"),
-        );
+    if field.is_too_long(MAX_ENTRIES, problems) {
         return Vec::new();
     }
     let entries = items.iter().enumerate().filter_map(|(index, item)| {
@@ -163,12 +161,7 @@ fn entries(field: &Field<'_>, shared: &Shared<'_>, problems: &mut Vec<Problem>) 
     entries.collect()
 }
 
-fn entry(
-    node: &Node,
-    place: Place,
-    shared: &Shared<'_>,
-    problems: &mut Vec<Problem>,
-) -> Option<Entry> {
+fn entry(node: &Node, place: Place, shared: &Shared<'_>, problems: &mut Problems) -> Option<Entry> {
     let fields = Fields::read(node, place, ENTRY, problems)?;
     let tags = tags(&fields, problems);
     let source = source(&fields, tags, shared, problems);
@@ -224,7 +217,7 @@ fn source(
     fields: &Fields<'_>,
     tags: Option<Arc<TagFilter>>,
     shared: &Shared<'_>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> Option<Source> {
     #[derive(Clone, Copy, PartialEq)]
     enum Type {
@@ -279,19 +272,22 @@ fn source(
     })
 }
 
-fn tags(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Arc<TagFilter>> {
+fn tags(fields: &Fields<'_>, problems: &mut Problems) -> Option<Arc<TagFilter>> {
     let field = fields.get("tags")?;
     TagFilter::read(field, problems).map(Arc::new)
 }
 
-fn template(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Arc<Template>> {
+fn template(fields: &Fields<'_>, problems: &mut Problems) -> Option<Arc<Template>> {
     let field = fields.get("template")?;
     template_of_registry(field, problems).map(Arc::new)
 }
 
-fn destinations(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Arc<[Destination]>> {
+fn destinations(fields: &Fields<'_>, problems: &mut Problems) -> Option<Arc<[Destination]>> {
     let one = fields.get("destination").cloned();
-    let several = fields.get("destinations").map(Field::items);
+    let several = fields
+        .get("destinations")
+        .filter(|field| !field.is_too_long(MAX_DESTINATIONS, problems))
+        .map(Field::items);
     let mut all: Vec<Field<'_>> = one.into_iter().collect();
     all.extend(several.into_iter().flatten());
     let read = all
@@ -302,7 +298,7 @@ fn destinations(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Arc<
 }
 
 /// The keys that are properties of `Custom::ECRImage`.
-fn properties(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Properties {
+fn properties(fields: &Fields<'_>, problems: &mut Problems) -> Properties {
     let known = fields
         .all()
         .filter(|field| PROPERTIES.contains(&field.name));

@@ -190,6 +190,13 @@ impl Entry {
             source: self.source.repository(),
             tag,
         });
+        // A reference with credentials is not shown.
+        let reference: Reference = name.parse().map_err(|error| {
+            self.at(
+                destination,
+                format_args!("the name that the template makes is no destination: {error}"),
+            )
+        })?;
         if !names_registry(&name) {
             return Err(self.at(
                 destination,
@@ -199,12 +206,6 @@ impl Entry {
                 ),
             ));
         }
-        let reference: Reference = name.parse().map_err(|error| {
-            self.at(
-                destination,
-                format_args!("the name that is made by {template} is no destination: {error}"),
-            )
-        })?;
         match reference.digest() {
             None => Ok(reference),
             Some(_) => Err(self.at(destination, "a destination has no digest")),

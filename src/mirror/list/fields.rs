@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use super::node::{Kind, Node};
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, Problems};
 use super::table::foreign;
 use crate::cloudformation::{Property, chain, hint};
 
@@ -30,7 +30,7 @@ impl<'a> Fields<'a> {
         node: &'a Node,
         place: Place,
         table: &[Property],
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Option<Self> {
         let Kind::Map(members) = &node.kind else {
             let name = node.name();
@@ -47,7 +47,7 @@ impl<'a> Fields<'a> {
         for member in members {
             let place = fields.place.member(&member.name, member.line);
             let Some(known) = table.iter().find(|known| is_name(known.name, &member.name)) else {
-                if !is_extension(&member.name) {
+                if !is_extension(&member.name) && !problems.is_full() {
                     problems.push(Problem::new(&place, unknown(&member.name, table)));
                 }
                 continue;
@@ -98,18 +98,18 @@ impl<'a> Fields<'a> {
     }
 
     /// The text of a member.
-    pub(super) fn text(&self, name: &str, problems: &mut Vec<Problem>) -> Option<&'a str> {
+    pub(super) fn text(&self, name: &str, problems: &mut Problems) -> Option<&'a str> {
         self.get(name)?.text(problems)
     }
 }
 
 impl<'a> Field<'a> {
     /// Notes what is wrong here.
-    pub(super) fn problem(&self, problems: &mut Vec<Problem>, text: impl fmt::Display) {
+    pub(super) fn problem(&self, problems: &mut Problems, text: impl fmt::Display) {
         problems.push(Problem::new(&self.place, text));
     }
 
-    pub(super) fn text(&self, problems: &mut Vec<Problem>) -> Option<&'a str> {
+    pub(super) fn text(&self, problems: &mut Problems) -> Option<&'a str> {
         let text = self.node.text();
         if text.is_none() {
             let name = self.node.name();
@@ -119,7 +119,7 @@ impl<'a> Field<'a> {
     }
 
     /// A text that is read as a `T`.
-    pub(super) fn parse<T>(&self, problems: &mut Vec<Problem>) -> Option<T>
+    pub(super) fn parse<T>(&self, problems: &mut Problems) -> Option<T>
     where
         T: FromStr<Err: StdError + 'static>,
     {
@@ -136,7 +136,7 @@ impl<'a> Field<'a> {
     pub(super) fn number<T: FromStr + PartialOrd + fmt::Display>(
         &self,
         range: &RangeInclusive<T>,
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Option<T> {
         let text = self.text(problems)?;
         let number = text.parse().ok().filter(|number| range.contains(number));
@@ -154,7 +154,7 @@ impl<'a> Field<'a> {
     pub(super) fn choice<T: Copy>(
         &self,
         choices: &[(&str, T)],
-        problems: &mut Vec<Problem>,
+        problems: &mut Problems,
     ) -> Option<T> {
         let text = self.text(problems)?;
         let mut known = choices.iter();
@@ -165,6 +165,21 @@ impl<'a> Field<'a> {
             self.problem(problems, format_args!("expected {words}, got {text:?}"));
         }
         found.map(|(_, value)| *value)
+    }
+
+    /// Whether a list has more items than it may have, which is told.
+    pub(super) fn is_too_long(&self, most: usize, problems: &mut Problems) -> bool {
+        let Kind::List(items) = &self.node.kind else {
+            return false;
+        };
+        let many = items.len();
+        if many > most {
+            self.problem(
+                problems,
+                format_args!("expected at most {most} items, got {many}"),
+            );
+        }
+        many > most
     }
 
     /// The items of a list, or the one item that stands in its place.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Number, Value};
 
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, Problems};
 use crate::cloudformation::scalar;
 
 /// A part of a document. Parts that are shared by an alias are there once.
@@ -82,7 +82,7 @@ impl Node {
 
     /// The part as the value of a property. A number or boolean is one only where nothing of its
     /// text is lost: `1.10` and `007` stay texts.
-    pub(super) fn value(&self, place: &Place, problems: &mut Vec<Problem>) -> Value {
+    pub(super) fn value(&self, place: &Place, problems: &mut Problems) -> Value {
         match &self.kind {
             Kind::Null => Value::Null,
             Kind::Text { text, is_quoted } if *is_quoted => Value::String(text.clone()),

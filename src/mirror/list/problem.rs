@@ -42,6 +42,42 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Most problems that are kept.
+const MAX_PROBLEMS: usize = 10_000;
+
+/// The problems that are found as a list is read.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    pub(super) fn push(&mut self, problem: Problem) {
+        if !self.is_full() {
+            self.found.push(problem);
+        }
+    }
+
+    /// Whether no more problems are kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() == MAX_PROBLEMS
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.found.len()
+    }
+}
+
+impl From<Problems> for InvalidList {
+    fn from(problems: Problems) -> Self {
+        Self::new(problems.found)
+    }
+}
+
 /// A list that cannot be used, with everything that is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidList {
@@ -56,7 +92,7 @@ impl InvalidList {
         Self { problems }
     }
 
-    /// All that is wrong.
+    /// All that is wrong, up to 10,000 problems.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::destination::{access, host, property};
 use super::fields::{Field, Fields};
 use super::node::Kind;
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, Problems};
 use super::table::REGISTRY;
 use crate::cloudformation::Properties;
 use crate::deploy::Access;
@@ -37,7 +37,7 @@ const MAX_RATE: f64 = 10_000.0;
 /// Reads `registries`.
 pub(super) fn registries(
     field: &Field<'_>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
 ) -> BTreeMap<String, RegistryRules> {
     let mut registries = BTreeMap::new();
     let Kind::Map(members) = &field.node.kind else {
@@ -65,7 +65,7 @@ pub(super) fn registries(
     registries
 }
 
-fn rules(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> RegistryRules {
+fn rules(fields: &Fields<'_>, problems: &mut Problems) -> RegistryRules {
     let concurrency = fields
         .get("maxConcurrency")
         .and_then(|field| field.number(&(1..=1000), problems));
@@ -90,7 +90,7 @@ fn rules(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> RegistryRules {
     }
 }
 
-fn rate(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<f64> {
+fn rate(field: &Field<'_>, problems: &mut Problems) -> Option<f64> {
     let text = field.text(problems)?;
     let rate = text
         .parse()

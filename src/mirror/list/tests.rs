@@ -132,6 +132,9 @@ fn json_is_read_as_yaml_is() {
     let yaml = read("{sync: [{source: 'nginx:1.27', destination: localhost/a/b}]}");
     let pair = r#"{"sync": [{"source": "nginx:1.27", "destination": "localhost/a/b"}], "x-note": "\ud83d\ude00"}"#;
     let json = read(pair);
+    let long = "x".repeat(100);
+    let long = format!("{{\"x-note\": {:?}, {}", vec![long; 10_000], &pair[1..]);
+    assert_eq!(read(&long).entries.len(), 1);
     assert_eq!(
         yaml.entries[0].destinations(None),
         json.entries[0].destinations(None)
@@ -245,7 +248,7 @@ fn what_cannot_work_is_told_before_tags_are_listed() {
         ),
         (
             json!({"Source": "localhost:5000/b:1", "Destination": "r.io/{host}/b"}),
-            "the name that is made by r.io/{host}/b is no destination: malformed repository",
+            "the name that the template makes is no destination: malformed repository",
         ),
         (
             json!({"Source": "a/b:1", "Destination": "{registry}/b"}),
@@ -301,6 +304,24 @@ fn what_cannot_work_is_told_before_tags_are_listed() {
         let is_told = shown.to_lowercase().contains(&expected.to_lowercase());
         assert!(is_told, "{entry}: {shown}");
         assert_eq!(invalid.problems().len(), 1, "{shown}");
+    }
+}
+
+#[test]
+fn no_problem_shows_a_secret() {
+    for entry in [
+        json!({"Source": "user:hunter2@r.io/a:1"}),
+        json!({"Source": "a:1", "Destination": "user:hunter2@r.io/a"}),
+        json!({"Source": "a:1", "Destination": "hunter2@r.io/a"}),
+        json!({"Source": "a:1", "Destination": {"Registry": "user:hunter2@r.io"}}),
+        json!({"Source": "a:1", "SourceCredentials": "user:hunter2"}),
+        json!({"Source": "a:1", "Destination": {"Registry": "r.io", "Credentials": "user:hunter2"}}),
+    ] {
+        let invalid = entries(&json!([entry])).expect_err(&entry.to_string());
+        assert!(
+            !format!("{invalid} {invalid:?}").contains("hunter2"),
+            "{invalid}"
+        );
     }
 }
 
@@ -402,7 +423,19 @@ fn documents_that_would_grow_are_refused() {
     let keys: Vec<String> = (0..5000).map(|key| format!("k{key}: 1")).collect();
     let merges = "  - {<<: *a}\n".repeat(1000);
     let merges = format!("x-a: &a {{{}}}\nx-b:\n{merges}", keys.join(", "));
-    assert!(problems(&merges)[0].contains("are merged by <<"));
+    assert!(problems(&merges)[0].contains("too many parts"));
+    let unknown: Vec<String> = (0..20_000).map(|key| format!("k{key}: 1")).collect();
+    assert_eq!(problems(&unknown.join("\n")).len(), 10_000);
+    let long = format!("[{}", "1,".repeat(MAX_DOCUMENT / 4));
+    assert!(problems(&long)[0].contains("is too long: expected at most 524288 characters"));
+    let long = format!("x-a: \"{}\"", "a ".repeat(MAX_DOCUMENT / 4));
+    assert!(problems(&long)[0].contains("is too long: expected at most 524288 characters"));
+    let names: Vec<String> = (0..20_000).map(|n| format!("t{n}")).collect();
+    let names = format!(
+        "sync: [{{source: a, destination: r.io, tags: [{}]}}]",
+        names.join(",")
+    );
+    assert!(problems(&names)[0].contains("expected at most 10000 items, got 20000"));
     let deep = "[".repeat(100_000);
     assert!(problems(&deep)[0].contains("recursion limit exceeded"));
     let deep = "- ".repeat(100_000);
@@ -413,7 +446,7 @@ fn documents_that_would_grow_are_refused() {
     assert!(problems(&long)[0].contains("too large"));
     let many = "\n- {source: 'a/b:1'}".repeat(MAX_ENTRIES + 1);
     let many = format!("defaults: {{destination: r.io}}\nsync:{many}");
-    assert!(problems(&many)[0].contains("expected at most 10000 entries, got 10001"));
+    assert!(problems(&many)[0].contains("expected at most 10000 items, got 10001"));
 }
 
 #[test]

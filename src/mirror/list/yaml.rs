@@ -1,10 +1,11 @@
 //! From the text of a document to its tree: YAML with anchors, aliases and merge keys, and JSON.
 //! What a document can grow to is bounded.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::node::{Kind, Member, Node};
 use super::problem::{Place, Problem};
@@ -13,10 +14,14 @@ use super::problem::{Place, Problem};
 pub const MAX_DOCUMENT: usize = 4 * 1024 * 1024;
 /// Most room that a document takes with all its aliases written out, in bytes.
 const MAX_WEIGHT: u64 = 64 * 1024 * 1024;
+/// Longest text, or list or map in brackets, in characters.
+const MAX_AHEAD: usize = 512 * 1024;
 /// How deep maps and lists may be within each other.
 const MAX_DEPTH: usize = 32;
-/// Most members that maps have from others, all together.
-const MAX_MERGED: usize = 200_000;
+/// Most parts of a document, with those that maps have from others.
+const MAX_PARTS: usize = 300_000;
+/// Most maps of a document that is JSON and no YAML.
+const MAX_MAPS: usize = 100_000;
 /// The key of a map that takes what another map has.
 const MERGE: &str = "<<";
 
@@ -24,13 +29,14 @@ const MERGE: &str = "<<";
 pub(super) fn parse(bytes: &[u8]) -> Result<Rc<Node>, Problem> {
     let text = text(bytes)?;
     let tree = yaml(text);
-    if !text.trim_start().starts_with('{') {
-        return tree;
-    }
-    // Some JSON is no YAML, such as halves of a surrogate pair.
-    match (tree, serde_json::from_str(text)) {
-        (Err(_), Ok(value)) => bounded(Rc::new(Node::of(&value))),
-        (tree, _) => tree,
+    let may_be_json = text.trim_start().starts_with('{') && text.matches('{').count() <= MAX_MAPS;
+    // Some JSON is no YAML, such as halves of a surrogate pair, or is too long in one piece.
+    match tree {
+        Err(problem) if may_be_json => match serde_json::from_str(text) {
+            Ok(value) => of_value(&value),
+            Err(_) => Err(problem),
+        },
+        tree => tree,
     }
 }
 
@@ -52,13 +58,38 @@ fn text(bytes: &[u8]) -> Result<&str, Problem> {
 }
 
 fn yaml(text: &str) -> Result<Rc<Node>, Problem> {
+    let fed = Fed::default();
     let mut composer = Composer::default();
-    let mut parser = Parser::new_from_str(text);
+    let mut parser = Parser::new_from_iter(fed.feed(text));
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| malformed(&error))?;
+        fed.ahead.set(0);
+        let (event, span) = event.map_err(|error| malformed(&error, fed.is_cut.get()))?;
+        if fed.is_cut.get() {
+            return Err(too_long(line_of(&span.start)));
+        }
         composer.take(event, span)?;
     }
     composer.root.ok_or_else(|| whole("the list is empty"))
+}
+
+/// How far the parser has read ahead of what it has given. It holds a map or list in braces or
+/// brackets whole before it gives the first of it.
+#[derive(Default)]
+struct Fed {
+    ahead: Cell<usize>,
+    is_cut: Cell<bool>,
+}
+
+impl Fed {
+    /// The characters of a text, up to where the parser would hold too much.
+    fn feed(&self, text: &str) -> impl Iterator<Item = char> {
+        text.chars().map_while(|letter| {
+            let ahead = self.ahead.get();
+            self.ahead.set(ahead + 1);
+            self.is_cut.set(self.is_cut.get() || ahead >= MAX_AHEAD);
+            (!self.is_cut.get()).then_some(letter)
+        })
+    }
 }
 
 /// Builds the tree from the parser's events.
@@ -68,8 +99,8 @@ struct Composer {
     /// The maps and lists that are not at their end.
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
-    /// How many members maps have from others.
-    merged: usize,
+    /// How many parts there are, with those that maps have from others.
+    parts: usize,
 }
 
 struct Open {
@@ -96,7 +127,7 @@ struct Key {
 
 impl Composer {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
-        let line = u32::try_from(span.start.line()).unwrap_or(u32::MAX);
+        let line = line_of(&span.start);
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
                 Err(at(line, "another document begins: expected one"))
@@ -190,20 +221,26 @@ impl Composer {
             } => {
                 let own = members.len();
                 let members = merge(members, &merged, line)?;
-                self.merged += members.len() - own;
-                if self.merged > MAX_MERGED {
-                    return Err(at(
-                        line,
-                        format_args!("more than {MAX_MERGED} members of maps are merged by <<"),
-                    ));
-                }
+                self.count(members.len() - own, line)?;
                 Kind::Map(members)
             }
         };
         self.complete(Node::new(Some(line), kind), anchor, line)
     }
 
+    fn count(&mut self, parts: usize, line: u32) -> Result<(), Problem> {
+        self.parts += parts;
+        if self.parts <= MAX_PARTS {
+            return Ok(());
+        }
+        Err(at(
+            line,
+            format_args!("the list has too many parts: expected at most {MAX_PARTS} values"),
+        ))
+    }
+
     fn complete(&mut self, node: Node, anchor: usize, line: u32) -> Result<(), Problem> {
+        self.count(1, line)?;
         let node = bounded(Rc::new(node))?;
         if anchor != 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
@@ -292,9 +329,26 @@ fn bounded(node: Rc<Node>) -> Result<Rc<Node>, Problem> {
     ))
 }
 
-fn malformed(error: &ScanError) -> Problem {
-    let line = u32::try_from(error.marker().line()).unwrap_or(u32::MAX);
+fn malformed(error: &ScanError, is_cut: bool) -> Problem {
+    let line = line_of(error.marker());
+    if is_cut {
+        return too_long(line);
+    }
     at(line, format_args!("malformed YAML: {}", error.info()))
+}
+
+fn too_long(line: u32) -> Problem {
+    at(
+        line,
+        format_args!(
+            "a text, or a list or map in brackets, is too long: expected at most {MAX_AHEAD} \
+             characters; write it in lines, with \"- \" before each item"
+        ),
+    )
+}
+
+fn line_of(mark: &Marker) -> u32 {
+    u32::try_from(mark.line()).unwrap_or(u32::MAX)
 }
 
 fn at(line: u32, text: impl std::fmt::Display) -> Problem {

@@ -11,14 +11,18 @@ use self::range::Range;
 use self::version::Version;
 use super::fields::{Field, Fields};
 use super::node::Kind;
-use super::problem::Problem;
+use super::problem::Problems;
 use super::table::TAGS;
 use crate::oci::Tag;
 
 /// Longest regular expression, in bytes.
 const MAX_PATTERN: usize = 1000;
 /// Most room that a regular expression takes when it is compiled, in bytes.
-const MAX_COMPILED: usize = 256 * 1024;
+const MAX_COMPILED: usize = 64 * 1024;
+/// Most regular expressions of one key.
+const MAX_PATTERNS: usize = 100;
+/// Most tags that a filter names.
+const MAX_NAMES: usize = 10_000;
 
 /// The tags of a repository that are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +79,7 @@ impl TagFilter {
     }
 
     /// Reads `tags` of an entry.
-    pub(super) fn read(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Option<Self> {
         if let Kind::Map(_) = field.node.kind {
             let fields = Fields::read(field.node, field.place.clone(), TAGS, problems)?;
             return Some(Self::Rules(Rules::read(&fields, problems)));
@@ -87,16 +91,18 @@ impl TagFilter {
                 "the list is empty: expected tags, or {} for all of them",
             );
         }
-        let mut names: Vec<Tag> = Vec::new();
-        for item in &items {
-            names.extend(item.parse(problems).filter(|tag| !names.contains(tag)));
+        if field.is_too_long(MAX_NAMES, problems) {
+            return None;
         }
+        let mut seen = HashSet::new();
+        let names = items.iter().filter_map(|item| item.parse(problems));
+        let names: Vec<Tag> = names.filter(|tag: &Tag| seen.insert(tag.clone())).collect();
         (!names.is_empty()).then_some(Self::Names(names))
     }
 }
 
 impl Rules {
-    fn read(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Self {
+    fn read(fields: &Fields<'_>, problems: &mut Problems) -> Self {
         let mut patterns = |name: &str| {
             let field = fields.written(name)?;
             Some(patterns(field, problems))
@@ -236,9 +242,13 @@ fn matches(patterns: &[Regex], text: &str) -> bool {
     patterns.iter().any(|pattern| pattern.is_match(text))
 }
 
-fn patterns(field: &Field<'_>, problems: &mut Vec<Problem>) -> Vec<Pattern> {
+fn patterns(field: &Field<'_>, problems: &mut Problems) -> Vec<Pattern> {
     let mut patterns = Vec::new();
-    for item in field.items() {
+    let items = field.items();
+    if field.is_too_long(MAX_PATTERNS, problems) {
+        return patterns;
+    }
+    for item in items {
         let text = match item.text(problems) {
             Some(text) if item.name == "suffix" => text.strip_prefix('-').unwrap_or(text),
             Some(text) => text,
@@ -252,8 +262,11 @@ fn patterns(field: &Field<'_>, problems: &mut Vec<Problem>) -> Vec<Pattern> {
     patterns
 }
 
-fn semver(field: &Field<'_>, problems: &mut Vec<Problem>) -> Option<Range> {
+fn semver(field: &Field<'_>, problems: &mut Problems) -> Option<Range> {
     let items = field.items();
+    if field.is_too_long(MAX_PATTERNS, problems) {
+        return None;
+    }
     let ranges = items
         .iter()
         .filter_map(|item| item.parse::<Range>(problems));
