@@ -287,7 +287,9 @@ fn nothing_is_allowed_that_is_not_called(seen: &BTreeSet<Call>) {
             let cache = row.contains("pull-through cache");
             // These rows are of the command line, not of a deployment.
             let command = row.contains("longshore build") || row.contains("longshore publish");
-            !cache && !command && !NOT_SEEN.contains(&action.as_str())
+            // The stand-ins have no state machines: tests/it/mirror/resource.rs has them.
+            let mirror = row.contains("mirror") || row.contains("ECRMirror");
+            !cache && !command && !mirror && !NOT_SEEN.contains(&action.as_str())
         })
         .filter(|call| !seen.contains(call))
         .map(|(row, action)| format!("{action} for {row}"))

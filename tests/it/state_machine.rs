@@ -353,6 +353,9 @@ impl Resource {
                 while event["Operation"] == "plan" && release.load(Ordering::SeqCst) == 0 {
                     sleep(Duration::from_millis(20)).await;
                 }
+                if event["Operation"] == "plan" {
+                    return Ok(json!({ "Groups": [], "Next": null }));
+                }
                 Fleet::default().invoke(event, "").await
             }
         })

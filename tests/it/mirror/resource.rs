@@ -132,6 +132,14 @@ async fn a_list_is_mirrored_and_its_report_answers() {
     assert!(content_type.starts_with("text/html"), "{content_type}");
     assert!(String::from_utf8(report).unwrap().contains("mirror/tool"));
 
+    // As the template's policy of the provider's role has it.
+    let written = world.states.written();
+    let is_allowed = |key: &&String| key.starts_with("runs/") || key.starts_with("mirrors/");
+    assert!(written.iter().all(|key| is_allowed(&key)), "{written:?}");
+    for name in ["request.json", "ledger.json", "report.json"] {
+        assert!(written.iter().any(|key| key.ends_with(name)), "{written:?}");
+    }
+
     // The same list again moves nothing.
     world.send("Update", world.list("")).await;
     let answer = world.answer().await;

@@ -56,6 +56,7 @@ struct Seen {
     events: Mutex<Vec<Value>>,
     published: Mutex<Vec<String>>,
     stopped: Mutex<Vec<String>>,
+    written: Mutex<Vec<String>>,
     calls: Mutex<Vec<Value>>,
     /// Invocations for copies that are under way, and the most at once, by registry.
     copies: Mutex<BTreeMap<String, (usize, usize)>>,
@@ -206,6 +207,11 @@ impl StepFunctions {
         events
     }
 
+    /// The keys of the objects that were written or removed.
+    pub(crate) fn written(&self) -> Vec<String> {
+        self.seen.written.lock().unwrap().clone()
+    }
+
     /// The executions that were to be stopped, by their ARNs.
     pub(crate) fn stopped(&self) -> Vec<String> {
         self.seen.stopped.lock().unwrap().clone()
@@ -255,6 +261,10 @@ impl Proxy {
             return self.invoke(&body).await;
         }
         self.look(&parts.headers, &body);
+        let key = parts.uri.path().strip_prefix(&format!("/{BUCKET}/"));
+        if let Some(key) = key.filter(|_| matches!(parts.method.as_str(), "PUT" | "DELETE")) {
+            self.seen.written.lock().unwrap().push(key.to_owned());
+        }
         let url = format!("{}{}", self.moto, parts.uri);
         let mut passed = self.client.request(parts.method, url).body(body);
         for (name, value) in parts.headers.iter().filter(|(name, _)| is_passed(name)) {
