@@ -127,10 +127,6 @@ fn of_deploy(error: &Error) -> Option<Kind> {
             Some(Kind::SourceMissing)
         }
         Error::Archive { source, .. } => Some(of_archive(source)),
-        Error::Selector { .. }
-        | Error::NoRegistry { .. }
-        | Error::NoPolicy { .. }
-        | Error::Grants { .. } => Some(Kind::Invalid),
         Error::ForbiddenSource { .. } | Error::ForbiddenDestination { .. } => Some(Kind::Denied),
         Error::Repository { source, .. }
         | Error::Resolve { source, .. }
@@ -140,7 +136,13 @@ fn of_deploy(error: &Error) -> Option<Kind> {
         Error::Copy(error) => of_copy(error),
         Error::Advised { source, .. } | Error::Partly { source, .. } => of_deploy(source),
         Error::Policy(error) => of_policy(error),
-        Error::AllowedSetup(_) | Error::Setup(_) | Error::WebSetup(_) => Some(Kind::Invalid),
+        Error::Selector { .. }
+        | Error::NoRegistry { .. }
+        | Error::NoPolicy { .. }
+        | Error::Grants { .. }
+        | Error::AllowedSetup(_)
+        | Error::Setup(_)
+        | Error::WebSetup(_) => Some(Kind::Invalid),
         Error::Remove { .. } | Error::Memo { .. } => None,
     }
 }

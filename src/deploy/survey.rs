@@ -18,8 +18,11 @@ use crate::registry::{Allowance, RemoteRepository};
 #[derive(Clone)]
 pub struct Survey {
     reach: Reach,
-    known: Arc<Mutex<HashMap<(Repository, Side), Vec<Known>>>>,
+    known: Arc<Mutex<KnownRepositories>>,
 }
+
+/// The repositories that were looked at, as each identity sees them.
+type KnownRepositories = HashMap<(Repository, Side), Vec<Known>>;
 
 /// A repository as one identity sees it.
 struct Known {

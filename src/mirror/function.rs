@@ -26,7 +26,7 @@ use super::run::{Mode, Run};
 use crate::aws::{Clients, Objects};
 use crate::cloudformation::{Attributes, Continuation, Handler, Invocation, MIRROR_TARGET};
 use crate::copy::Meter;
-use crate::deploy::{Deploy, Survey};
+use crate::deploy::{Deploy, Kind, Survey};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -148,7 +148,7 @@ impl OneRun<'_> {
             .await?;
         if !tags.is_complete() {
             if known == tags {
-                return Err(self.out_of_time("listing the tags of a repository"));
+                return Err(out_of_time("listing the tags of a repository"));
             }
             return Ok(going_on(Vec::new(), cursor));
         }
@@ -168,7 +168,7 @@ impl OneRun<'_> {
             .compile(&tags, from, (number, MAX_ITEMS), self.until)
             .await;
         if compiled.next == Some(from) {
-            return Err(self.out_of_time("comparing an image with its destinations"));
+            return Err(out_of_time("comparing an image with its destinations"));
         }
         let mut page = compiled.page;
         for (place, (registry, items)) in compiled.items.into_iter().enumerate() {
@@ -200,8 +200,7 @@ impl OneRun<'_> {
         let wanted = Wanted::of(planner.list(), &tags);
         let drift = planner.drift(&wanted);
         let drift = tokio::time::timeout_at(self.until, drift).await;
-        let drift =
-            drift.map_err(|_| self.out_of_time("looking for tags that are not in the list"))?;
+        let drift = drift.map_err(|_| out_of_time("looking for tags that are not in the list"))?;
         self.store("drift.json", JSON, json!(drift).to_string())
             .await?;
         Ok(Planned {
@@ -301,13 +300,12 @@ impl OneRun<'_> {
         let may_prune = report.error.is_none() && report.mode != Mode::DryRun;
         if let Some((wanted, prune)) = wanted.filter(|_| may_prune) {
             let tags = pruning::unwanted(&ledger, &wanted);
-            let withheld = prune.and_then(|prune| pruning::withheld(&prune, tags.len(), &ledger));
-            let pruned = match withheld {
-                Some(reason) => pruning::Pruned::withheld(reason),
-                None => {
-                    let deploy = &self.mirrors.deploy;
-                    pruning::prune(deploy, &mut ledger, &tags, self.until).await
-                }
+            let withheld = prune.and_then(|prune| pruning::withheld(prune, tags.len(), &ledger));
+            let pruned = if let Some(reason) = withheld {
+                pruning::Pruned::withheld(reason)
+            } else {
+                let deploy = &self.mirrors.deploy;
+                pruning::prune(deploy, &mut ledger, &tags, self.until).await
             };
             is_news |= !pruned.removed.is_empty();
             report.pruned(pruned);
@@ -345,9 +343,9 @@ impl OneRun<'_> {
     ) -> Result<bool, Error> {
         let items: Vec<Item> = self.read(&group.key).await?.unwrap_or_default();
         if report.mode == Mode::DryRun {
-            items
-                .iter()
-                .for_each(|item| report.add(Outcome::planned(item)));
+            for item in &items {
+                report.add(Outcome::planned(item));
+            }
             return Ok(false);
         }
         let mut is_news = false;
@@ -365,7 +363,7 @@ impl OneRun<'_> {
         let stored: Option<Outcome> = self.object(&result_name(&item.id)).await?;
         let lost = || {
             let reason = "it has no outcome: the run ended before it, or its function was lost";
-            Outcome::failed(item, "Longshore.Failed", reason.to_owned())
+            Outcome::failed(item, &Kind::Failed.to_string(), reason.to_owned())
         };
         Ok(stored.unwrap_or_else(lost))
     }
@@ -491,10 +489,10 @@ impl OneRun<'_> {
             "reason": outcome.reason,
         })
     }
+}
 
-    fn out_of_time(&self, what: &'static str) -> Error {
-        Error::OutOfTime { what }
-    }
+fn out_of_time(what: &'static str) -> Error {
+    Error::OutOfTime { what }
 }
 
 fn result_name(id: &str) -> String {

@@ -82,10 +82,10 @@ impl Outcome {
     }
 
     /// An item that failed, by an error of this name and for this reason.
-    pub fn failed(item: &Item, error: impl ToString, mut reason: String) -> Self {
+    pub fn failed(item: &Item, error: &str, mut reason: String) -> Self {
         crate::cloudformation::truncate(&mut reason, MAX_REASON);
         Self {
-            error: Some(error.to_string()),
+            error: Some(error.to_owned()),
             reason: Some(reason),
             ..Self::of(item)
         }
@@ -95,7 +95,7 @@ impl Outcome {
     pub fn deferred(item: &Item, reason: String) -> Self {
         Self {
             status: Status::Deferred,
-            ..Self::failed(item, Kind::Throttled, reason)
+            ..Self::failed(item, &Kind::Throttled.to_string(), reason)
         }
     }
 

@@ -54,7 +54,7 @@ pub(super) fn unwanted(ledger: &Ledger, wanted: &Wanted) -> Vec<String> {
 }
 
 /// Why so many tags may not be removed at once, if they may not.
-pub(super) fn withheld(prune: &Prune, unwanted: usize, ledger: &Ledger) -> Option<String> {
+pub(super) fn withheld(prune: Prune, unwanted: usize, ledger: &Ledger) -> Option<String> {
     let written = ledger.tags.len();
     let share = unwanted as f64 * 100.0 / written.max(1) as f64;
     (share > f64::from(prune.max_share)).then(|| {

@@ -173,7 +173,7 @@ impl Sync {
             return Outcome::deferred(item, reason);
         }
         let end = Instant::now() + FOREVER;
-        let failed = |error: Error| Outcome::failed(item, error.kind(), error.shown());
+        let failed = |error: Error| Outcome::failed(item, &error.kind().to_string(), error.shown());
         let meter = Arc::new(Meter::one_of(meter));
         let turn = self.copier.turn(item, Continuation::first(), &meter, end);
         match turn.await {
@@ -184,7 +184,7 @@ impl Sync {
     }
 
     async fn prune(&self, ledger: &mut Ledger, wanted: &Wanted, report: &mut Report, end: Instant) {
-        let Some(prune) = &self.planner.list().prune else {
+        let Some(prune) = self.planner.list().prune else {
             return;
         };
         let tags = pruning::unwanted(ledger, wanted);

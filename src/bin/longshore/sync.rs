@@ -31,7 +31,7 @@ const DIFFERS: u8 = 3;
 /// one could not be copied, 2 if the command was not understood.
 #[derive(Debug, clap::Args)]
 pub(crate) struct SyncArgs {
-    /// The list, YAML or JSON: a file, s3://BUCKET/KEY, or - for stdin.
+    /// The list, YAML or JSON: a file, `s3://BUCKET/KEY`, or - for stdin.
     list: String,
     /// Copy nothing: report what would be copied, and what is at the destinations and not in the
     /// list.

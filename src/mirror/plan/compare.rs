@@ -78,7 +78,11 @@ impl Planner {
                 image
             }
             Err(problem) => {
-                return Compared::Failed(Outcome::failed(&item, Kind::Invalid, problem));
+                return Compared::Failed(Outcome::failed(
+                    &item,
+                    &Kind::Invalid.to_string(),
+                    problem,
+                ));
             }
         };
         let meaning = {
@@ -147,5 +151,5 @@ fn differs_or_failed(item: Item, error: &Error) -> Compared {
     if kind.is_passing() {
         return Compared::Differs(item);
     }
-    Compared::Failed(Outcome::failed(&item, kind, shown(error)))
+    Compared::Failed(Outcome::failed(&item, &kind.to_string(), shown(error)))
 }

@@ -56,9 +56,9 @@ impl Planner {
     }
 
     /// Waits for a turn at a registry: as many are given at once as the list allows.
-    pub async fn turn(&self, registry: &str) -> OwnedSemaphorePermit {
-        let turns = Arc::clone(&self.turns_of(registry));
-        turns.acquire_owned().await.expect("turns are never closed")
+    pub async fn turn(&self, registry: &str) -> Option<OwnedSemaphorePermit> {
+        // Turns are never closed, so there is always one to come.
+        self.turns_of(registry).acquire_owned().await.ok()
     }
 
     /// How many items are copied at once from a registry.

@@ -89,13 +89,12 @@ impl Planner {
             if tags.0[position] != Selected::Unknown {
                 continue;
             }
-            match named(entry) {
-                Some(selected) => tags.0[position] = selected,
-                None => {
-                    let repository = entry.source().repository().clone();
-                    self.add(repositories.entry(repository).or_default(), position);
-                }
+            if let Some(selected) = named(entry) {
+                tags.0[position] = selected;
+                continue;
             }
+            let repository = entry.source().repository().clone();
+            self.add(repositories.entry(repository).or_default(), position);
         }
         let mut listing = stream::iter(repositories.into_values().flatten())
             .map(|positions| {

@@ -161,10 +161,10 @@ impl Report {
         let mut sentence = parts.join(", ");
         if let Some(first) = self.failed.first() {
             let reason = first.reason.as_deref().unwrap_or_default();
-            sentence.push_str(&format!(
-                "; the first failure is {}: {reason}",
-                first.source
-            ));
+            sentence.push_str("; the first failure is ");
+            sentence.push_str(&first.source);
+            sentence.push_str(": ");
+            sentence.push_str(reason);
         }
         if let Some(withheld) = &self.pruned.withheld {
             sentence.push_str("; ");
