@@ -11,6 +11,7 @@ use longshore::oci::{Platform, Reference, Tag};
 use longshore::policy::{AccountId, Action, Organization, Principal};
 
 use crate::build::BuildArgs;
+use crate::destination::{self, Destination};
 use crate::hash::HashArgs;
 use crate::names;
 use crate::publish::{ListArgs, PublishArgs};
@@ -25,8 +26,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Copy an image from an archive or a registry to a registry.
-    Copy(CopyArgs),
+    /// Copy an image from an archive or a registry to a registry, an archive or a directory.
+    Copy(Box<CopyArgs>),
     /// Show an image without copying it.
     Inspect(InspectArgs),
     /// Let others pull from an ECR repository, by its policy.
@@ -51,17 +52,39 @@ const SOURCE: &str = "s3://BUCKET/KEY[?versionId=ID][#SELECTOR], https://HOST/PA
 docker-archive:PATH[#SELECTOR], oci-archive:PATH[#SELECTOR] or oci:DIRECTORY[#SELECTOR]. \
 A selector is repo:tag, @sha256:…, @0 or @index. PATH is - for stdin";
 
+/// How a destination is written.
+const DESTINATION: &str = "Where it goes: HOST/NAME[:TAG], oci:DIRECTORY[:NAME] (adds to a layout), \
+oci-archive:PATH[:NAME], or docker-archive:PATH[:NAME] (what docker load takes, of one platform). \
+NAME is a tag such as 1.0, or a name such as app:1.0. PATH is - for stdout. What is at PATH stays \
+until the new archive is complete";
+
+const COPY_EXAMPLES: &str = "\
+Examples:
+  longshore copy nginx:1.27 123456789012.dkr.ecr.eu-west-1.amazonaws.com/nginx:1.27
+  longshore copy nginx:1.27 oci-archive:nginx.tar:nginx:1.27
+  longshore copy --platform linux/arm64 nginx:1.27 docker-archive:-:nginx:1.27 | docker load
+  longshore copy --append redis:8 oci-archive:nginx.tar:redis:8";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = COPY_EXAMPLES)]
 pub(crate) struct CopyArgs {
     /// The image to copy.
     #[arg(long_help = SOURCE, value_parser = names::source)]
     pub(crate) source: Location,
-    /// Where it goes: HOST/NAME[:TAG].
-    #[arg(required_unless_present = "to", value_parser = names::destination)]
-    pub(crate) destination: Option<Reference>,
+    /// Where it goes: HOST/NAME[:TAG], oci:DIRECTORY[:NAME], oci-archive:PATH[:NAME] or
+    /// docker-archive:PATH[:NAME].
+    #[arg(
+        required_unless_present = "to",
+        long_help = DESTINATION,
+        value_parser = destination::read
+    )]
+    pub(crate) destination: Option<Destination>,
     /// Where it goes, too: read once for all. Can be given several times.
-    #[arg(long, value_name = "DESTINATION", value_parser = names::destination)]
-    pub(crate) to: Vec<Reference>,
+    #[arg(long, value_name = "DESTINATION", value_parser = destination::read)]
+    pub(crate) to: Vec<Destination>,
+    /// Keep the images that an archive holds, and add this one.
+    #[arg(long)]
+    pub(crate) append: bool,
     /// Create a repository of ECR that is missing.
     #[arg(long)]
     pub(crate) create_repository: bool,

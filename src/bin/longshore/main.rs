@@ -5,6 +5,7 @@ mod asset;
 mod build;
 mod copy;
 mod credentials;
+mod destination;
 mod docker_config;
 mod grant;
 mod hash;
@@ -61,7 +62,7 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
 #[tokio::main]
 async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::Copy(args) => Box::pin(copy::run(args)).await,
+        Command::Copy(args) => stop::or_stopped(Box::pin(copy::run(*args))).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Build(args) => stop::or_stopped(Box::pin(build::run(*args))).await,

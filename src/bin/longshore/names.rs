@@ -201,6 +201,11 @@ fn has_archives_ending(text: &str) -> bool {
     endings.iter().any(|ending| text.ends_with(ending))
 }
 
+/// The sentence of a text that names nothing, with its causes.
+pub(crate) fn told<T>(read: Result<T, impl std::error::Error + 'static>) -> Result<T, String> {
+    read.map_err(|error| chain(&error))
+}
+
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<_> = causes.map(ToString::to_string).collect();

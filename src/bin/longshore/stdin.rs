@@ -27,7 +27,10 @@ pub(crate) async fn settle(source: &Location) -> anyhow::Result<()> {
         "longshore: keeping the archive of stdin in {} meanwhile",
         folder.display()
     ));
-    let spooling = tokio::task::spawn_blocking(spool).await?;
+    // A thread that nobody waits for: a signal ends the command while more may come.
+    let (done, spooled) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || done.send(spool()));
+    let spooling = spooled.await?;
     let length = spooling.with_context(|| {
         format!(
             "cannot keep the archive of stdin in {}; TMPDIR names another folder",
