@@ -25,6 +25,7 @@ mod docs_commands;
 mod events;
 mod failure_words;
 mod faults;
+mod file_destinations;
 mod graphs;
 mod lambda;
 mod lambda_dies;
