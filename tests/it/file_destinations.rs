@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    Archive, Bench, DockerRegistry, HOST, Images, PASSWORD, image, longshore, output, skopeo,
-    stderr,
+    Archive, Bench, DockerRegistry, HOST, Images, MemoryLimit, PASSWORD, Workshop, image,
+    longshore, output, skopeo, stderr,
 };
 
 /// The stand-ins, and a folder for what is written.
@@ -644,4 +644,91 @@ impl Programs<'_> {
             diff_ids: value["rootfs"]["diff_ids"].clone(),
         }
     }
+}
+
+#[test]
+#[ignore = "needs real parts: run scripts/test"]
+fn podman_loads_what_is_written() {
+    let workshop = Workshop::new();
+    for form in ["oci-archive", "docker-archive"] {
+        let path = workshop.path(form).display().to_string();
+        let to = format!("{form}:{path}:quay.io/team/app:{form}");
+        let copied =
+            workshop.longshore(&["copy", "--json", &format!("docker-archive:{SAMPLE}"), &to]);
+        assert!(copied.status.success(), "{}", stderr(&copied));
+        let mut podman = Command::new("podman");
+        workshop.environment(&mut podman);
+        output(podman.args(["load", "--quiet", "--input", &path]));
+        let mut podman = Command::new("podman");
+        workshop.environment(&mut podman);
+        let name = format!("quay.io/team/app:{form}");
+        let id = output(podman.args(["image", "inspect", "--format", "{{.Id}}", &name]));
+        let sample =
+            workshop.longshore(&["inspect", "--json", &format!("docker-archive:{SAMPLE}")]);
+        let sample: Value = serde_json::from_slice(&sample.stdout).unwrap();
+        let id = format!("sha256:{}", String::from_utf8(id).unwrap().trim());
+        assert_eq!(sample["imageId"], id);
+    }
+}
+
+const SAMPLE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/events/buckets/longshore-example/example-1.0.tar"
+);
+
+/// Bytes of the layer that is copied in little memory.
+const LARGE: u64 = 1 << 30;
+
+#[test]
+#[ignore = "needs real parts: run scripts/test"]
+fn an_image_of_a_gibibyte_goes_to_files_in_little_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let start = large_layout(folder.path());
+    let limit = MemoryLimit::new(64);
+    let program = limit.within(Path::new(env!("CARGO_BIN_EXE_longshore")));
+    let mut from = format!("oci:{start}");
+    for form in ["oci-archive", "docker-archive", "oci"] {
+        let to = format!("{form}:{}", path(form));
+        let mut copy = Command::new(&program);
+        copy.args(["copy", "--json", "--compression", "none", &from, &to]);
+        copy.env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap());
+        let report: Value = serde_json::from_slice(&output(&mut copy)).unwrap();
+        assert!(report["size"].as_u64().unwrap() > LARGE, "{report}");
+        let written = report["report"]["bytes_uploaded"].as_u64().unwrap();
+        assert!((LARGE..LARGE + 4096).contains(&written), "{report}");
+        if let Some(path) = from.strip_prefix("oci-archive:") {
+            fs::remove_file(path).unwrap();
+        }
+        from = to;
+    }
+}
+
+/// A layout whose layer is large and takes no room on a disk.
+fn large_layout(folder: &Path) -> String {
+    let root = folder.join("start");
+    let blobs = root.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    let sparse = fs::File::create(folder.join("layer")).unwrap();
+    sparse.set_len(LARGE).unwrap();
+    let mut digester = longshore::oci::Digester::new(longshore::oci::Algorithm::Sha256);
+    let zeros = vec![0; 1 << 20];
+    (0..LARGE >> 20).for_each(|_| digester.update(&zeros));
+    let layer = Descriptor::new(MediaType::OCI_LAYER, digester.finish(), LARGE);
+    fs::rename(folder.join("layer"), blobs.join(layer.digest.hex())).unwrap();
+    let keep = |media_type: MediaType, value: Value| {
+        let manifest = longshore::oci::RawManifest::new(&media_type, value.to_string().into());
+        fs::write(blobs.join(manifest.digest().hex()), manifest.bytes()).unwrap();
+        manifest.descriptor()
+    };
+    let diff_ids = [&layer.digest];
+    let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": diff_ids}});
+    let config = keep(MediaType::OCI_CONFIG, config);
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
+    let manifest = keep(MediaType::OCI_MANIFEST, manifest);
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(root.join("index.json"), index.to_string()).unwrap();
+    fs::write(root.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    root.display().to_string()
 }
