@@ -87,6 +87,23 @@ pub enum Error {
         /// What the registry says.
         source: registry::Error,
     },
+    /// There is no repository to list the tags of.
+    #[error("there is no repository {repository}: see that its name is right")]
+    NoTags {
+        /// The repository.
+        repository: Repository,
+        /// What else it may be.
+        #[source]
+        advice: Option<Advice>,
+    },
+    /// The registry does not list the tags of a repository.
+    #[error("cannot list the tags of {repository}")]
+    Tags {
+        /// The repository.
+        repository: Repository,
+        /// What the registry says.
+        source: registry::Error,
+    },
     /// The archive's image is for another platform.
     #[error("{location} has no image for {wanted}; it has one for {available}")]
     Platform {

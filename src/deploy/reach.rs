@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
-use super::{Access, AllowedRegistries, Credentials, Error, HttpsLocation, S3Location, Target};
+use super::{
+    Access, Advice, AllowedRegistries, Credentials, Error, HttpsLocation, S3Location, Target,
+};
 use crate::aws::{
     self, Clients, EcrCredentials, EcrHost, EcrRepository, Ensured, PublicCredentials,
     RepositorySettings, SecretCredentials,
@@ -284,6 +286,19 @@ impl Reach {
             Err(error) if error.is_not_found() => Ok(false),
             Err(source) => Err(Error::Resolve { reference, source }),
         }
+    }
+
+    /// The tags of a repository, as its registry lists them.
+    pub async fn tags(&self, repository: &Repository, access: &Access) -> Result<Vec<Tag>, Error> {
+        let remote = self.source(repository, access).await?;
+        remote.tags().await.map_err(|source| {
+            let advice = Advice::on(&source, repository, true);
+            let repository = repository.clone();
+            if source.is_not_found() {
+                return Error::NoTags { repository, advice };
+            }
+            Error::Tags { repository, source }.with(advice)
+        })
     }
 
     /// AWS under the identity that `access` names.

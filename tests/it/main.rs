@@ -35,6 +35,7 @@ mod lambda_refused;
 mod lambda_time;
 mod least_privilege;
 mod local;
+mod look;
 mod memory_budget;
 mod one_answer;
 mod operations;

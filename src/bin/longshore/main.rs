@@ -6,12 +6,14 @@ mod build;
 mod copy;
 mod credentials;
 mod destination;
+mod diff;
 mod docker_config;
 mod grant;
 mod hash;
 mod inspect;
 mod invoke;
 mod local;
+mod look;
 mod names;
 mod output;
 mod place;
@@ -64,6 +66,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Copy(args) => stop::or_stopped(Box::pin(copy::run(*args))).await,
         Command::Inspect(args) => inspect::run(args).await,
+        Command::Tags(args) => look::tags(args).await,
+        Command::Digest(args) => look::digest(args).await,
+        Command::Diff(args) => Box::pin(diff::run(args)).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Build(args) => stop::or_stopped(Box::pin(build::run(*args))).await,
         Command::Hash(args) => hash::run(args),
