@@ -57,7 +57,7 @@ impl Folder {
     /// The size of a blob that is there.
     pub(super) fn size(&self, digest: &Digest) -> Option<u64> {
         let metadata = fs::metadata(self.path(digest)).ok()?;
-        metadata.is_file().then(|| metadata.len())
+        metadata.is_file().then_some(metadata.len())
     }
 
     /// Takes a blob; what it is, is known then.
@@ -98,7 +98,9 @@ impl Folder {
         let lock = File::open(&self.root).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let mut index = self.index()?;
-        listed.iter().for_each(|listed| index.list(listed));
+        for listed in listed {
+            index.list(listed);
+        }
         if !self.root.join(MARKER).exists() {
             self.write(MARKER, MARKER_CONTENT)?;
         }
@@ -121,7 +123,7 @@ impl Folder {
     /// Writes a file that appears whole.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
         let scratch = self.scratch()?;
-        io::Write::write_all(&mut &*scratch.as_file(), bytes).map_err(WriteError::System)?;
+        io::Write::write_all(&mut scratch.as_file(), bytes).map_err(WriteError::System)?;
         self.keep(scratch, name)
     }
 

@@ -112,7 +112,9 @@ impl Writer {
         } else {
             let mut index = self.written().index.take();
             let index = index.get_or_insert_with(IndexDocument::empty);
-            listed.iter().for_each(|listed| index.list(listed));
+            for listed in &listed {
+                index.list(listed);
+            }
             vec![(MARKER, MARKER_CONTENT.to_vec()), (INDEX, index.bytes())]
         };
         tar.complete(documents).await

@@ -162,9 +162,9 @@ async fn an_archive_with_a_gap_is_never_completed() {
     let folder = tempfile::tempdir().unwrap();
     let writer = writer(&folder, "oci-archive").await;
     let (gap, other) = (Blob::known("one").failing(), Blob::known("two"));
-    let pushes = [writer.push_blob(&gap, &[]), writer.push_blob(&other, &[])];
-    let [failed, pushed] = join_all(pushes).await.try_into().unwrap();
-    assert!(failed.is_err() && pushed.is_ok());
+    let both = [writer.push_blob(&gap, &[]), writer.push_blob(&other, &[])];
+    let [failed, whole] = join_all(both).await.try_into().unwrap();
+    assert!(failed.is_err() && whole.is_ok());
     let error = writer.complete(&manifest()).await.unwrap_err();
     assert!(error.to_string().contains("not complete"), "{error}");
     drop(writer);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use longshore::deploy::{Form, ImageFile, Location};
 use longshore::oci::Reference;
+use longshore::redact::without_credentials;
 
 use crate::names;
 
@@ -23,10 +24,37 @@ pub(crate) fn read(text: &str) -> Result<Destination, String> {
     if FORMS.iter().any(|form| text.starts_with(form.prefix())) {
         return names::told(text.parse()).map(Destination::File);
     }
-    if let Some(meant) = meant_file(text) {
+    if let Some(meant) = elsewhere(text).or_else(|| meant_file(text)) {
         return Err(meant);
     }
     names::destination(text).map(Destination::Repository)
+}
+
+/// The command that brings an archive to where Longshore does not write.
+fn elsewhere(text: &str) -> Option<String> {
+    let engines = [
+        ("docker-daemon:", "docker load"),
+        ("containers-storage:", "podman load"),
+    ];
+    let mut loads = engines.iter();
+    let load = loads.find_map(|(prefix, load)| Some((text.strip_prefix(prefix)?, load)));
+    if let Some((name, load)) = load {
+        return Some(format!(
+            "a container engine loads images from stdin: `longshore copy … docker-archive:-:{name} \
+             | {load}`"
+        ));
+    }
+    if text.starts_with("s3://") {
+        let object = without_credentials(text);
+        return Some(format!(
+            "an archive goes to S3 by AWS's own command: `longshore copy … oci-archive:- | aws s3 \
+             cp - {object}`"
+        ));
+    }
+    let path = text.strip_prefix("dir:")?;
+    Some(format!(
+        "only skopeo reads its dir: layout: write an OCI layout with oci:{path}"
+    ))
 }
 
 /// What was meant by the path of a file.
@@ -68,6 +96,24 @@ mod tests {
         }
         let repository = read("localhost:5000/app.tar/x:1");
         assert!(matches!(repository, Ok(Destination::Repository(_))));
+        for (text, part) in [
+            (
+                "docker-daemon:app:1",
+                "docker-archive:-:app:1 | docker load",
+            ),
+            (
+                "containers-storage:app:1",
+                "docker-archive:-:app:1 | podman load",
+            ),
+            (
+                "s3://b/app.tar",
+                "oci-archive:- | aws s3 cp - s3://b/app.tar",
+            ),
+            ("dir:app", "with oci:app"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
         for text in [
             "app.tar",
             "./out",

@@ -59,9 +59,10 @@ impl Image {
         let described = |entry: &Descriptor| {
             let platform = entry.platform.as_ref().filter(|own| !own.is_unknown());
             let platform = platform.map(ToString::to_string);
-            let what = match entry.is_attestation() {
-                true => "attestation".to_owned(),
-                false => platform.unwrap_or_else(|| entry.media_type.to_string()),
+            let what = if entry.is_attestation() {
+                "attestation".to_owned()
+            } else {
+                platform.unwrap_or_else(|| entry.media_type.to_string())
             };
             (entry.digest.clone(), what)
         };
