@@ -27,7 +27,7 @@ const REFUSALS: &[(&str, &[&str])] = &[
         &["no directory", "create it"],
     ),
     (
-        "EXAMPLE oci-archive:DIR/a.tar:App",
+        "EXAMPLE oci-archive:DIR/a.tar:App/Name",
         &["malformed NAME", "app:1.0"],
     ),
     (
