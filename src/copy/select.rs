@@ -50,15 +50,16 @@ pub async fn select(
     let entries = indexes.leaves()?;
     let has_attestations = entries.iter().any(is_attestation);
     let kept = match &wanted.platforms {
-        _ if wanted.single && wanted.platforms.as_ref().is_none_or(|all| all.len() != 1) => {
-            return only(source, root, &entries).await;
-        }
+        None if wanted.single => return only(source, root, &entries).await,
         None if has_attestations => entries,
         None => return Ok(root.clone()),
         Some(platforms) => {
             let kept = matching(source, root, &entries, platforms).await?;
             if let ([_], [image]) = (platforms.as_slice(), kept.as_slice()) {
                 return fetch(source, image).await;
+            }
+            if wanted.single {
+                return only(source, root, &kept).await;
             }
             with_attestations(&kept, entries)
         }

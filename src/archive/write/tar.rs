@@ -327,11 +327,17 @@ fn beside(path: &Path, name: &str) -> Result<(File, TempPath), WriteError> {
     if !folder.is_dir() {
         return Err(WriteError::NoDirectory(folder.display().to_string()));
     }
-    let scratch = scratch(folder).map_err(|source| WriteError::Write {
+    let begun = scratch(folder).and_then(|scratch| {
+        // Who could not read the old file cannot read the new one.
+        if let Ok(present) = path.metadata() {
+            scratch.as_file().set_permissions(present.permissions())?;
+        }
+        Ok(scratch.into_parts())
+    });
+    begun.map_err(|source| WriteError::Write {
         place: name.to_owned(),
         source,
-    })?;
-    Ok(scratch.into_parts())
+    })
 }
 
 /// A file without a name, whose content goes to `stream` in the end.

@@ -7,6 +7,7 @@ mod refusals;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -228,6 +229,36 @@ async fn a_failure_leaves_the_old_file_and_nothing_beside_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_fails_keeps_the_image_from_no_other_place() {
+    let shelf = Shelf::new().await;
+    let layers: [&[u8]; 2] = [b"one", b"two"];
+    let staged = shelf.bench.stage("app.tar", &Archive::of(&layers).tar());
+    let both = Image {
+        files: vec!["oci-archive:/dev/full".parse().unwrap()],
+        ..image(&staged, "app:1")
+    };
+    let meter = Arc::new(Meter::default());
+    let failed = shelf.bench.deployer.run(&both, &meter).await.unwrap_err();
+    let told = format!("{:#}", anyhow::Error::new(failed));
+    let place = format!("at {HOST}/app, and not at oci-archive:/dev/full");
+    assert!(told.contains(&place), "{told}");
+    assert!(told.contains("no space left"), "{told}");
+    shelf.pushed(&format!("{HOST}/app:1"), "copy:1").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_replaced_keeps_its_permissions() {
+    let shelf = Shelf::new().await;
+    let staged = shelf.bench.stage("app.tar", &Archive::of(&[b"one"]).tar());
+    shelf.write(&staged, "oci-archive", "app.tar").await;
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(shelf.path("app.tar"), private.clone()).unwrap();
+    shelf.write(&staged, "oci-archive", "app.tar").await;
+    let metadata = fs::metadata(shelf.path("app.tar")).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, private.mode());
+}
+
+#[tokio::test]
 async fn several_images_are_in_one_file() {
     let shelf = Shelf::new().await;
     let first = shelf
@@ -296,6 +327,14 @@ async fn an_archive_for_docker_has_one_platform() {
     let told = format!("{:#}", anyhow::Error::new(failed));
     assert!(told.contains("--platform"), "{told}");
     assert!(told.contains("linux/amd64, linux/arm64"), "{told}");
+
+    // A platform that is not there is told first.
+    let mut image = shelf.to_file(&index, "docker-archive", "app.tar");
+    let platforms = ["linux/amd64", "linux/s390x"];
+    image.platforms = Some(platforms.map(|name| name.parse().unwrap()).to_vec());
+    let failed = shelf.bench.deployer.run(&image, &meter).await.unwrap_err();
+    let told = format!("{:#}", anyhow::Error::new(failed));
+    assert!(told.contains("no image for linux/s390x"), "{told}");
     assert_eq!(shelf.names(), BTreeSet::new());
 }
 
