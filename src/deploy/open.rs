@@ -7,7 +7,8 @@ use super::{Access, Advice, Error, Location};
 use crate::archive::{self, Archive, Compression, Selected, Selector};
 use crate::content::{FileObject, RangeRead, Source, UnbuiltImage};
 use crate::copy::{Meter, MeteredObject, MeteredSource};
-use crate::oci::{RawManifest, Reference};
+use crate::oci::{Digest, RawManifest, Reference};
+use crate::registry;
 
 /// A source that was found.
 pub struct Opened {
@@ -126,6 +127,13 @@ impl Reach {
         Ok(Opened { content, early })
     }
 
+    /// The digest of an image in a registry, without reading its manifest where the registry tells.
+    pub async fn digest(&self, reference: &Reference, access: &Access) -> Result<Digest, Error> {
+        let source = self.source(reference.repository(), access).await?;
+        let digest = source.resolve_digest(reference).await;
+        digest.map_err(|error| unresolved(reference, error))
+    }
+
     /// The image of a registry. Its tag is resolved here, once; all that follows asks by digest.
     async fn open_reference(
         &self,
@@ -134,18 +142,8 @@ impl Reach {
         meter: &Arc<Meter>,
     ) -> Result<Opened, Error> {
         let source = self.source(reference.repository(), access).await?;
-        let root = source.resolve(reference).await.map_err(|error| {
-            let advice = Advice::on(&error, reference.repository(), true);
-            let reference = reference.clone();
-            if error.is_not_found() {
-                return Error::NoImage { reference, advice };
-            }
-            let failed = Error::Resolve {
-                reference,
-                source: error,
-            };
-            failed.with(advice)
-        })?;
+        let root = source.resolve(reference).await;
+        let root = root.map_err(|error| unresolved(reference, error))?;
         meter.resolved(root.digest());
         let source = Arc::new(MeteredSource::new(source, Arc::clone(meter)));
         Ok(Opened {
@@ -153,6 +151,20 @@ impl Reach {
             early: None,
         })
     }
+}
+
+/// What it means that a registry does not give an image.
+fn unresolved(reference: &Reference, error: registry::Error) -> Error {
+    let advice = Advice::on(&error, reference.repository(), true);
+    let reference = reference.clone();
+    if error.is_not_found() {
+        return Error::NoImage { reference, advice };
+    }
+    let failed = Error::Resolve {
+        reference,
+        source: error,
+    };
+    failed.with(advice)
 }
 
 fn metered(object: impl RangeRead + 'static, meter: &Arc<Meter>) -> Arc<dyn RangeRead> {

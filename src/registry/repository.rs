@@ -43,11 +43,15 @@ impl RemoteRepository {
     /// everything after by digest: a tag may move.
     pub async fn resolve(&self, reference: &Reference) -> Result<RawManifest, Error> {
         let latest = Tag::latest();
-        let key = match reference.digest() {
-            Some(digest) => ManifestKey::Digest(digest),
-            None => ManifestKey::Tag(reference.tag().unwrap_or(&latest)),
-        };
+        let key = key_of(reference, &latest);
         manifest::pull(&self.transport, key, Access::Pull).await
+    }
+
+    /// The digest of the same manifest, without reading it where the registry tells.
+    pub async fn resolve_digest(&self, reference: &Reference) -> Result<Digest, Error> {
+        let latest = Tag::latest();
+        let key = key_of(reference, &latest);
+        manifest::digest(&self.transport, key, Access::Pull).await
     }
 
     /// The repository's tags, in the registry's order. Fails rather than leave some out where a
@@ -174,6 +178,14 @@ impl Destination for RemoteRepository {
         tag: Option<&'a Tag>,
     ) -> BoxFuture<'a, content::Result<()>> {
         async move { Ok(manifest::push(&self.transport, manifest, tag).await?) }.boxed()
+    }
+}
+
+/// What names the manifest of `reference`: without a tag and a digest it is `latest`.
+fn key_of<'a>(reference: &'a Reference, latest: &'a Tag) -> ManifestKey<'a> {
+    match reference.digest() {
+        Some(digest) => ManifestKey::Digest(digest),
+        None => ManifestKey::Tag(reference.tag().unwrap_or(latest)),
     }
 }
 

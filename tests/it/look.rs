@@ -104,7 +104,19 @@ async fn digests_manifests_and_configs_are_exact() {
     let archive = Archive::of(&[b"one", b"two"]);
     let digest = sight.push(&archive, "app:1.0").await;
     let name = format!("{HOST}/app:1.0");
+    sight.bench.environment.registry.reset();
     assert_eq!(sight.text(&["digest", &name]), format!("{digest}\n"));
+    let requests = sight.bench.registry_requests();
+    assert!(
+        requests.iter().all(|request| request.method == "HEAD"),
+        "{requests:?}"
+    );
+    let missing = sight.run(&["digest", &format!("{HOST}/app:none")]);
+    assert!(
+        stderr(&missing).contains("there is no image"),
+        "{}",
+        stderr(&missing)
+    );
     let told = sight.json(&["digest", "--json", &name]);
     assert_eq!(told["digest"], digest.to_string());
     assert_eq!(told["mediaType"], MediaType::DOCKER_MANIFEST.as_str());

@@ -37,6 +37,16 @@ pub(crate) async fn tags(args: TagsArgs) -> anyhow::Result<ExitCode> {
 pub(crate) async fn digest(args: DigestArgs) -> anyhow::Result<ExitCode> {
     stdin::settle(&args.source).await?;
     let place = Place::start(&args.place).await?;
+    if let Location::Registry(reference) = &args.source
+        && args.platform.is_none()
+        && !args.json
+    {
+        // Docker Hub counts manifests that are read, and not digests that are asked for.
+        let digest = place.reach().digest(reference, &Access::default()).await?;
+        output::result(&digest.to_string());
+        place.stop().await;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (root, source) = match open(&place, &args.source).await? {
         Content::Stored { root, source } => (root, source),
         Content::Unbuilt(_) => bail!(
