@@ -1,5 +1,5 @@
 //! Archives of images: tars that `docker save` and exporters of OCI layouts write, read by ranges
-//! where they lie and never unpacked.
+//! where they lie and never unpacked; and what is written to files ([`Writer`]).
 //!
 //! [`Archive::open`] finds out where every file is, reading headers and skipping data. In an archive
 //! that is compressed as a whole that is not possible: there files are found on the way past them.
@@ -43,6 +43,7 @@ mod testing;
 mod tests;
 mod walk;
 mod window;
+mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub use choice::Choices;
 pub use compression::{Compression, InvalidCompression};
 pub use error::Error;
 pub use selector::{InvalidSelector, Selector};
+pub use write::{Form, ImageFile, InvalidFile, WriteError, Writer};
 
 use self::compression::Format;
 use self::directory::Directory;

@@ -149,7 +149,7 @@ pub trait Order: Send + Sync {
     fn next<'a>(&'a self, wanted: &'a [&'a Digest]) -> BoxFuture<'a, Result<usize>>;
 }
 
-/// A place that takes manifests and blobs: a repository of a registry.
+/// A place that takes manifests and blobs: a repository of a registry, an archive.
 pub trait Destination: Send + Sync {
     /// How errors name this place, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app`.
     fn name(&self) -> &str;
@@ -180,6 +180,13 @@ pub trait Destination: Send + Sync {
         manifest: &'a RawManifest,
         tag: Option<&'a Tag>,
     ) -> BoxFuture<'a, Result<()>>;
+
+    /// Ends with the image of `root`, when all of it and its tags are here: a file appears under
+    /// its name then. Registries have nothing to do.
+    fn complete<'a>(&'a self, root: &'a RawManifest) -> BoxFuture<'a, Result<()>> {
+        let _ = root;
+        async { Ok(()) }.boxed()
+    }
 }
 
 /// How a blob came to be at the destination.

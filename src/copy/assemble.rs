@@ -26,7 +26,8 @@ impl Run {
         let blobs = async {
             let layers = self.push_layers(image, known).await?;
             let config = self.push_config(image, &layers).await?;
-            Ok(build(config, layers))
+            let docker = self.is_docker(&layers);
+            Ok(build(config, layers, docker))
         };
         let manifest = self.meter.time(Phase::Blobs, blobs).await?;
         let pushing = self.push_manifest(&manifest, &self.places);
@@ -116,7 +117,7 @@ impl Run {
     }
 
     async fn push_config(&self, image: &UnbuiltImage, layers: &[Descriptor]) -> Result<Descriptor> {
-        let media_type = if is_docker(layers) {
+        let media_type = if self.is_docker(layers) {
             MediaType::DOCKER_CONFIG
         } else {
             MediaType::OCI_CONFIG
@@ -128,6 +129,15 @@ impl Run {
             mounts: Mounts::default(),
         };
         self.push_described(&item).await
+    }
+}
+
+impl Run {
+    /// Whether Docker's manifest is built, which every registry and consumer takes: where every
+    /// layer can stand in it.
+    fn is_docker(&self, layers: &[Descriptor]) -> bool {
+        let mut layers = layers.iter();
+        !self.options.oci_manifests && layers.all(|layer| docker_layer(&layer.media_type).is_some())
     }
 }
 
@@ -145,15 +155,7 @@ fn item<'a>(
     }
 }
 
-/// Whether every layer can stand in a Docker manifest, which every consumer takes.
-fn is_docker(layers: &[Descriptor]) -> bool {
-    layers
-        .iter()
-        .all(|layer| docker_layer(&layer.media_type).is_some())
-}
-
-fn build(config: Descriptor, layers: Vec<Descriptor>) -> RawManifest {
-    let docker = is_docker(&layers);
+fn build(config: Descriptor, layers: Vec<Descriptor>, docker: bool) -> RawManifest {
     let media_type = if docker {
         MediaType::DOCKER_MANIFEST
     } else {

@@ -79,6 +79,16 @@ pub enum Cause {
         /// What there is.
         available: Vec<String>,
     },
+    /// The image is for several platforms, and goes where there is room for one.
+    #[error(
+        "a docker-archive holds one platform: choose one with --platform, or write an oci-archive; \
+         there is {}",
+        list(available)
+    )]
+    SeveralPlatforms {
+        /// What there is.
+        available: Vec<String>,
+    },
     /// The image has more manifests, or deeper ones, than Longshore copies.
     #[error("the image has more than {limit} {what}")]
     TooMany {

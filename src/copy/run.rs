@@ -22,11 +22,17 @@ const MANIFESTS: usize = 4;
 pub struct Options {
     /// Blobs under way at once. Memory grows with it, speed up to a point.
     pub concurrency: usize,
+    /// Whether a manifest that is built is OCI's, also where Docker's would do: some tools find no
+    /// other in a layout.
+    pub oci_manifests: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { concurrency: 4 }
+        Self {
+            concurrency: 4,
+            oci_manifests: false,
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Selection {
     pub of_index_only: bool,
     /// Whether attestations are left out of an index.
     pub drop_attestations: bool,
+    /// Whether there is room for one platform only: of an index that has one, that image is meant.
+    pub single: bool,
 }
 
 /// Picks what is wanted of the image of `root`.
@@ -41,19 +43,23 @@ pub async fn select(
     if !is_list(&parsed) {
         return single(source, root, &parsed, wanted).await;
     }
-    if wanted.platforms.is_none() && !wanted.drop_attestations {
+    if wanted.platforms.is_none() && !wanted.drop_attestations && !wanted.single {
         return Ok(root.clone());
     }
     let indexes = Indexes::below(source, root).await?;
     let entries = indexes.leaves()?;
     let has_attestations = entries.iter().any(is_attestation);
     let kept = match &wanted.platforms {
+        None if wanted.single => return only(source, root, &entries).await,
         None if has_attestations => entries,
         None => return Ok(root.clone()),
         Some(platforms) => {
             let kept = matching(source, root, &entries, platforms).await?;
             if let ([_], [image]) = (platforms.as_slice(), kept.as_slice()) {
                 return fetch(source, image).await;
+            }
+            if wanted.single {
+                return only(source, root, &kept).await;
             }
             with_attestations(&kept, entries)
         }
@@ -90,6 +96,28 @@ async fn single(
         None => Ok(root.clone()),
         Some(missing) => Err(no_platform(source, root, missing, available.as_slice())),
     }
+}
+
+/// The only image of an index, attestations aside.
+async fn only(
+    source: &dyn Source,
+    root: &RawManifest,
+    entries: &[Descriptor],
+) -> Result<RawManifest> {
+    let images: Vec<_> = entries.iter().filter(|e| !is_attestation(e)).collect();
+    if let [image] = images.as_slice() {
+        return fetch(source, image).await;
+    }
+    let mut available = Vec::with_capacity(images.len());
+    for image in images {
+        available.push(entry_platform(source, image).await?.to_string());
+    }
+    available.retain(|platform| platform != "/");
+    let subject = manifest_of(&root.descriptor());
+    let cause = Cause::SeveralPlatforms { available };
+    Err(at(Operation::Select, Side::Source, source.name(), subject)(
+        cause,
+    ))
 }
 
 pub(super) fn is_attestation(entry: &Descriptor) -> bool {

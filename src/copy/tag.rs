@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 
-use super::error::{Cause, at};
+use super::error::{Cause, at, manifest_of};
 use super::{Operation, Phase, Result, Run, Side, Target};
 use crate::content::ManifestKey;
 use crate::oci::{Digest, RawManifest, Tag};
@@ -23,10 +23,26 @@ pub struct TagConflict {
 }
 
 impl Run {
-    /// Points the tags of each target to the manifest, whose content is there. A tag that already
-    /// names it is left alone: registries with immutable tags refuse even that.
+    /// Points the tags of each target to the manifest, whose content is there, and completes the
+    /// target. A tag that already names it is left alone: registries with immutable tags refuse
+    /// even that.
     pub async fn tag(&self, manifest: &RawManifest) -> Result<()> {
-        self.write_tags(manifest, |target| &target.tags).await
+        self.write_tags(manifest, |target| &target.tags).await?;
+        let completing = self.each(&self.places, |target| {
+            async move {
+                let destination = &*target.destination;
+                let completed = destination.complete(manifest).await;
+                completed.map_err(at(
+                    Operation::Write,
+                    Side::Destination,
+                    destination.name(),
+                    manifest_of(&manifest.descriptor()),
+                ))
+            }
+            .boxed()
+        });
+        self.meter.time(Phase::Tags, completing).await?;
+        Ok(())
     }
 
     /// Points these tags to the manifest, at each target.

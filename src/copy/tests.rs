@@ -243,7 +243,10 @@ async fn no_more_blobs_are_under_way_than_allowed() {
     let document = json!({"schemaVersion": 2, "config": config, "layers": layers});
     let root = source.add_manifest(&MediaType::OCI_MANIFEST, &document);
     let destination = Arc::new(MemoryRepository::default());
-    let options = Options { concurrency: 3 };
+    let options = Options {
+        concurrency: 3,
+        ..Options::default()
+    };
     let targets = vec![Target::new(destination.clone())];
     let run = Run::new(targets, options, Arc::default());
     run.copy(&source, &root).await.unwrap();

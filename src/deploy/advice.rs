@@ -149,6 +149,7 @@ fn action(method: &Method, url: &str) -> Option<&'static str> {
         Method::PUT => "ecr:PutImage",
         Method::HEAD if path.contains("/blobs/") => "ecr:BatchCheckLayerAvailability",
         _ if path.contains("/blobs/") => "ecr:GetDownloadUrlForLayer",
+        _ if path.contains("/tags/list") => "ecr:ListImages",
         _ => "ecr:BatchGetImage",
     })
 }
@@ -240,6 +241,7 @@ mod tests {
         for (method, path, action) in [
             (Method::HEAD, "manifests/1", "ecr:BatchGetImage"),
             (Method::GET, "manifests/1", "ecr:BatchGetImage"),
+            (Method::GET, "tags/list?last=a", "ecr:ListImages"),
             (
                 Method::HEAD,
                 "blobs/sha256:0",

@@ -10,6 +10,7 @@ use super::deployment::Deployment;
 use super::error::partly;
 use super::reach::Reach;
 use super::{Deploy, Deployed, Error, Granted, Image, Memo, MemoPlace, PolicyPart, PushedImage};
+use crate::archive::Writer;
 use crate::content::BoxError;
 use crate::copy::{Meter, Phase};
 use crate::policy::Grants;
@@ -31,13 +32,17 @@ impl Deployer {
     pub async fn run(&self, image: &Image, meter: &Arc<Meter>) -> Result<Deployed, Error> {
         let reach = self.reach.with_attempts(image.retry);
         let reach = reach.with_tally(meter.tally());
+        let mut files = Vec::new();
+        for file in &image.files {
+            files.push(Writer::open(file.clone()).await.map_err(Error::Write)?);
+        }
         let source = image.pinned_source();
         let opening = reach.open(&source, &image.source_access, image.compression, meter);
         let opened = meter.time(Phase::Resolve, opening.boxed()).await;
         if opened.is_ok() {
             create_missing(&reach, image).await?;
         }
-        let deployment = Deployment::prepare(&reach, image, meter).await?;
+        let deployment = Deployment::prepare(&reach, image, files, meter).await?;
         let brought = match opened {
             Ok(opened) => deployment.bring(opened).await,
             Err(error) => deployment.fall_back(error).await,

@@ -7,6 +7,7 @@ use super::error::partly;
 use super::open::{Content, Opened};
 use super::reach::Reach;
 use super::{Attestations, Deployed, Error, Image, Place, Referrers};
+use crate::archive::Writer;
 use crate::content::{Destination, ManifestKey, Source, UnbuiltImage, process_memory};
 use crate::copy::{
     self, Description, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select,
@@ -22,6 +23,8 @@ pub(super) struct Deployment<'a> {
     image: &'a Image,
     /// As many as the image has targets.
     destinations: Vec<Arc<RemoteRepository>>,
+    /// As many as the image has files. In the run they come behind the destinations.
+    files: Vec<Arc<Writer>>,
     /// The repositories of `reuse_from`.
     shared: Vec<Arc<RemoteRepository>>,
     run: Run,
@@ -33,6 +36,7 @@ impl<'a> Deployment<'a> {
     pub(super) async fn prepare(
         reach: &Reach,
         image: &'a Image,
+        files: Vec<Writer>,
         meter: &'a Arc<Meter>,
     ) -> Result<Self, Error> {
         let mut destinations = Vec::new();
@@ -44,8 +48,9 @@ impl<'a> Deployment<'a> {
         }
         let mut shared = Vec::new();
         for reference in &image.reuse_from {
-            let access = &image.targets[0].access;
-            shared.push(reach.source(reference.repository(), access).await?);
+            let access = image.targets.first().map(|target| target.access.clone());
+            let access = access.unwrap_or_default();
+            shared.push(reach.source(reference.repository(), &access).await?);
         }
         let targets = image.targets.iter().zip(&destinations);
         let targets = targets.map(|(target, destination)| copy::Target {
@@ -56,10 +61,14 @@ impl<'a> Deployment<'a> {
                 .collect(),
             ..copy::Target::new(destination.clone())
         });
+        let files: Vec<_> = files.into_iter().map(Arc::new).collect();
+        let written = files.iter().map(|file| copy::Target::new(file.clone()));
+        let targets = targets.chain(written).collect();
         Ok(Self {
             image,
-            run: Run::new(targets.collect(), options(image), meter.clone()),
+            run: Run::new(targets, options(image), meter.clone()),
             destinations,
+            files,
             shared,
             meter,
         })
@@ -142,6 +151,7 @@ impl<'a> Deployment<'a> {
             platforms: image.platforms.clone(),
             of_index_only: image.platforms_of_index_only,
             drop_attestations: image.attestations == Attestations::Drop,
+            single: image.is_single(),
         };
         let selecting = select(source, root, &selection);
         let manifest = self.meter.time(Phase::Resolve, selecting).await?;
@@ -162,6 +172,7 @@ impl<'a> Deployment<'a> {
                 platforms: Some(vec![platform.clone()]),
                 of_index_only: self.image.platforms_of_index_only,
                 drop_attestations: false,
+                single: false,
             };
             singles.push((select(source, root, &one).await?, tag));
         }
@@ -253,9 +264,10 @@ impl<'a> Deployment<'a> {
         };
         let has_ended = ended.is_some();
         let failed: BTreeSet<usize> = failures.keys().copied().collect();
-        let of_targets = failures
-            .into_iter()
-            .map(|(position, error)| Error::copy(&image.targets[position].repository, error));
+        let of_targets = failures.into_iter().map(|(position, error)| {
+            let target = image.targets.get(position);
+            Error::copy(target.map(|target| &target.repository), error)
+        });
         let errors = ended.into_iter().chain(of_targets).collect();
         let is_done = |position| !has_ended && !failed.contains(&position);
         Err(partly(image, is_done, errors))
@@ -263,9 +275,13 @@ impl<'a> Deployment<'a> {
 
     /// Reads what can be told of an image that was copied, from the first target that has it.
     async fn describe(&self, manifest: RawManifest) -> copy::Result<Brought> {
-        let place = &self.destinations[self.run.first_target()];
+        let first = self.run.first_target();
+        let place: &dyn Source = match self.destinations.get(first) {
+            Some(repository) => &**repository,
+            None => &*self.files[first - self.destinations.len()],
+        };
         Ok(Brought {
-            description: describe(&**place, &manifest).await?,
+            description: describe(place, &manifest).await?,
             manifest,
         })
     }
@@ -274,8 +290,8 @@ impl<'a> Deployment<'a> {
     fn named(&self, error: copy::Error) -> Error {
         let mut targets = self.image.targets.iter();
         let named = targets.find(|target| target.repository.to_string() == error.place);
-        let target = named.unwrap_or(&self.image.targets[0]);
-        Error::copy(&target.repository, error)
+        let target = named.or(self.image.targets.first());
+        Error::copy(target.map(|target| &target.repository), error)
     }
 }
 
@@ -327,11 +343,14 @@ impl From<copy::Error> for Failed {
 }
 
 fn options(image: &Image) -> Options {
-    let mut options = Options::default();
+    let mut options = Options {
+        oci_manifests: image.has_layout(),
+        ..Options::default()
+    };
     if let Some(wanted) = image.max_concurrency {
         options.concurrency = wanted.get();
     }
-    let most = most_at_once(image.targets.len());
+    let most = most_at_once(image.places());
     options.concurrency = options.concurrency.min(most);
     options
 }

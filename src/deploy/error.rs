@@ -87,7 +87,16 @@ pub enum Error {
         /// What the registry says.
         source: registry::Error,
     },
-    /// The registry does not list a repository's tags.
+    /// There is no repository to list the tags of.
+    #[error("there is no repository {repository}: see that its name is right")]
+    NoTags {
+        /// The repository.
+        repository: Repository,
+        /// What else it may be.
+        #[source]
+        advice: Option<Advice>,
+    },
+    /// The registry does not list the tags of a repository.
     #[error("cannot list the tags of {repository}")]
     Tags {
         /// The repository.
@@ -141,16 +150,19 @@ pub enum Error {
     /// Copying failed.
     #[error(transparent)]
     Copy(Box<copy::Error>),
-    /// Some of several repositories do not have the image.
+    /// Some of several repositories and files do not have the image.
     #[error("the image is {}not at {}", done_at(done), listed(missing))]
     Partly {
-        /// The repositories that have it, with its tags.
-        done: Vec<Repository>,
+        /// The repositories and files that have it, with its tags.
+        done: Vec<String>,
         /// Those that do not.
-        missing: Vec<Repository>,
+        missing: Vec<String>,
         /// Why the first of them does not.
         source: Box<Self>,
     },
+    /// The image cannot be written to a file.
+    #[error(transparent)]
+    Write(archive::WriteError),
     /// The destination repository cannot be created.
     #[error(transparent)]
     Create(Box<aws::Error>),
@@ -202,12 +214,15 @@ pub enum Error {
 
 impl Error {
     /// Says what a failed copy to `destination` means.
-    pub(super) fn copy(destination: &Repository, error: copy::Error) -> Self {
+    pub(super) fn copy(destination: Option<&Repository>, error: copy::Error) -> Self {
         let registry = error.downcast_ref::<registry::Error>();
         let no_repository =
             registry.is_some_and(|error| error.has_code(&registry::ErrorCode::NAME_UNKNOWN));
         let source = Box::new(error);
-        if no_repository && source.side == copy::Side::Destination {
+        if no_repository
+            && source.side == copy::Side::Destination
+            && let Some(destination) = destination
+        {
             return Self::NoRepository {
                 repository: destination.clone(),
                 source,
@@ -236,6 +251,16 @@ impl Error {
         failed.with(advice)
     }
 
+    /// Says what it means that the tags of a repository were not listed.
+    pub(super) fn untagged(repository: &Repository, source: registry::Error) -> Self {
+        let advice = Advice::on(&source, repository, true);
+        let repository = repository.clone();
+        if source.is_not_found() {
+            return Self::NoTags { repository, advice };
+        }
+        Self::Tags { repository, source }.with(advice)
+    }
+
     /// The same, after what to do about it.
     pub(super) fn with(self, advice: Option<Advice>) -> Self {
         match advice {
@@ -257,22 +282,24 @@ pub(super) fn partly(
 ) -> Error {
     let others = errors.split_off(1);
     let first = errors.remove(0);
-    if image.targets.len() == 1 {
+    if image.places() == 1 {
         return first;
     }
     for error in &others {
         tracing::error!(error = chain(error), "failed at another repository");
     }
-    let repositories = |wanted: bool| {
-        let targets = image.targets.iter().enumerate();
-        let wanted = targets.filter(|(position, _)| is_done(*position) == wanted);
-        wanted
-            .map(|(_, target)| target.repository.clone())
+    let places = |wanted: bool| {
+        let repositories = image.targets.iter();
+        let repositories = repositories.map(|target| target.repository.to_string());
+        let files = image.files.iter().map(ToString::to_string);
+        let all = repositories.chain(files).enumerate();
+        all.filter(|(position, _)| is_done(*position) == wanted)
+            .map(|(_, name)| name)
             .collect()
     };
     Error::Partly {
-        done: repositories(true),
-        missing: repositories(false),
+        done: places(true),
+        missing: places(false),
         source: Box::new(first),
     }
 }
@@ -286,14 +313,13 @@ fn chain(error: &Error) -> String {
 }
 
 /// What is done, before what is not.
-fn done_at(done: &[Repository]) -> String {
+fn done_at(done: &[String]) -> String {
     match done {
         [] => String::new(),
         done => format!("at {}, and ", listed(done)),
     }
 }
 
-fn listed(repositories: &[Repository]) -> String {
-    let names: Vec<_> = repositories.iter().map(ToString::to_string).collect();
-    names.join(", ")
+fn listed(places: &[String]) -> String {
+    places.join(", ")
 }

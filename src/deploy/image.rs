@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::Location;
-use crate::archive::Compression;
+use crate::archive::{Compression, Form, ImageFile};
 use crate::aws::{EcrHost, RepositorySettings};
 use crate::copy::Checkpoint;
 use crate::oci::{Digest, MediaType, Platform, Reference, Repository, Tag};
@@ -14,9 +14,11 @@ use crate::registry;
 pub struct Image {
     /// Where the image comes from.
     pub source: Location,
-    /// The repositories that it goes to: at least one, each once. The first is the one that the
+    /// The repositories that it goes to: each once, and at least one but for `files`. The first is the one that the
     /// image is called by.
     pub targets: Vec<Target>,
+    /// Files and directories that it goes to, too. With any, there may be no repository.
+    pub files: Vec<ImageFile>,
     /// How a repository that is missing is created, if it is.
     pub create_repository: Option<RepositorySettings>,
     /// The platforms to copy. `None`: everything, exactly as it is.
@@ -58,8 +60,17 @@ impl Image {
     /// All of the image, to one repository, by its digest only, with nothing else asked for.
     pub fn new(source: Location, destination: Repository) -> Self {
         Self {
-            source,
             targets: vec![Target::new(destination)],
+            ..Self::of(source)
+        }
+    }
+
+    /// All of the image, to no place yet.
+    pub fn of(source: Location) -> Self {
+        Self {
+            source,
+            targets: Vec::new(),
+            files: Vec::new(),
             create_repository: None,
             platforms: None,
             platform_tags: Vec::new(),
@@ -76,6 +87,23 @@ impl Image {
             reuse_from: Vec::new(),
             resume: Checkpoint::default(),
         }
+    }
+
+    /// Whether it goes where there is room for one platform only.
+    pub(super) fn is_single(&self) -> bool {
+        let mut files = self.files.iter();
+        files.any(|file| file.form == Form::DockerArchive)
+    }
+
+    /// Whether it goes into a layout of OCI.
+    pub(super) fn has_layout(&self) -> bool {
+        let mut files = self.files.iter();
+        files.any(|file| file.form != Form::DockerArchive)
+    }
+
+    /// How many places it goes to.
+    pub(super) fn places(&self) -> usize {
+        self.targets.len() + self.files.len()
     }
 
     /// The digest that the source is named by, where that is what the destination gets.
@@ -208,7 +236,7 @@ pub enum RemovalPolicy {
 /// What is known of a deployed image. It depends on the image alone, not on how it got there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployed {
-    /// Where it is: at least one place, in the order asked for.
+    /// The repositories where it is, in the order asked for. Files are not among them.
     pub places: Vec<Place>,
     /// Digest of its manifest or index.
     pub digest: Digest,
@@ -240,9 +268,9 @@ impl Deployed {
     ///
     /// # Panics
     ///
-    /// If it is nowhere, which no deployment ends in.
+    /// If it is in no repository, as where it goes to files only.
     pub fn first(&self) -> &Place {
-        self.places.first().expect("an image is somewhere")
+        self.places.first().expect("an image is in a repository")
     }
 
     /// The immutable URI: `<registry>/<repository>@<digest>`.

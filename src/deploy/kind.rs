@@ -123,9 +123,10 @@ fn of_deploy(error: &Error) -> Option<Kind> {
     match error {
         Error::Object(error) | Error::Create(error) => Some(of_aws(error)),
         Error::Web(error) => Some(of_web(error)),
-        Error::File { .. } | Error::NoImage { .. } | Error::Platform { .. } => {
-            Some(Kind::SourceMissing)
-        }
+        Error::File { .. }
+        | Error::NoImage { .. }
+        | Error::NoTags { .. }
+        | Error::Platform { .. } => Some(Kind::SourceMissing),
         Error::Archive { source, .. } => Some(of_archive(source)),
         Error::ForbiddenSource { .. } | Error::ForbiddenDestination { .. } => Some(Kind::Denied),
         Error::Repository { source, .. }
@@ -143,7 +144,7 @@ fn of_deploy(error: &Error) -> Option<Kind> {
         | Error::AllowedSetup(_)
         | Error::Setup(_)
         | Error::WebSetup(_) => Some(Kind::Invalid),
-        Error::Remove { .. } | Error::Memo { .. } => None,
+        Error::Remove { .. } | Error::Memo { .. } | Error::Write(_) => None,
     }
 }
 

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+pub use crate::archive::{Form, ImageFile, InvalidFile};
 pub use crate::aws::{Encryption, Mutability, RepositorySettings};
 use crate::content::BoxError;
 use crate::copy::Meter;

@@ -7,7 +7,7 @@ use super::{Access, Error, Location};
 use crate::archive::{self, Archive, Compression, Selected, Selector};
 use crate::content::{FileObject, RangeRead, Source, UnbuiltImage};
 use crate::copy::{Meter, MeteredObject, MeteredSource};
-use crate::oci::{RawManifest, Reference};
+use crate::oci::{Digest, RawManifest, Reference};
 
 /// A source that was found.
 pub struct Opened {
@@ -124,6 +124,13 @@ impl Reach {
             compression,
         });
         Ok(Opened { content, early })
+    }
+
+    /// The digest of an image in a registry, without reading its manifest where the registry tells.
+    pub async fn digest(&self, reference: &Reference, access: &Access) -> Result<Digest, Error> {
+        let source = self.source(reference.repository(), access).await?;
+        let digest = source.resolve_digest(reference).await;
+        digest.map_err(|error| Error::unresolved(reference, error))
     }
 
     /// The image of a registry. Its tag is resolved here, once; all that follows asks by digest.

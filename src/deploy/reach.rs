@@ -291,6 +291,13 @@ impl Reach {
         }
     }
 
+    /// The tags of a repository, as its registry lists them.
+    pub async fn tags(&self, repository: &Repository, access: &Access) -> Result<Vec<Tag>, Error> {
+        let remote = self.source(repository, access).await?;
+        let tags = remote.tags().await;
+        tags.map_err(|error| Error::untagged(repository, error))
+    }
+
     /// AWS under the identity that `access` names.
     pub async fn clients(&self, access: &Access) -> Clients {
         match &access.role {

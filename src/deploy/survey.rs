@@ -52,10 +52,7 @@ impl Survey {
     pub async fn tags(&self, repository: &Repository, access: &Access) -> Result<Vec<Tag>, Error> {
         let remote = self.remote(repository, access, Side::Source).await?;
         let tags = remote.tags().await;
-        tags.map_err(|source| Error::Tags {
-            repository: repository.clone(),
-            source,
-        })
+        tags.map_err(|error| Error::untagged(repository, error))
     }
 
     /// The tags of a repository that images are copied to. None, where it does not exist.
@@ -67,10 +64,7 @@ impl Survey {
         let remote = self.remote(repository, access, Side::Destination).await?;
         match remote.tags().await {
             Err(error) if error.is_not_found() => Ok(Vec::new()),
-            tags => tags.map_err(|source| Error::Tags {
-                repository: repository.clone(),
-                source,
-            }),
+            tags => tags.map_err(|error| Error::untagged(repository, error)),
         }
     }
 
@@ -89,7 +83,7 @@ impl Survey {
         let missing = |error| Error::unresolved(reference, error);
         let is_whole = image.platforms.is_none() && image.attestations == Attestations::Keep;
         if is_whole {
-            let root = remote.digest(reference).await.map_err(missing)?;
+            let root = remote.resolve_digest(reference).await.map_err(missing)?;
             return Ok(Meaning {
                 wanted: root.clone(),
                 root,
@@ -100,9 +94,10 @@ impl Survey {
             platforms: image.platforms.clone(),
             of_index_only: image.platforms_of_index_only,
             drop_attestations: image.attestations == Attestations::Drop,
+            single: false,
         };
         let selected = select(&*remote, &root, &selection).await;
-        let selected = selected.map_err(|error| Error::copy(repository, error))?;
+        let selected = selected.map_err(|error| Error::copy(Some(repository), error))?;
         Ok(Meaning {
             root: root.digest().clone(),
             wanted: selected.digest().clone(),
@@ -121,7 +116,7 @@ impl Survey {
         found.map_err(|error| {
             let place = repository.to_string();
             let error = copy::Error::finding(&place, &key, error);
-            Error::copy(repository, error)
+            Error::copy(Some(repository), error)
         })
     }
 

@@ -47,9 +47,8 @@ impl RemoteRepository {
         manifest::pull(&self.transport, key, Access::Pull).await
     }
 
-    /// The digest that [`RemoteRepository::resolve`] would give, without reading the manifest
-    /// where the registry tells it.
-    pub async fn digest(&self, reference: &Reference) -> Result<Digest, Error> {
+    /// The digest of the same manifest, without reading it where the registry tells.
+    pub async fn resolve_digest(&self, reference: &Reference) -> Result<Digest, Error> {
         let latest = Tag::latest();
         let key = key_of(reference, &latest);
         manifest::digest(&self.transport, key, Access::Pull).await
@@ -182,6 +181,7 @@ impl Destination for RemoteRepository {
     }
 }
 
+/// What names the manifest of `reference`: without a tag and a digest it is `latest`.
 fn key_of<'a>(reference: &'a Reference, latest: &'a Tag) -> ManifestKey<'a> {
     match reference.digest() {
         Some(digest) => ManifestKey::Digest(digest),

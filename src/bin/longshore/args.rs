@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use longshore::archive::Compression;
 use longshore::deploy::Location;
-use longshore::oci::{Platform, Reference, Tag};
+use longshore::oci::{Platform, Reference, Repository, Tag};
 use longshore::policy::{AccountId, Action, Organization, Principal};
 
 use crate::build::BuildArgs;
+use crate::destination::{self, Destination};
 use crate::hash::HashArgs;
 use crate::names;
 use crate::publish::{ListArgs, PublishArgs};
@@ -26,12 +27,19 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Copy an image from an archive or a registry to a registry.
-    Copy(CopyArgs),
+    /// Copy an image from an archive or a registry to a registry, an archive or a directory.
+    Copy(Box<CopyArgs>),
     /// Keep the images of a list current at their destinations.
     Sync(SyncArgs),
     /// Show an image without copying it.
     Inspect(InspectArgs),
+    /// List the tags of a repository.
+    #[command(visible_alias = "list-tags")]
+    Tags(TagsArgs),
+    /// Print the digest of an image.
+    Digest(DigestArgs),
+    /// Tell which manifests, layers and config values differ between two images.
+    Diff(DiffArgs),
     /// Let others pull from an ECR repository, by its policy.
     Grant(GrantArgs),
     /// Build an image from a Dockerfile, unless it has been built before.
@@ -54,17 +62,39 @@ const SOURCE: &str = "s3://BUCKET/KEY[?versionId=ID][#SELECTOR], https://HOST/PA
 docker-archive:PATH[#SELECTOR], oci-archive:PATH[#SELECTOR] or oci:DIRECTORY[#SELECTOR]. \
 A selector is repo:tag, @sha256:…, @0 or @index. PATH is - for stdin";
 
+/// How a destination is written.
+const DESTINATION: &str = "Where it goes: HOST/NAME[:TAG], oci:DIRECTORY[:NAME] (adds to a layout), \
+oci-archive:PATH[:NAME], or docker-archive:PATH[:NAME] (what docker load takes, of one platform). \
+NAME is a tag such as 1.0, or a name such as app:1.0. PATH is - for stdout. What is at PATH stays \
+until the new archive is complete";
+
+const COPY_EXAMPLES: &str = "\
+Examples:
+  longshore copy nginx:1.27 123456789012.dkr.ecr.eu-west-1.amazonaws.com/nginx:1.27
+  longshore copy nginx:1.27 oci-archive:nginx.tar:nginx:1.27
+  longshore copy --platform linux/arm64 nginx:1.27 docker-archive:-:nginx:1.27 | docker load
+  longshore copy --append redis:8 oci-archive:nginx.tar:redis:8";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = COPY_EXAMPLES)]
 pub(crate) struct CopyArgs {
     /// The image to copy.
     #[arg(long_help = SOURCE, value_parser = names::source)]
     pub(crate) source: Location,
-    /// Where it goes: HOST/NAME[:TAG].
-    #[arg(required_unless_present = "to", value_parser = names::destination)]
-    pub(crate) destination: Option<Reference>,
+    /// Where it goes: HOST/NAME[:TAG], oci:DIRECTORY[:NAME], oci-archive:PATH[:NAME] or
+    /// docker-archive:PATH[:NAME].
+    #[arg(
+        required_unless_present = "to",
+        long_help = DESTINATION,
+        value_parser = destination::read
+    )]
+    pub(crate) destination: Option<Destination>,
     /// Where it goes, too: read once for all. Can be given several times.
-    #[arg(long, value_name = "DESTINATION", value_parser = names::destination)]
-    pub(crate) to: Vec<Reference>,
+    #[arg(long, value_name = "DESTINATION", value_parser = destination::read)]
+    pub(crate) to: Vec<Destination>,
+    /// Keep the images that an archive holds, and add this one.
+    #[arg(long)]
+    pub(crate) append: bool,
     /// Create a repository of ECR that is missing.
     #[arg(long)]
     pub(crate) create_repository: bool,
@@ -100,15 +130,92 @@ pub(crate) struct CopyArgs {
     pub(crate) place: PlaceArgs,
 }
 
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  longshore inspect nginx:1.27
+  longshore inspect --raw nginx:1.27
+  longshore inspect --config --platform linux/arm64 nginx:1.27
+  longshore inspect --json docker-archive:app.tar";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = INSPECT_EXAMPLES)]
 pub(crate) struct InspectArgs {
     /// The image to show.
     #[arg(long_help = SOURCE, value_parser = names::source)]
     pub(crate) source: Location,
+    /// Show only the image of this platform, such as linux/arm64.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<Platform>,
     /// Print the manifest's exact bytes.
     #[arg(long, conflicts_with = "json")]
     pub(crate) raw: bool,
+    /// Print the exact bytes of the image's config.
+    #[arg(long, conflicts_with_all = ["json", "raw"])]
+    pub(crate) config: bool,
     /// Print everything as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+const TAGS_EXAMPLES: &str = "\
+Examples:
+  longshore tags nginx
+  longshore tags --json 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = TAGS_EXAMPLES)]
+pub(crate) struct TagsArgs {
+    /// The repository: HOST/NAME, or the ARN of one of ECR.
+    #[arg(value_parser = names::repository)]
+    pub(crate) repository: Repository,
+    /// Print the tags as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+const DIGEST_EXAMPLES: &str = "\
+Examples:
+  longshore digest nginx:1.27
+  longshore digest --platform linux/arm64 nginx:1.27
+  longshore digest oci:layout#1.0";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = DIGEST_EXAMPLES)]
+pub(crate) struct DigestArgs {
+    /// The image.
+    #[arg(long_help = SOURCE, value_parser = names::source)]
+    pub(crate) source: Location,
+    /// Print the digest of the image of this platform, such as linux/arm64.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<Platform>,
+    /// Print digest, media type and size as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+const DIFF_EXAMPLES: &str = "\
+The exit status is 3 where the images differ, 0 where they do not, and 1 where they cannot be read.
+
+Examples:
+  longshore diff nginx:1.26 nginx:1.27
+  longshore diff --json docker-archive:app.tar 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1.0";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = DIFF_EXAMPLES)]
+pub(crate) struct DiffArgs {
+    /// The image as it was.
+    #[arg(long_help = SOURCE, value_parser = names::source)]
+    pub(crate) before: Location,
+    /// The image as it is.
+    #[arg(long_help = SOURCE, value_parser = names::source)]
+    pub(crate) after: Location,
+    /// Print the differences as JSON.
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]

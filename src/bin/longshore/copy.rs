@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use longshore::copy::{Meter, Report};
-use longshore::deploy::{self, Deployed, Image, Target};
+use longshore::deploy::{self, Deployed, Form, Image, ImageFile, Location, Target};
 use longshore::oci::{Reference, Tag};
 use serde_json::json;
 
 use crate::args::{Attestations, CopyArgs, Referrers};
+use crate::destination::{Destination, is_source};
 use crate::output;
 use crate::place::Place;
 use crate::progress::{Progress, moved};
@@ -25,14 +26,28 @@ pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
     let progress = Progress::show(&meter, json);
     let deployed = place.deployer().run(&image, &meter).await?;
     drop(progress);
-    show(&deployed, &meter.report(), json);
+    show(&image, &deployed, &meter.report(), json);
     place.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
 fn image(args: CopyArgs) -> anyhow::Result<Image> {
     let mut targets: Vec<Target> = Vec::new();
+    let mut files: Vec<ImageFile> = Vec::new();
     for destination in args.destination.into_iter().chain(args.to) {
+        let destination = match destination {
+            Destination::Repository(destination) => destination,
+            Destination::File(file) => {
+                let file = ImageFile {
+                    tags: args.tags.clone(),
+                    append: args.append,
+                    ..file
+                };
+                check_file(&file, &args.source, &files)?;
+                files.push(file);
+                continue;
+            }
+        };
         let target = target(&destination, &args.tags)?;
         let mut known = targets.iter();
         if known.any(|known| known.repository == target.repository) {
@@ -43,12 +58,16 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
         }
         targets.push(target);
     }
-    let Some(first) = targets.first() else {
-        bail!("no destination: give one, or --to");
-    };
-    let image = Image::new(args.source, first.repository.clone());
+    if args.append && !files.iter().any(is_archive) {
+        bail!("--append adds to an archive, and no destination is one");
+    }
+    let mut dockers = files.iter().filter(|file| file.form == Form::DockerArchive);
+    if let (Referrers::Copy, Some(docker)) = (args.referrers, dockers.next()) {
+        bail!("{docker} has no room for referrers: write an oci-archive, or leave --referrers out");
+    }
     Ok(Image {
         targets,
+        files,
         create_repository: args
             .create_repository
             .then(deploy::RepositorySettings::default),
@@ -65,8 +84,30 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
         compression: args.compression,
         max_concurrency: args.concurrency,
         reuse_from: args.reuse_from,
-        ..image
+        ..Image::of(args.source)
     })
+}
+
+/// Tells a file that cannot take the image, before anything is read.
+fn check_file(file: &ImageFile, source: &Location, others: &[ImageFile]) -> anyhow::Result<()> {
+    if is_source(file, source) {
+        bail!("{file} is the source, too: write another file, and rename it when it is complete");
+    }
+    if file.path.is_none() && file.append {
+        bail!("--append adds to a file: {file} is standard output");
+    }
+    file.names()?;
+    let is_same = |other: &&ImageFile| {
+        other.path == file.path && (other.form != Form::Layout || other.name == file.name)
+    };
+    if others.iter().any(|other| is_same(&other)) {
+        bail!("{file} is named twice: give its image more tags by --tag");
+    }
+    Ok(())
+}
+
+fn is_archive(file: &ImageFile) -> bool {
+    file.form != Form::Layout
 }
 
 /// A destination, with its own tag before those that the image has everywhere.
@@ -81,25 +122,48 @@ fn target(destination: &Reference, tags: &[Tag]) -> anyhow::Result<Target> {
     Ok(target)
 }
 
-fn show(deployed: &Deployed, report: &Report, json: bool) {
+fn show(image: &Image, deployed: &Deployed, report: &Report, json: bool) {
+    // An archive on standard output has it for itself.
+    let is_taken = image.files.iter().any(|file| file.path.is_none());
+    let result = if is_taken {
+        output::note
+    } else {
+        output::result
+    };
     if !json {
         output::note(&moved(report));
         for place in &deployed.places {
-            output::result(&deployed.uri_at(place));
+            result(&deployed.uri_at(place));
+        }
+        for file in &image.files {
+            result(&in_file(file, deployed));
         }
         return;
     }
     let place =
         |place: &deploy::Place| json!({"imageUri": deployed.uri_at(place), "tags": place.tags});
+    let file = |file: &ImageFile| {
+        let names = file.names().unwrap_or_default();
+        json!({"file": file.to_string(), "image": in_file(file, deployed), "names": names})
+    };
+    let first = deployed.places.first();
+    let places = deployed.places.iter().map(place);
     let document = json!({
-        "imageUri": deployed.uri(),
+        "imageUri": first.map(|place| deployed.uri_at(place)),
         "digest": deployed.digest,
         "mediaType": deployed.media_type,
-        "tags": deployed.first().tags,
-        "destinations": deployed.places.iter().map(place).collect::<Vec<_>>(),
+        "tags": first.map(|place| &place.tags),
+        "destinations": places.chain(image.files.iter().map(file)).collect::<Vec<_>>(),
         "size": deployed.size,
         "platforms": deployed.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "report": report,
     });
-    output::result(&format!("{document:#}"));
+    result(&format!("{document:#}"));
+}
+
+/// The image in a file, as a source is written. An archive for Docker knows it by its config.
+fn in_file(file: &ImageFile, deployed: &Deployed) -> String {
+    let config = deployed.config.as_ref();
+    let config = config.filter(|_| file.form == Form::DockerArchive);
+    format!("{file}#@{}", config.unwrap_or(&deployed.digest))
 }

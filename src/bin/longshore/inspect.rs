@@ -1,21 +1,20 @@
 //! `longshore inspect`.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
+use bytes::Bytes;
 use indicatif::HumanBytes;
-use longshore::archive::Compression;
 use longshore::content::{Source, UnbuiltImage, collect};
-use longshore::copy::{Meter, describe};
-use longshore::deploy::{Access, Content};
-use longshore::oci::{Digest, ImageConfig, Manifest, RawManifest};
+use longshore::copy::describe;
+use longshore::deploy::Content;
+use longshore::oci::{Digest, ImageConfig, ImageManifest, Manifest, RawManifest};
 use serde_json::{Value, json};
 
 use crate::args::InspectArgs;
-use crate::output;
 use crate::place::Place;
 use crate::stdin;
+use crate::{look, output};
 
 /// Largest config that is shown.
 const MAX_CONFIG: u64 = 4 << 20;
@@ -23,15 +22,11 @@ const MAX_CONFIG: u64 = 4 << 20;
 pub(crate) async fn run(args: InspectArgs) -> anyhow::Result<ExitCode> {
     stdin::settle(&args.source).await?;
     let place = Place::start(&args.place).await?;
-    let meter = Arc::new(Meter::default());
-    let access = Access::default();
-    let opening = place
-        .reach()
-        .open(&args.source, &access, Compression::default(), &meter);
-    let mut opened = opening.await?;
-    opened.settle().await?;
-    match opened.content {
-        Content::Stored { root, source } => stored(&args, &root, &*source).await?,
+    match look::open(&place, &args.source).await? {
+        Content::Stored { root, source } => {
+            let root = look::of_platform(&*source, root, args.platform.clone()).await?;
+            stored(&args, &root, &*source).await?;
+        }
         Content::Unbuilt(image) => unbuilt(&args, &image)?,
     }
     place.stop().await;
@@ -42,6 +37,10 @@ pub(crate) async fn run(args: InspectArgs) -> anyhow::Result<ExitCode> {
 async fn stored(args: &InspectArgs, root: &RawManifest, source: &dyn Source) -> anyhow::Result<()> {
     if args.raw {
         output::bytes(root.bytes());
+        return Ok(());
+    }
+    if args.config {
+        output::bytes(&config_of(args, root, source).await?);
         return Ok(());
     }
     let description = describe(source, root).await?;
@@ -108,11 +107,32 @@ async fn config(root: &RawManifest, source: &dyn Source) -> anyhow::Result<Optio
     let Manifest::Image(image) = root.parse()? else {
         return Ok(None);
     };
-    let stream = source.blob(&image.config).open(0).await?;
-    let bytes = collect(stream, MAX_CONFIG)
-        .await
-        .context("cannot read the config")?;
+    let bytes = config_bytes(&image, source).await?;
     Ok(serde_json::from_slice(&bytes).ok())
+}
+
+/// The bytes of the config of a single image, which an index has for each platform.
+async fn config_of(
+    args: &InspectArgs,
+    root: &RawManifest,
+    source: &dyn Source,
+) -> anyhow::Result<Bytes> {
+    if let Manifest::Image(image) = root.parse()? {
+        return config_bytes(&image, source).await;
+    }
+    let platforms = describe(source, root).await?.platforms;
+    let platforms: Vec<_> = platforms.iter().map(ToString::to_string).collect();
+    anyhow::bail!(
+        "{} has a config for each platform: choose one with --platform; there is {}",
+        args.source,
+        platforms.join(", ")
+    )
+}
+
+async fn config_bytes(image: &ImageManifest, source: &dyn Source) -> anyhow::Result<Bytes> {
+    let stream = source.blob(&image.config).open(0).await?;
+    let bytes = collect(stream, MAX_CONFIG).await;
+    bytes.context("cannot read the config")
 }
 
 /// Shows an image of an archive that gets its manifest when it is pushed.
@@ -124,6 +144,19 @@ fn unbuilt(args: &InspectArgs, image: &UnbuiltImage) -> anyhow::Result<()> {
             "{} has no manifest: one is built when it is pushed",
             args.source
         );
+    }
+    if let Some(wanted) = &args.platform
+        && !wanted.matches(&config.platform)
+    {
+        anyhow::bail!(
+            "{} has no image for {wanted}; it has one for {}",
+            args.source,
+            config.platform
+        );
+    }
+    if args.config {
+        output::bytes(&image.config);
+        return Ok(());
     }
     if args.json {
         let diff_ids: Vec<_> = image.layers.iter().map(|layer| &layer.diff_id).collect();

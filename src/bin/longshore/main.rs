@@ -5,6 +5,8 @@ mod asset;
 mod build;
 mod copy;
 mod credentials;
+mod destination;
+mod diff;
 mod docker_config;
 mod fleet;
 mod grant;
@@ -12,6 +14,7 @@ mod hash;
 mod inspect;
 mod invoke;
 mod local;
+mod look;
 mod names;
 mod output;
 mod place;
@@ -63,9 +66,12 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
 #[tokio::main]
 async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::Copy(args) => Box::pin(copy::run(args)).await,
+        Command::Copy(args) => stop::or_stopped(Box::pin(copy::run(*args))).await,
         Command::Sync(args) => stop::or_stopped(Box::pin(sync::run(args))).await,
         Command::Inspect(args) => inspect::run(args).await,
+        Command::Tags(args) => look::tags(args).await,
+        Command::Digest(args) => look::digest(args).await,
+        Command::Diff(args) => Box::pin(diff::run(args)).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Build(args) => stop::or_stopped(Box::pin(build::run(*args))).await,
         Command::Hash(args) => hash::run(args),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use longshore::deploy::{Location, is_in_ecr, repository_named};
-use longshore::oci::Reference;
+use longshore::oci::{Reference, Repository};
 use longshore::redact::without_credentials;
 
 /// How the hosts of registries begin that people paste from a browser.
@@ -64,6 +64,23 @@ pub(crate) fn destination(text: &str) -> Result<Reference, String> {
         ));
     }
     Ok(reference)
+}
+
+/// Reads the repository whose tags are listed.
+pub(crate) fn repository(text: &str) -> Result<Repository, String> {
+    if text.starts_with("arn:") {
+        return told(repository_named(text, None));
+    }
+    let Location::Registry(reference) = source(text)? else {
+        return Err("expected a repository of a registry: HOST/NAME".to_owned());
+    };
+    if reference.tag().is_some() || reference.digest().is_some() {
+        let repository = reference.repository();
+        return Err(format!(
+            "tags are those of a repository: expected {repository} without a tag or a digest"
+        ));
+    }
+    Ok(reference.repository().clone())
 }
 
 /// The command that reads an image of a container engine.
@@ -199,6 +216,11 @@ fn is_there(text: &str) -> bool {
 fn has_archives_ending(text: &str) -> bool {
     let endings = [".tar", ".tgz", ".gz", ".zst", ".xz", ".bz2"];
     endings.iter().any(|ending| text.ends_with(ending))
+}
+
+/// The sentence of a text that names nothing, with its causes.
+pub(crate) fn told<T>(read: Result<T, impl std::error::Error + 'static>) -> Result<T, String> {
+    read.map_err(|error| chain(&error))
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {

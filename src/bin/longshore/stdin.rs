@@ -15,8 +15,7 @@ pub(crate) const PATH: &str = "/dev/stdin";
 /// one already; what comes over a pipe goes into a temporary file without a name, which takes the
 /// place of stdin.
 pub(crate) async fn settle(source: &Location) -> anyhow::Result<()> {
-    let is_stdin = matches!(source, Location::File(at) if at.path == Path::new(PATH));
-    if !is_stdin || std::fs::metadata(PATH).is_ok_and(|stdin| stdin.is_file()) {
+    if !is_read_by(source) || std::fs::metadata(PATH).is_ok_and(|stdin| stdin.is_file()) {
         return Ok(());
     }
     if io::stdin().is_terminal() {
@@ -27,7 +26,10 @@ pub(crate) async fn settle(source: &Location) -> anyhow::Result<()> {
         "longshore: keeping the archive of stdin in {} meanwhile",
         folder.display()
     ));
-    let spooling = tokio::task::spawn_blocking(spool).await?;
+    // A thread that nobody waits for: a signal ends the command while more may come.
+    let (done, spooled) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || done.send(spool()));
+    let spooling = spooled.await?;
     let length = spooling.with_context(|| {
         format!(
             "cannot keep the archive of stdin in {}; TMPDIR names another folder",
@@ -38,6 +40,11 @@ pub(crate) async fn settle(source: &Location) -> anyhow::Result<()> {
         bail!("nothing came over stdin: see that the command before the pipe works");
     }
     Ok(())
+}
+
+/// Whether a source is what comes over stdin.
+pub(crate) fn is_read_by(source: &Location) -> bool {
+    matches!(source, Location::File(at) if at.path == Path::new(PATH))
 }
 
 fn spool() -> io::Result<u64> {

@@ -42,6 +42,31 @@ pub(crate) fn copy_all(source: &str, destination: &str) {
     output(command.args([source, destination]));
 }
 
+/// Copies an image of one platform, which may become one of OCI or Docker on the way.
+pub(crate) fn copy_one(source: &str, destination: &str) {
+    let credentials = format!("AWS:{PASSWORD}");
+    let mut command = skopeo();
+    command.args(["copy", "--quiet"]);
+    command.args(["--src-tls-verify=false", "--dest-tls-verify=false"]);
+    if destination.starts_with("docker://") {
+        command.args(["--dest-creds", &credentials]);
+    }
+    if source.starts_with("docker://") {
+        command.args(["--src-creds", &credentials]);
+    }
+    output(command.args([source, destination]));
+}
+
+/// The bytes of an image's config, as `skopeo` names the image.
+pub(crate) fn config(image: &str) -> Vec<u8> {
+    let mut command = skopeo();
+    command.args(["inspect", "--raw", "--config", "--tls-verify=false"]);
+    if image.starts_with("docker://") {
+        command.args(["--creds", &format!("AWS:{PASSWORD}")]);
+    }
+    output(command.arg(image))
+}
+
 /// The bytes of an image's manifest.
 pub(crate) fn manifest(registry: &DockerRegistry, image: &str) -> Vec<u8> {
     output(
