@@ -2,8 +2,8 @@
 //! they are.
 //!
 //! ```text
-//! cargo bench -p longshore-deflate                    # 128 MiB of /usr/lib
-//! cargo bench -p longshore-deflate -- layer.tar /opt  # 128 MiB of each of these
+//! cargo bench -p longshore-deflate                         # 128 MiB of /usr/lib
+//! cargo bench -p longshore-deflate -- "$PWD/layer.tar" /opt  # 128 MiB of each of these
 //! ```
 
 use std::io::Read;
@@ -62,15 +62,15 @@ fn compare(plain: &[u8]) {
         own.encode(block, false, out).expect("there is room")
     });
     for level in [1, 6] {
-        let level = CompressionLvl::new(level).expect("a level");
-        let mut libdeflate = Compressor::new(level);
-        measure(&format!("libdeflate {level:?}"), plain, |block, out| {
+        let effort = CompressionLvl::new(level).expect("a level");
+        let mut libdeflate = Compressor::new(effort);
+        measure(&format!("libdeflate {level}"), plain, |block, out| {
             libdeflate
                 .deflate_compress(block, out)
                 .expect("there is room")
         });
     }
-    for level in [1, 6] {
+    for level in [1, 5] {
         let mut zlib = Compress::new(Compression::new(level), false);
         measure(&format!("zlib-rs {level}"), plain, |block, out| {
             zlib.reset();
