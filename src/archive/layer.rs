@@ -108,7 +108,7 @@ impl MadeLayer {
         };
         let made = Arc::clone(&self.made);
         match &self.making {
-            Making::Compress(codec) => compress(bytes, expected, Arc::clone(codec), made),
+            Making::Compress(codec) => Ok(compress(bytes, expected, Arc::clone(codec), made)),
             Making::Pass => {
                 let media_type = self.file.format.layer_media_type().unwrap_or_default();
                 let stream = pass(bytes, expected, Some((media_type, made)));

@@ -16,6 +16,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("bash .ci/run", "runs scripts/test"),
     ("cargo build --release", "a part of what .ci/run does"),
     ("benches/", ".ci/run runs a small size of compare.py"),
+    ("cargo bench", ".ci/run has it compress a few files"),
     (
         "sam build",
         "scripts/test runs it, and SAM's code in tests/templates",

@@ -83,8 +83,11 @@ class Release(unittest.TestCase):
             names = set()
             for part in parts["components"]:
                 self.assertIn((part["name"], part["version"]), locked)
-                [digest] = [one["content"] for one in part["hashes"] if one["alg"] == "SHA-256"]
-                self.assertEqual(digest, locked[part["name"], part["version"]])
+                # The workspace's own are in no registry.
+                checksum = locked[part["name"], part["version"]]
+                hashes = part.get("hashes", [])
+                digests = [one["content"] for one in hashes if one["alg"] == "SHA-256"]
+                self.assertEqual(digests, [checksum] if checksum else [])
                 self.assertTrue(part["licenses"], part["name"])
                 names.add(part["name"])
             self.assertLessEqual({"aws-sdk-ecr", "lambda_runtime", "rustls", "tokio"}, names)

@@ -16,17 +16,16 @@ pub(crate) trait Codec: Send + Sync {
     /// The media type of a layer that this compressed.
     fn media_type(&self) -> MediaType;
 
-    /// The part of the work on a block that needs no other block, if there is one: done on any
-    /// thread, for several blocks at once.
-    fn encode(&self, block: &[u8], last: bool) -> io::Result<Option<Buffer>>;
+    /// Compresses a block, which needs no other: done on any thread, for several blocks at once.
+    fn encode(&self, block: &[u8], last: bool) -> io::Result<Buffer>;
 
-    /// Starts a compressed layer, of `size` bytes uncompressed.
-    fn join(&self, size: u64) -> io::Result<Box<dyn Join>>;
+    /// Starts a compressed layer.
+    fn join(&self) -> Box<dyn Join>;
 }
 
 /// The part of compressing that goes block by block in order.
 pub(crate) trait Join: Send {
     /// Takes the next block and what [`Codec::encode`] made of it; gives the bytes that follow in
     /// the compressed layer.
-    fn next(&mut self, block: &[u8], encoded: Option<Buffer>, last: bool) -> io::Result<Bytes>;
+    fn next(&mut self, block: &[u8], encoded: Buffer, last: bool) -> Bytes;
 }

@@ -9,10 +9,9 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
-use libdeflater::{CompressionLvl, Compressor};
+use longshore_deflate::Encoder;
 
 use super::codec::{Codec, Join};
-use super::deflate::unfinish;
 use super::spare::Spare;
 use crate::content::Buffer;
 use crate::oci::MediaType;
@@ -24,27 +23,17 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// gzip by a compressor that is used again for block after block.
 struct Gzip<C>(Spare<C>);
 
-/// zlib's level 1, faster than any level of libdeflate.
-pub(super) fn fast() -> Arc<dyn Codec> {
-    static CODEC: LazyLock<Arc<Gzip<Compress>>> =
-        LazyLock::new(|| Gzip::new(|| Compress::new(Compression::fast(), false)));
-    CODEC.clone()
-}
-
-/// libdeflate's level 1.
+/// The encoder of `crates/deflate`.
 pub(super) fn good() -> Arc<dyn Codec> {
-    static CODEC: LazyLock<Arc<Gzip<Compressor>>> = LazyLock::new(|| Gzip::new(|| libdeflate(1)));
+    static CODEC: LazyLock<Arc<Gzip<Encoder>>> = LazyLock::new(|| Gzip::new(Encoder::new));
     CODEC.clone()
 }
 
-/// libdeflate's level 6.
+/// zlib's level 5: level 6 takes a fifth more time for 0.2% fewer bytes.
 pub(super) fn small() -> Arc<dyn Codec> {
-    static CODEC: LazyLock<Arc<Gzip<Compressor>>> = LazyLock::new(|| Gzip::new(|| libdeflate(6)));
+    static CODEC: LazyLock<Arc<Gzip<Compress>>> =
+        LazyLock::new(|| Gzip::new(|| Compress::new(Compression::new(5), false)));
     CODEC.clone()
-}
-
-fn libdeflate(level: i32) -> Compressor {
-    Compressor::new(CompressionLvl::new(level).unwrap_or_default())
 }
 
 impl<C: Deflate> Gzip<C> {
@@ -58,18 +47,18 @@ impl<C: Deflate> Codec for Gzip<C> {
         MediaType::DOCKER_LAYER_GZIP
     }
 
-    fn encode(&self, block: &[u8], last: bool) -> io::Result<Option<Buffer>> {
+    fn encode(&self, block: &[u8], last: bool) -> io::Result<Buffer> {
         let mut out = Buffer::take();
         self.0
             .lend(|compressor| compressor.deflate(block, last, &mut out))?;
-        Ok(Some(out))
+        Ok(out)
     }
 
-    fn join(&self, _size: u64) -> io::Result<Box<dyn Join>> {
-        Ok(Box::new(Member {
+    fn join(&self) -> Box<dyn Join> {
+        Box::new(Member {
             crc: Crc::new(),
             header: Some(HEADER),
-        }))
+        })
     }
 }
 
@@ -100,19 +89,12 @@ impl Deflate for Compress {
     }
 }
 
-impl Deflate for Compressor {
+impl Deflate for Encoder {
     fn deflate(&mut self, block: &[u8], last: bool, out: &mut Buffer) -> io::Result<()> {
-        let room = out.room();
         let length = self
-            .deflate_compress(block, room)
-            .map_err(io::Error::other)?;
-        let between = if last {
-            &[]
-        } else {
-            unfinish(&mut room[..length]).map_err(io::Error::other)?
-        };
+            .encode(block, last, out.room())
+            .ok_or_else(|| io::Error::other("the block has no room for what it becomes"))?;
         out.advance(length);
-        out.extend(between);
         Ok(())
     }
 }
@@ -124,19 +106,18 @@ struct Member {
 }
 
 impl Join for Member {
-    fn next(&mut self, block: &[u8], encoded: Option<Buffer>, last: bool) -> io::Result<Bytes> {
-        let mut encoded = encoded.unwrap_or_else(Buffer::take);
+    fn next(&mut self, block: &[u8], mut encoded: Buffer, last: bool) -> Bytes {
         self.crc.update(block);
         if last {
             encoded.extend(&self.crc.sum().to_le_bytes());
             encoded.extend(&self.crc.amount().to_le_bytes());
         }
         let Some(header) = self.header.take() else {
-            return Ok(encoded.freeze());
+            return encoded.freeze();
         };
         let mut first = Buffer::take();
         first.extend(&header);
         first.extend(encoded.as_ref());
-        Ok(first.freeze())
+        first.freeze()
     }
 }

@@ -2,7 +2,6 @@
 
 mod check;
 mod codec;
-mod deflate;
 mod gzip;
 mod pipeline;
 mod spare;
@@ -26,9 +25,7 @@ pub enum Compression {
     /// gzip at a level that costs little and compresses well.
     #[default]
     Gzip,
-    /// gzip with less effort, for layers a quarter larger.
-    GzipFast,
-    /// gzip with more effort, for layers a few percent smaller.
+    /// gzip with several times the effort, for layers a few percent smaller.
     GzipSmall,
     /// Zstandard: smaller and faster than gzip, where all that pull the image can read it.
     Zstd,
@@ -39,7 +36,8 @@ pub enum Compression {
 impl Compression {
     const NAMES: [(&'static str, Self); 5] = [
         ("gzip", Self::Gzip),
-        ("gzip-fast", Self::GzipFast),
+        // It was a choice of its own; resources may still name it.
+        ("gzip-fast", Self::Gzip),
         ("gzip-small", Self::GzipSmall),
         ("zstd", Self::Zstd),
         ("none", Self::None),
@@ -49,9 +47,8 @@ impl Compression {
     pub(super) fn codec(self) -> Option<Arc<dyn Codec>> {
         match self {
             Self::Gzip => Some(gzip::good()),
-            Self::GzipFast => Some(gzip::fast()),
             Self::GzipSmall => Some(gzip::small()),
-            Self::Zstd => Some(Arc::new(zstandard::Zstandard)),
+            Self::Zstd => Some(zstandard::codec()),
             Self::None => None,
         }
     }
@@ -59,7 +56,7 @@ impl Compression {
 
 /// A text that names no compression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no compression: expected gzip, gzip-fast, gzip-small, zstd or none")]
+#[error("{text:?} is no compression: expected gzip, gzip-small, zstd or none")]
 pub struct InvalidCompression {
     text: String,
 }

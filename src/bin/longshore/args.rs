@@ -113,8 +113,8 @@ pub(crate) struct CopyArgs {
     /// What becomes of signatures, SBOMs and other manifests about the image.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) referrers: Referrers,
-    /// How layers that an archive holds uncompressed are compressed: gzip, gzip-fast, gzip-small,
-    /// zstd or none.
+    /// How layers that an archive holds uncompressed are compressed: gzip, gzip-small, zstd or
+    /// none.
     #[arg(long, default_value = "gzip")]
     pub(crate) compression: Compression,
     /// An image that shares layers with this one. Can be given several times.

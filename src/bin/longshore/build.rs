@@ -50,7 +50,7 @@ pub(crate) struct BuildArgs {
     /// One more tag for the image that is pushed. Can be given several times.
     #[arg(long = "tag", value_name = "TAG", requires = "push")]
     tags: Vec<Tag>,
-    /// How layers are compressed when they are pushed: gzip, gzip-fast, gzip-small, zstd or none.
+    /// How layers are compressed when they are pushed: gzip, gzip-small, zstd or none.
     #[arg(long, default_value = "gzip")]
     compression: Compression,
     /// Print the result as JSON, and nothing of what the builder says.

@@ -313,6 +313,8 @@ mod tests {
             empty,
             json!({"Platforms": "All"}),
             json!({"Platforms": ["all"]}),
+            // What it once was called where it was to be fast.
+            json!({"Compression": "gzip-fast"}),
         ] {
             let image = image(more);
             assert!(image.targets[0].tags.is_empty() && image.platforms.is_none());

@@ -58,7 +58,7 @@ pub const PROPERTIES: &[Property] = &[
     ),
     optional(
         "Compression",
-        "`gzip`, `gzip-fast`, `gzip-small`, `zstd` or `none`",
+        "`gzip`, `gzip-small`, `zstd` or `none`",
         "`gzip`",
         "How layers that an archive holds uncompressed are compressed. Compressed layers stay as \
          they are.",
