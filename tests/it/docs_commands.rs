@@ -47,6 +47,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "tests/it/support/emulator.rs does it",
     ),
     ("aws-lambda-rie", "tests/it/support/emulator.rs does it"),
+    (
+        "longshore sync fleet.yaml",
+        "needs a list of one's own; command-line.md has one",
+    ),
     (". ./variables", "tests/it/events.rs has these variables"),
     ("skopeo inspect", "tests/it/command_line.rs does it"),
     (
