@@ -24,12 +24,20 @@ use crate::progress::moved;
 /// What differs between the list and the destinations.
 const DIFFERS: u8 = 3;
 
-/// Each image of the list is compared with its destinations by its digest, and copied where one
-/// lacks it or has it otherwise. A run that was stopped goes on where it was when it is made again.
-///
-/// Exit status: 0 if every image is at its destinations, 3 if a dry run found one that is not, 1 if
-/// one could not be copied, 2 if the command was not understood.
+const EXAMPLES: &str = "\
+Each image of the list is compared with its destinations by its digest, and copied where one lacks it
+or has it otherwise. A run that was stopped goes on where it was when it is made again.
+
+Exit status: 0 if every image is at its destinations, 1 if one is not, 2 for misuse, 3 if a dry run
+found one that is to be copied.
+
+Examples:
+  longshore sync fleet.yaml --dry-run
+  longshore sync fleet.yaml --report report.html --ledger ledger.json
+  longshore sync s3://lists/fleet.yaml --json --concurrency 8";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct SyncArgs {
     /// The list, YAML or JSON: a file, `s3://BUCKET/KEY`, or - for stdin.
     list: String,
@@ -77,7 +85,8 @@ pub(crate) async fn run(args: SyncArgs) -> anyhow::Result<ExitCode> {
     drop(fleet);
     place.stop().await;
     ledger.map(LedgerFile::save).transpose()?;
-    let report = report.with_context(|| format!("cannot run the list {}", args.list))?;
+    let mut report = report.with_context(|| format!("cannot run the list {}", args.list))?;
+    report.mirror.clone_from(&args.list);
     if let Some(path) = &args.report {
         write(path, &written(&report, path))?;
     }

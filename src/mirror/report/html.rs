@@ -25,12 +25,13 @@ impl Report {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width";
-                    title { "Mirror " (self.mirror) ", run " (self.run) }
+                    title { "Mirror " (self.mirror) }
                     style { (STYLE) }
                 }
                 body {
                     h1 { "Mirror " (self.mirror) }
-                    p { "Run " code { (self.run) } @if is_dry { ", a dry run: nothing was copied" } }
+                    @if !self.run.is_empty() { p { "Run " code { (self.run) } } }
+                    @if is_dry { p { "A dry run: nothing was copied." } }
                     p class=(if self.is_current() { "good" } else { "bad" }) { (self.sentence()) }
                     (self.numbers())
                     (self.failures())

@@ -116,10 +116,11 @@ impl Report {
         self.pruned = pruned;
     }
 
-    /// Whether the run did all that it should: at most this percentage of the images failed, and
-    /// nothing else did.
+    /// Whether the run did all that it should: at most this percentage of the images failed or were
+    /// left for later, and nothing else is amiss.
     pub fn is_success(&self, tolerated_failure_percentage: f64) -> bool {
-        let share = self.totals.failed as f64 * 100.0 / self.totals.images.max(1) as f64;
+        let missing = self.totals.failed + self.totals.deferred;
+        let share = missing as f64 * 100.0 / self.totals.images.max(1) as f64;
         let is_pruned = self.pruned.failed.is_empty() && self.pruned.withheld.is_none();
         self.error.is_none() && is_pruned && share <= tolerated_failure_percentage
     }
@@ -146,7 +147,8 @@ impl Report {
         if let Some(error) = &self.error {
             return error.clone();
         }
-        let mut parts = vec![format!("{images} images: {current} current")];
+        let plural = if images == 1 { "" } else { "s" };
+        let mut parts = vec![format!("{images} image{plural}: {current} current")];
         for (count, what) in [
             (copied, "copied"),
             (planned, "to be copied"),
