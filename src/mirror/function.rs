@@ -226,6 +226,8 @@ impl OneRun<'_> {
                     "Status": "done",
                     "Id": outcome.id,
                     "Digest": outcome.digest,
+                    "BytesUploaded": outcome.bytes_uploaded,
+                    "BytesReused": outcome.bytes_reused,
                     "Detail": self.detail(&outcome),
                 }))
             }

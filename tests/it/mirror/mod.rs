@@ -1,5 +1,6 @@
 //! Mirrors: lists of images that are kept current.
 
 mod fleet;
+mod function;
 mod resource;
 mod sync;

@@ -1,0 +1,210 @@
+//! The function's operations on the embedded stand-ins: pages that end with the time, and what is
+//! told before anything moves.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use longshore::aws::Clients;
+use longshore::cloudformation::{Delivery, Handler, Invocation};
+use longshore::deploy::{self, Deployer, Kind, Reach, Survey};
+use longshore::local::{BucketOptions, Environment, EnvironmentOptions, Fault};
+use longshore::mirror::{Call, Error, Mirrors};
+use longshore::registry::Client;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::fleet::Fleet;
+use crate::support::HOST;
+
+const BUCKET: &str = "mirror";
+
+struct World {
+    environment: Environment,
+    mirrors: Mirrors,
+    handler: Handler,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = EnvironmentOptions::default();
+        options.bucket = BucketOptions::folder(BUCKET, folder.path());
+        options.aws.roles = [("arn:aws:iam::210987654321:role/known".to_owned(), None)].into();
+        let environment = Environment::start(options).await.unwrap();
+        let variables = environment.variables();
+        let config = deploy::registry_config(|name| variables.get(name).cloned()).unwrap();
+        let (api, s3) = (environment.aws.base_url(), environment.bucket.base_url());
+        let aws = Clients::local(&api, &s3).await;
+        let reach = Reach::new(Client::new(config).unwrap(), aws.clone());
+        let deployer = Arc::new(Deployer::new(reach.clone()));
+        Self {
+            mirrors: Mirrors::new(Survey::new(reach), deployer.clone(), aws, pending()),
+            handler: Handler::new(deployer, Delivery::new(true).unwrap()),
+            environment,
+            folder,
+        }
+    }
+
+    async fn call(&self, seconds: f64, more: Value) -> Result<Value, Error> {
+        let mut event = json!({ "LongshoreVersion": 1, "Run": { "Bucket": BUCKET, "Id": "run" } });
+        let (event, more) = (event.as_object_mut().unwrap(), more);
+        event.extend(more.as_object().unwrap().clone());
+        let event = RawValue::from_string(json!(event).to_string()).unwrap();
+        let call = Call::read(&event).unwrap().unwrap();
+        let invocation = Invocation {
+            id: "invocation".to_owned(),
+            deadline: Instant::now() + Duration::from_secs_f64(seconds),
+            function: String::new(),
+            log_group: String::new(),
+        };
+        self.mirrors.run(call, &self.handler, &invocation).await
+    }
+
+    fn list(&self, list: &str) {
+        let folder = self.folder.path().join("runs/run");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("list"), list).unwrap();
+    }
+
+    fn object(&self, name: &str) -> Value {
+        let path = self.folder.path().join("runs/run").join(name);
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_takes_longer_than_an_invocation_goes_on_in_the_next() {
+    let world = World::new().await;
+    let tags: Vec<String> = (0..150).map(|tag| format!("1.{tag}")).collect();
+    let names: Vec<&str> = tags.iter().map(String::as_str).collect();
+    Fleet::image(&world.environment.registry, "app", "an image", &names).await;
+    let slow = Fault::delay(Duration::from_millis(400)).on("HEAD", "/v2/app/manifests/");
+    world.environment.registry.faults().add(slow.times(1000));
+    world.list(&format!(
+        "sync:\n- source: {HOST}/app\n  tags: {{}}\n  destination: {HOST}/copy\n"
+    ));
+
+    let (mut cursor, mut pages, mut items) = (Value::Null, 0, Vec::new());
+    loop {
+        let plan = json!({ "Operation": "plan", "Cursor": cursor });
+        let page = world.call(2.5, plan).await.unwrap();
+        for group in page["Groups"].as_array().unwrap() {
+            assert_eq!(group["Registry"], HOST);
+            let key = group["Key"].as_str().unwrap();
+            let of_page = world.object(key.strip_prefix("runs/run/").unwrap());
+            assert_eq!(of_page.as_array().unwrap().len(), group["Count"]);
+            items.extend(of_page.as_array().unwrap().clone());
+        }
+        pages += 1;
+        cursor = page["Next"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert!(pages > 2, "{pages} pages");
+    let mut sources: Vec<&str> = items
+        .iter()
+        .map(|item| item["Source"].as_str().unwrap())
+        .collect();
+    let mut ids: Vec<&str> = items
+        .iter()
+        .map(|item| item["Id"].as_str().unwrap())
+        .collect();
+    for names in [&mut sources, &mut ids] {
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 150, "each image is in one page");
+    }
+}
+
+#[tokio::test]
+async fn one_item_is_copied_and_reported() {
+    let world = World::new().await;
+    Fleet::image(&world.environment.registry, "app", "an image", &["1", "2"]).await;
+    world.list(&format!(
+        "sync:\n- source: {HOST}/app\n  tags: ['1', '2', '3']\n  destination: {HOST}/copy\n"
+    ));
+    let page = world
+        .call(30.0, json!({ "Operation": "plan" }))
+        .await
+        .unwrap();
+    assert_eq!(page["Groups"][0]["Count"], 2);
+    let items = world.object("items/0000-0.json");
+    let copy = json!({ "Operation": "copy", "Item": items[0], "Checkpoint": null });
+    let done = world.call(30.0, copy).await.unwrap();
+    assert_eq!(done["Status"], "done", "{done}");
+    assert!(done["BytesUploaded"].as_u64().unwrap() > 0, "{done}");
+    assert_eq!(
+        done["Detail"]["destinations"],
+        json!([format!("{HOST}/copy:1")])
+    );
+    let caught =
+        json!({ "Error": "Longshore.Denied", "Cause": r#"{"errorMessage":"it is denied"}"# });
+    let record = json!({ "Operation": "record", "Item": items[1], "Error": caught });
+    world.call(30.0, record).await.unwrap();
+
+    for _twice in 0..2 {
+        let report = json!({ "Operation": "report", "Error": null });
+        let reported = world.call(30.0, report).await.unwrap();
+        assert_eq!(reported["Status"], "failed", "{reported}");
+        let report = world.object("report.json");
+        let totals = &report["Totals"];
+        assert_eq!(
+            (&totals["Images"], &totals["Copied"], &totals["Failed"]),
+            (&json!(3), &json!(1), &json!(2))
+        );
+        let failed = report["Failed"].as_array().unwrap();
+        let mut named: Vec<_> = failed
+            .iter()
+            .map(|failed| failed["Error"].as_str().unwrap())
+            .collect();
+        named.sort_unstable();
+        assert_eq!(named, ["Longshore.Denied", "Longshore.SourceMissing"]);
+    }
+    let ledger =
+        std::fs::read_to_string(world.folder.path().join("mirrors/mirror/ledger.json")).unwrap();
+    assert!(
+        ledger.contains("/copy:1") && !ledger.contains("/copy:2"),
+        "{ledger}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_with_its_kind_and_before_anything_moves() {
+    let world = World::new().await;
+    Fleet::image(&world.environment.registry, "app", "an image", &["1"]).await;
+    world.environment.registry.reset();
+    let role = "arn:aws:iam::210987654321:role/unknown";
+    world.list(&format!(
+        "sync:\n- source: {HOST}/app:1\n  destinations: [{{destination: {HOST}/copy, roleArn: {role}}}]\n\
+         - source: {HOST}/app\n  tags: {{allow: [x]}}\n  destination: {HOST}/other\n"
+    ));
+    let error = world
+        .call(30.0, json!({ "Operation": "plan" }))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    let told = error.shown();
+    for part in ["line 2, sync[0]", role, "line 4, sync[1]", "matches none"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let requests = world.environment.registry.requests();
+    assert!(
+        requests.iter().all(|request| request.method == "GET"),
+        "{requests:?}"
+    );
+
+    let call = json!({ "Operation": "plan", "Run": { "Bucket": BUCKET, "Id": "other" } });
+    let error = world.call(30.0, call).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Invalid);
+    assert!(
+        error
+            .shown()
+            .contains("no list at s3://mirror/runs/other/list"),
+        "{}",
+        error.shown()
+    );
+}
