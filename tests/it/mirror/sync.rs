@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use longshore::local::Fault;
 use serde_json::{Value, json};
 
 use super::fleet::{Fleet, digest};
-use crate::support::{QuotaRegistry, stderr};
+use crate::support::{QuotaRegistry, output, stderr};
 
 /// A folder with a list.
 struct Sheet {
@@ -26,7 +27,7 @@ impl Sheet {
         std::fs::write(self.folder.path().join("list.yaml"), list).unwrap();
     }
 
-    async fn sync(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));
         command
             .args(["sync", "list.yaml"])
@@ -34,6 +35,11 @@ impl Sheet {
             .env_clear()
             .env("LONGSHORE_ALLOW_LOOPBACK", "1")
             .current_dir(self.folder.path());
+        command
+    }
+
+    async fn sync(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
         let run = tokio::task::spawn_blocking(move || command.output());
         run.await.unwrap().unwrap()
     }
@@ -311,4 +317,71 @@ async fn a_registry_that_allows_no_more_pulls_is_left_for_later() {
         0,
         "nothing is asked that is known to be refused"
     );
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_remembers_what_it_wrote_and_goes_on() {
+    let fleet = Fleet::new().await;
+    Fleet::image(&fleet.one, "first", "a", &["1"]).await;
+    Fleet::image(&fleet.one, "second", "b", &["1"]).await;
+    let (source, destination) = (fleet.one.address(), fleet.destination.address());
+    let sheet = Sheet::new(&format!(
+        "sync:\n- source: {source}/first:1\n  destination: {destination}/first\n\
+         - source: {source}/second:1\n  destination: {destination}/second\n"
+    ));
+    let hang = Fault::hang().on("POST", "/v2/second/blobs/uploads/");
+    fleet.destination.faults().add(hang.times(10));
+    let arguments = ["--ledger", "ledger.json", "--concurrency", "1"];
+    let mut run = sheet.command(&arguments).spawn().unwrap();
+    while fleet.destination.faults().pending() == 10 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let kill = ["-INT".to_owned(), run.id().to_string()];
+    assert!(Command::new("kill").args(kill).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(move || run.wait())
+        .await
+        .unwrap();
+    assert_eq!(ended.unwrap().code(), Some(130));
+    let ledger = json_of(&sheet.path("ledger.json"));
+    let written: Vec<&String> = ledger["Tags"].as_object().unwrap().keys().collect();
+    assert_eq!(written, [&format!("{destination}/first:1")]);
+
+    fleet.destination.faults().clear();
+    let report = sheet.report(&arguments).await;
+    let totals = &report["Totals"];
+    assert_eq!(
+        (&totals["Current"], &totals["Copied"]),
+        (&json!(1), &json!(1))
+    );
+    let ledger = json_of(&sheet.path("ledger.json"));
+    assert_eq!(ledger["Tags"].as_object().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs real parts: run scripts/test"]
+async fn a_terminal_shows_how_far_the_fleet_is() {
+    let fleet = Fleet::new().await;
+    for tag in ["1", "2", "3"] {
+        Fleet::image(&fleet.one, "app", tag, &[tag]).await;
+    }
+    let slow = Fault::delay(Duration::from_millis(300)).on("PUT", "/v2/app/manifests/");
+    fleet.destination.faults().add(slow.times(10));
+    let (source, destination) = (fleet.one.address(), fleet.destination.address());
+    let sheet = Sheet::new(&format!(
+        "sync:\n- source: {source}/app\n  tags: {{}}\n  destination: {destination}/app\n"
+    ));
+    let program = env!("CARGO_BIN_EXE_longshore");
+    let line = format!("{program} sync list.yaml --concurrency 1");
+    // `script` gives a program a terminal.
+    let mut command = Command::new("script");
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .env("LONGSHORE_ALLOW_LOOPBACK", "1")
+        .current_dir(sheet.folder.path());
+    let shown = String::from_utf8(output(&mut command)).unwrap();
+    assert!(
+        shown.contains("1/3 images") && shown.contains("2/3 images"),
+        "{shown}"
+    );
+    assert!(shown.contains("3 images: 0 current, 3 copied"), "{shown}");
 }
