@@ -8,7 +8,9 @@ use std::time::Duration;
 use longshore::aws::Clients;
 use longshore::cloudformation::{Delivery, Handler, Invocation};
 use longshore::deploy::{self, Deployer, Kind, Reach, Survey};
-use longshore::local::{BucketOptions, Environment, EnvironmentOptions, Fault};
+use longshore::local::{
+    BucketOptions, Environment, EnvironmentOptions, Fault, Registry, RegistryOptions,
+};
 use longshore::mirror::{Call, Error, Mirrors};
 use longshore::registry::Client;
 use serde_json::value::RawValue;
@@ -80,11 +82,13 @@ async fn a_plan_that_takes_longer_than_an_invocation_goes_on_in_the_next() {
     let world = World::new().await;
     let tags: Vec<String> = (0..150).map(|tag| format!("1.{tag}")).collect();
     let names: Vec<&str> = tags.iter().map(String::as_str).collect();
-    Fleet::image(&world.environment.registry, "app", "an image", &names).await;
+    let source = Registry::start(RegistryOptions::default()).await.unwrap();
+    Fleet::image(&source, "app", "an image", &names).await;
     let slow = Fault::delay(Duration::from_millis(400)).on("HEAD", "/v2/app/manifests/");
-    world.environment.registry.faults().add(slow.times(1000));
+    source.faults().add(slow.times(1000));
+    let address = source.address().to_string();
     world.list(&format!(
-        "sync:\n- source: {HOST}/app\n  tags: {{}}\n  destination: {HOST}/copy\n"
+        "sync:\n- source: {address}/app\n  tags: {{}}\n  destination: {HOST}/copy\n"
     ));
 
     let (mut cursor, mut pages, mut items) = (Value::Null, 0, Vec::new());
@@ -92,7 +96,7 @@ async fn a_plan_that_takes_longer_than_an_invocation_goes_on_in_the_next() {
         let plan = json!({ "Operation": "plan", "Cursor": cursor });
         let page = world.call(2.5, plan).await.unwrap();
         for group in page["Groups"].as_array().unwrap() {
-            assert_eq!(group["Registry"], HOST);
+            assert_eq!(group["Registry"], address);
             let key = group["Key"].as_str().unwrap();
             let of_page = world.object(key.strip_prefix("runs/run/").unwrap());
             assert_eq!(of_page.as_array().unwrap().len(), group["Count"]);
