@@ -131,7 +131,7 @@ impl OneRun<'_> {
                 next: None,
             });
         }
-        let planner = self.planner(cursor == Cursor::default()).await?;
+        let planner = self.planner().await?;
         match cursor.phase {
             Phase::Tags => self.plan_tags(&planner, cursor).await,
             Phase::Compare => self.plan_images(&planner, cursor).await,
@@ -288,7 +288,7 @@ impl OneRun<'_> {
         if self.run.input.mode == Mode::Remove {
             wanted = Some((Wanted::default(), None));
         } else if report.error.is_none() {
-            let planner = self.planner(false).await?;
+            let planner = self.planner().await?;
             let tags: Tags = self.object("tags.json").await?.unwrap_or_default();
             report.totals.images = tags.images();
             report.drifted(self.object("drift.json").await?.unwrap_or_default());
@@ -407,30 +407,33 @@ impl OneRun<'_> {
         Ok(true)
     }
 
-    /// The planner of the run's list. A new run takes a copy of the list, which is its list from
-    /// then on.
-    async fn planner(&self, is_new: bool) -> Result<Planner, Error> {
+    /// The planner of the run's list.
+    async fn planner(&self) -> Result<Planner, Error> {
         let key = self.run.key("list");
-        let named = self.run.input.list.as_ref().filter(|_| is_new);
-        let text = match named {
-            Some(Value::String(uri)) => self.list_at(uri).await?,
-            Some(inline @ Value::Object(_)) => inline.to_string().into(),
-            Some(other) => {
-                return Err(Error::NoList {
-                    list: other.to_string(),
-                });
-            }
-            None => {
-                let stored = self.objects.read(&key).await?;
-                let uri = self.objects.uri(&key);
-                stored.ok_or(Error::ListMissing { uri })?
-            }
+        let (text, is_new) = match self.objects.read(&key).await? {
+            Some(stored) => (stored, false),
+            None => (self.named_list(&key).await?, true),
         };
         let list = List::read(&text).map_err(Error::List)?;
-        if named.is_some() {
+        if is_new {
+            // The list that its author changes meanwhile is that of the next run.
             self.objects.write(&key, text, "application/yaml").await?;
         }
         Ok(Planner::new(Arc::new(list), self.mirrors.survey.clone()))
+    }
+
+    /// The list that the run's input names, or has.
+    async fn named_list(&self, key: &str) -> Result<Bytes, Error> {
+        match &self.run.input.list {
+            Some(Value::String(uri)) => self.list_at(uri).await,
+            Some(inline @ Value::Object(_)) => Ok(inline.to_string().into()),
+            Some(other) => Err(Error::NoList {
+                list: other.to_string(),
+            }),
+            None => Err(Error::ListMissing {
+                uri: self.objects.uri(key),
+            }),
+        }
     }
 
     async fn list_at(&self, uri: &str) -> Result<Bytes, Error> {
