@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 import archives
 import parts
@@ -113,24 +112,10 @@ def copy_once(copy, directory, source, destination):
     return figures | {"requests": after - before}
 
 
-def skopeo(_directory, source, destination):
+def skopeo(directory, source, destination):
     command = ["skopeo", "copy", "--quiet", "--src-tls-verify=false", "--dest-tls-verify=false"]
     command += [f"docker://{each.address}/image:1.0" for each in (source, destination)]
-    started = time.monotonic()
-    process = os.posix_spawnp(command[0], command, os.environ)
-    peak = 0
-    # The kernel's own figure at the end counts this program too, which the process was forked of.
-    while not (ended := os.wait4(process, os.WNOHANG))[0]:
-        peak = parts.peak_memory(process) or peak
-        time.sleep(0.01)
-    _, status, used = ended
-    if status:
-        sys.exit(f"skopeo failed: {status}")
-    return {
-        "CPU, s": used.ru_utime + used.ru_stime,
-        "peak memory, MiB": peak,
-        "wall, s": time.monotonic() - started,
-    }
+    return parts.measure(command, directory / "skopeo.log", os.environ)
 
 
 def in_lambda(program, event, prefix):

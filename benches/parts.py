@@ -142,20 +142,6 @@ def emulating(program, directory, answers, registries):
     settings.parent.mkdir(parents=True)
     insecure = '[[registry]]\nlocation = "{}"\ninsecure = true\n'
     settings.write_text("".join(insecure.format(each.address) for each in registries))
-    environment = os.environ | {
-        "AWS_ACCESS_KEY_ID": "example",
-        "AWS_ENDPOINT_URL": answers.url,
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(INVOKED_WITHIN),
-        "AWS_REGION": "eu-west-1",
-        "AWS_SECRET_ACCESS_KEY": "example",
-        "HOME": str(directory),
-        "LONGSHORE_ALLOW_LOOPBACK": "1",
-        "LONGSHORE_DESTINATION_REGISTRIES": "any",
-    }
-    address = free_address()
-    command = [emulator_program(), "--runtime-interface-emulator-address", address]
-    command += ["--runtime-api-address", free_address(), program]
-
     def invoke(kind, properties):
         event = {
             "RequestType": "Create",
@@ -166,23 +152,55 @@ def emulating(program, directory, answers, registries):
             "ResourceType": kind,
             "ResourceProperties": properties | {"ServiceToken": "bench"},
         }
-        url = f"http://{address}/2015-03-31/functions/function/invocations"
-        request = urllib.request.Request(url, data=json.dumps(event).encode())
         started = time.monotonic()
-        with urllib.request.urlopen(request, timeout=INVOKED_WITHIN) as response:
-            response.read()
+        function.invoke(event)
         seconds = time.monotonic() - started
         if not answers.answers:
             sys.exit(f"{program} did not answer:\n{(directory / 'lambda.log').read_text()}")
         answer = answers.answers.pop()
         if answer["Status"] != "SUCCESS":
             sys.exit(f"{program} failed: {answer['Reason']}")
-        return usage(process) | {"wall, s": seconds}
+        return usage(function.emulator) | {"wall, s": seconds}
 
+    with emulator(program, directory, answers.url) as function:
+        invoke.emulator = function.emulator
+        yield invoke
+
+
+class Function:
+    """A Lambda under AWS's emulator."""
+
+    def __init__(self, address, process):
+        self.url = f"http://{address}/2015-03-31/functions/function/invocations"
+        self.emulator = process
+
+    def invoke(self, event):
+        """What the Lambda returns."""
+        request = urllib.request.Request(self.url, data=json.dumps(event).encode())
+        with urllib.request.urlopen(request, timeout=INVOKED_WITHIN) as response:
+            return response.read()
+
+
+@contextlib.contextmanager
+def emulator(program, directory, aws):
+    """AWS's emulator with a Lambda, for which all of AWS is at one URL. Its log is in the
+    directory."""
+    environment = os.environ | {
+        "AWS_ACCESS_KEY_ID": "example",
+        "AWS_ENDPOINT_URL": aws,
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": str(INVOKED_WITHIN),
+        "AWS_REGION": "eu-west-1",
+        "AWS_SECRET_ACCESS_KEY": "example",
+        "HOME": str(directory),
+        "LONGSHORE_ALLOW_LOOPBACK": "1",
+        "LONGSHORE_DESTINATION_REGISTRIES": "any",
+    }
+    address = free_address()
+    command = [emulator_program(), "--runtime-interface-emulator-address", address]
+    command += ["--runtime-api-address", free_address(), program]
     with running(command, directory / "lambda.log", environment) as process:
         wait_for(address)
-        invoke.emulator = process
-        yield invoke
+        yield Function(address, process)
 
 
 def usage(emulator):
@@ -245,6 +263,27 @@ def running(command, log, environment=None):
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def measure(command, log, environment):
+    """CPU and wall time and peak memory of a command, which must succeed."""
+    with open(log, "wb") as output:
+        redirected = [(os.POSIX_SPAWN_DUP2, output.fileno(), stream) for stream in (1, 2)]
+        started = time.monotonic()
+        process = os.posix_spawnp(command[0], command, environment, file_actions=redirected)
+        peak = 0
+        # The kernel's own figure at the end counts this program too, which the process was forked of.
+        while not (ended := os.wait4(process, os.WNOHANG))[0]:
+            peak = peak_memory(process) or peak
+            time.sleep(0.01)
+    _, status, used = ended
+    if status:
+        sys.exit(f"{command[0]} failed: {status}\n{pathlib.Path(log).read_text()}")
+    return {
+        "CPU, s": used.ru_utime + used.ru_stime,
+        "peak memory, MiB": peak,
+        "wall, s": time.monotonic() - started,
+    }
 
 
 def free_address():

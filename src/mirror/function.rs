@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -144,8 +145,7 @@ impl OneRun<'_> {
         let mut tags = before.unwrap_or_default();
         let known = tags.clone();
         planner.list_tags(&mut tags, self.until).await;
-        self.store("tags.json", JSON, json!(tags).to_string())
-            .await?;
+        self.store("tags.json", JSON, text_of(&tags)).await?;
         if !tags.is_complete() {
             if known == tags {
                 return Err(out_of_time("listing the tags of a repository"));
@@ -173,13 +173,13 @@ impl OneRun<'_> {
         let mut page = compiled.page;
         for (place, (registry, items)) in compiled.items.into_iter().enumerate() {
             let name = format!("items/{number:04}-{place}.json");
-            self.store(&name, JSON, json!(items).to_string()).await?;
+            self.store(&name, JSON, text_of(&items)).await?;
             let (bucket, key) = (self.objects.bucket(), self.run.key(&name));
             page.groups
                 .push(planner.group(&registry, items.len(), bucket, &key));
         }
         let name = format!("pages/{number:04}.json");
-        self.store(&name, JSON, json!(page).to_string()).await?;
+        self.store(&name, JSON, text_of(&page)).await?;
         let next = Cursor {
             page: number + 1,
             phase: match compiled.next {
@@ -201,8 +201,7 @@ impl OneRun<'_> {
         let drift = planner.drift(&wanted);
         let drift = tokio::time::timeout_at(self.until, drift).await;
         let drift = drift.map_err(|_| out_of_time("looking for tags that are not in the list"))?;
-        self.store("drift.json", JSON, json!(drift).to_string())
-            .await?;
+        self.store("drift.json", JSON, text_of(&drift)).await?;
         Ok(Planned {
             groups: Vec::new(),
             next: None,
@@ -249,8 +248,7 @@ impl OneRun<'_> {
     ) -> Result<Value, Error> {
         let (report, tolerated) = self.compose(error).await?;
         let html = self.run.key("report.html");
-        self.store("report.json", JSON, json!(report).to_string())
-            .await?;
+        self.store("report.json", JSON, text_of(&report)).await?;
         self.store("report.html", HTML, report.html()).await?;
         close(&report);
         let uri = self.objects.uri(&html);
@@ -314,8 +312,9 @@ impl OneRun<'_> {
         }
         if is_news {
             let key = self.run.ledger_key();
-            let text = json!(ledger).to_string();
-            self.objects.write(&key, Bytes::from(text), JSON).await?;
+            self.objects
+                .write(&key, text_of(&ledger).into(), JSON)
+                .await?;
         }
         Ok((report, tolerated))
     }
@@ -479,7 +478,7 @@ impl OneRun<'_> {
 
     async fn store_outcome(&self, outcome: &Outcome) -> Result<(), Error> {
         let name = result_name(&outcome.id);
-        self.store(&name, JSON, json!(outcome).to_string()).await
+        self.store(&name, JSON, text_of(outcome)).await
     }
 
     /// What an event about an outcome has.
@@ -498,6 +497,11 @@ impl OneRun<'_> {
 
 fn out_of_time(what: &'static str) -> Error {
     Error::OutOfTime { what }
+}
+
+/// An object's JSON, without a tree of values first: that takes several times its memory.
+fn text_of(content: &impl Serialize) -> String {
+    serde_json::to_string(content).expect("what a run stores is JSON")
 }
 
 fn result_name(id: &str) -> String {

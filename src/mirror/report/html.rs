@@ -6,7 +6,7 @@ use super::Report;
 use crate::mirror::outcome::Outcome;
 use crate::mirror::run::Mode;
 
-/// The most rows of a table. The JSON beside the page has the rest.
+/// The most rows of a table. The JSON beside the page has more.
 const MAX_ROWS: usize = 1000;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 const STYLE: &str = "\
@@ -35,8 +35,9 @@ impl Report {
                     p class=(if self.is_current() { "good" } else { "bad" }) { (self.sentence()) }
                     (self.numbers())
                     (self.failures())
-                    (images(if is_dry { "To be copied" } else { "Copied" }, &self.copied))
-                    (images("Left for a later run", &self.deferred))
+                    @if is_dry { (images("To be copied", &self.copied, self.totals.planned)) }
+                    @else { (images("Copied", &self.copied, self.totals.copied)) }
+                    (images("Left for a later run", &self.deferred, self.totals.deferred))
                     (self.drifts())
                     (self.prunings())
                 }
@@ -77,7 +78,7 @@ impl Report {
                         }
                     }
                 }
-                (rest(self.totals.failed))
+                (rest(self.totals.failed, self.failed.len()))
             }
         }
     }
@@ -100,7 +101,7 @@ impl Report {
                         tr { td { code { (repository) } } td { "?" } td { (reason) } }
                     }
                 }
-                (rest(drift.extra.len()))
+                (rest(drift.extra.len(), drift.extra.len()))
             }
         }
     }
@@ -119,13 +120,13 @@ impl Report {
                         tr { td { code { (tag) } } td class="bad" { (reason) } }
                     }
                 }
-                (rest(pruned.removed.len()))
+                (rest(pruned.removed.len(), pruned.removed.len()))
             }
         }
     }
 }
 
-fn images(title: &str, outcomes: &[Outcome]) -> Markup {
+fn images(title: &str, outcomes: &[Outcome], total: usize) -> Markup {
     html! {
         @if !outcomes.is_empty() {
             h2 { (title) }
@@ -140,7 +141,7 @@ fn images(title: &str, outcomes: &[Outcome]) -> Markup {
                     }
                 }
             }
-            (rest(outcomes.len()))
+            (rest(total, outcomes.len()))
         }
     }
 }
@@ -150,10 +151,15 @@ fn why(outcome: &Outcome) -> String {
     reason.unwrap_or_else(|| outcome.why.map(|why| why.to_string()).unwrap_or_default())
 }
 
-fn rest(count: usize) -> Markup {
+/// Tells of the rows that a table does not have: those of `total`, of which the JSON names `named`.
+fn rest(total: usize, named: usize) -> Markup {
     html! {
-        @if count > MAX_ROWS {
-            p { "And " (count - MAX_ROWS) " more, in the report's JSON." }
+        @if total > MAX_ROWS {
+            p {
+                "And " (total - MAX_ROWS) " more, "
+                @if named < total { "of which " (named - MAX_ROWS) " are " }
+                "in the report's JSON."
+            }
         }
     }
 }
@@ -161,7 +167,44 @@ fn rest(count: usize) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mirror::MAX_NAMED;
     use crate::mirror::outcome::Status;
+
+    fn outcome(status: Status) -> Outcome {
+        Outcome {
+            id: "0".to_owned(),
+            entry: 0,
+            source: "h/a:1".to_owned(),
+            status,
+            why: None,
+            digest: None,
+            destinations: Vec::new(),
+            error: None,
+            reason: None,
+            bytes_uploaded: 0,
+            bytes_reused: 0,
+        }
+    }
+
+    #[test]
+    fn the_page_tells_where_its_other_rows_are() {
+        let rest_of = |status: Status, count: usize| {
+            let mut report = Report::default();
+            (0..count).for_each(|_| report.add(outcome(status)));
+            let page = report.html();
+            let rest = page.split_once("<p>And ").map(|(_, rest)| rest);
+            let rest = rest.and_then(|rest| rest.split_once("</p>"));
+            rest.map(|(rest, _)| rest.to_owned())
+        };
+        for status in [Status::Copied, Status::Failed, Status::Deferred] {
+            assert_eq!(rest_of(status, MAX_ROWS), None);
+            let some = rest_of(status, MAX_ROWS + 1).unwrap();
+            assert_eq!(some, "1 more, in the report's JSON.");
+            let many = rest_of(status, 2 * MAX_NAMED).unwrap();
+            let told = "19000 more, of which 9000 are in the report's JSON.";
+            assert_eq!(many, told);
+        }
+    }
 
     #[test]
     fn what_others_wrote_is_text_on_the_page() {
@@ -170,17 +213,9 @@ mod tests {
             ..Report::default()
         };
         report.add(Outcome {
-            id: "0".to_owned(),
-            entry: 0,
-            source: "h/a:1".to_owned(),
-            status: Status::Failed,
-            why: None,
-            digest: None,
-            destinations: Vec::new(),
             error: Some("Longshore.Denied".to_owned()),
             reason: Some("it says <script>alert(1)</script>".to_owned()),
-            bytes_uploaded: 0,
-            bytes_reused: 0,
+            ..outcome(Status::Failed)
         });
         let page = report.html();
         assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
