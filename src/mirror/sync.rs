@@ -1,5 +1,6 @@
 //! A whole run on one machine: plan, copy and report, side by side.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,8 +146,8 @@ impl Sync {
             progress(Step::Settled(&outcome));
             report.add(outcome);
         }
-        let items = stream::iter(compiled.items.into_values().flatten());
-        let mut settling = items
+        let items = apart(compiled.items.into_values().flatten());
+        let mut settling = stream::iter(items)
             .map(|item| {
                 async move {
                     let outcome = self.settle_one(&item, meter).await;
@@ -194,4 +195,18 @@ impl Sync {
         };
         report.pruned(pruned);
     }
+}
+
+/// Puts items of one repository apart. They share layers, and the later ones find those of the
+/// earlier ones at the destination.
+fn apart(items: impl Iterator<Item = Item>) -> Vec<Item> {
+    let mut of_entry: HashMap<usize, usize> = HashMap::new();
+    let placed = items.map(|item| {
+        let turn = of_entry.entry(item.entry).or_default();
+        *turn += 1;
+        (*turn, item)
+    });
+    let mut placed: Vec<(usize, Item)> = placed.collect();
+    placed.sort_by_key(|(turn, _)| *turn);
+    placed.into_iter().map(|(_, item)| item).collect()
 }

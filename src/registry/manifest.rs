@@ -5,7 +5,7 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use reqwest::{Method, StatusCode};
 
-use super::answer::parse_errors;
+use super::answer::{ErrorCode, parse_errors};
 use super::auth::Access;
 use super::transport::{Call, Transport};
 use super::wire::Response;
@@ -16,6 +16,8 @@ use crate::redact::RedactedUrl;
 
 /// The largest manifest that registries take.
 const MAX_MANIFEST: u64 = 4 << 20;
+/// How often a manifest is pushed again that names a blob which the registry does not see.
+const UNSEEN_BLOBS: u32 = 2;
 /// Digest of the manifest that an answer is about.
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// The subject of the pushed manifest, by which the registry will list it.
@@ -92,13 +94,7 @@ pub(super) async fn put(
     let call = Call::new(Method::PUT, url(transport, key), Access::Push)
         .header(CONTENT_TYPE, manifest.media_type().as_str())
         .body(manifest.bytes().clone());
-    let response = transport
-        .retries()
-        .run(|| async {
-            transport.state().manifest_push_turn().await;
-            transport.once(&call).await
-        })
-        .await?;
+    let response = pushed(transport, &call).await?;
     let expected = manifest.digest();
     let stated = stated_digest(&response);
     let stated = stated.filter(|actual| actual.algorithm() == expected.algorithm());
@@ -114,6 +110,28 @@ pub(super) async fn put(
         _ => confirm(transport, key, expected, &response).await?,
     }
     Ok(response.header(&OCI_SUBJECT).is_some())
+}
+
+/// Makes the request that pushes a manifest until it is taken. A registry that does not see a blob
+/// is asked again: some lose sight of one for a moment while another client pushes it too.
+async fn pushed(transport: &Transport, call: &Call<'_>) -> Result<Response, Error> {
+    let mut retries = transport.retries();
+    let mut unseen = 0;
+    loop {
+        transport.state().manifest_push_turn().await;
+        match transport.once(call).await {
+            Ok(response) => return Ok(response),
+            Err(error) if unseen < UNSEEN_BLOBS && lacks_blob(&error) => {
+                unseen += 1;
+                retries.pause_anyway(error).await?;
+            }
+            Err(error) => retries.pause(error).await?,
+        }
+    }
+}
+
+fn lacks_blob(error: &Error) -> bool {
+    error.has_code(&ErrorCode::MANIFEST_BLOB_UNKNOWN)
 }
 
 /// Sees that a manifest is there after an answer that does not say so: 201 with the digest is what
@@ -247,6 +265,26 @@ mod tests {
             "Content-Type",
             "application/vnd.oci.image.manifest.v1+json; x=y",
         )
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_is_out_of_sight_for_a_moment_is_waited_for() {
+        for (times, is_pushed) in [(1, true), (2, true), (100, false)] {
+            let left = std::sync::atomic::AtomicU32::new(times);
+            let server = Scripted::new(move |request| {
+                let left = left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+                if request.line().starts_with("PUT") && left > 0 {
+                    return Reply::error(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown");
+                }
+                let digest = Digest::sha256(BODY).to_string();
+                Reply::new(201).header("Docker-Content-Digest", &digest)
+            })
+            .await;
+            let manifest = RawManifest::new(&MediaType::OCI_MANIFEST, Bytes::from_static(BODY));
+            let pushed = server.repository().push_manifest(&manifest, None).await;
+            assert_eq!(pushed.is_ok(), is_pushed, "{times}");
+            assert_eq!(server.lines().len(), 3.min(times as usize + 1), "{times}");
+        }
     }
 
     #[tokio::test]

@@ -32,8 +32,10 @@ struct World {
 impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = EnvironmentOptions::default();
-        options.bucket = BucketOptions::folder(BUCKET, folder.path());
+        let mut options = EnvironmentOptions {
+            bucket: BucketOptions::folder(BUCKET, folder.path()),
+            ..EnvironmentOptions::default()
+        };
         options.aws.roles = [("arn:aws:iam::210987654321:role/known".to_owned(), None)].into();
         let environment = Environment::start(options).await.unwrap();
         let variables = environment.variables();
