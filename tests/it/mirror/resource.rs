@@ -11,10 +11,10 @@ use crate::support::{BUCKET, Cloud, Emulator, StepFunctions, bootstrap};
 /// Longest wait for the answer of a run.
 const ANSWERED_WITHIN: Duration = Duration::from_mins(2);
 
-struct World {
-    fleet: Fleet,
-    states: StepFunctions,
-    cloud: Cloud,
+pub(super) struct World {
+    pub(super) fleet: Fleet,
+    pub(super) states: StepFunctions,
+    pub(super) cloud: Cloud,
     requests: usize,
 }
 
@@ -31,6 +31,11 @@ impl World {
             emulators.collect()
         })
         .await;
+        Self::of(states).await
+    }
+
+    /// With a state machine that has its function.
+    pub(super) async fn of(states: StepFunctions) -> Self {
         let endpoints = [("AWS_ENDPOINT_URL", states.url())];
         Self {
             fleet: Fleet::new().await,
@@ -41,7 +46,7 @@ impl World {
     }
 
     /// A list of an image of each registry, and of one more.
-    fn list(&self, more: &str) -> Value {
+    pub(super) fn list(&self, more: &str) -> Value {
         let (one, other) = (self.fleet.one.address(), self.fleet.other.address());
         let mut sync = vec![
             json!({ "Source": format!("{one}/app"), "Tags": { "Allow": ["v.*"] } }),
@@ -60,7 +65,7 @@ impl World {
     }
 
     /// Sends an event that a run answers, and starts the run by it.
-    async fn send(&mut self, action: &str, list: Value) -> String {
+    pub(super) async fn send(&mut self, action: &str, list: Value) -> String {
         self.requests += 1;
         let id = format!("r-{}", self.requests);
         let mut event = json!({
@@ -82,13 +87,13 @@ impl World {
         id
     }
 
-    async fn answer(&self) -> Value {
+    pub(super) async fn answer(&self) -> Value {
         let answer = self.cloud.response_url().next_answer(ANSWERED_WITHIN).await;
         serde_json::from_slice(&answer.expect("an answer").body).unwrap()
     }
 
     /// The name of the run for a request.
-    async fn run(&self, id: &str) -> String {
+    pub(super) async fn run(&self, id: &str) -> String {
         let runs = self.states.executions().await;
         let mut names = runs.into_keys();
         let of_request = names.find(|name| name.ends_with(&format!("-{id}")));
