@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use longshore::local::Fault;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::fleet::Fleet;
 use super::resource::World;
@@ -16,10 +17,14 @@ use crate::support::{BUCKET, Emulator, StepFunctions, bootstrap};
 async fn dying(operation: &'static str, deaths: usize) -> World {
     let emulator: Arc<OnceLock<Emulator>> = Arc::default();
     let left = Arc::new(AtomicUsize::new(deaths));
+    // The emulator runs one event at a time.
+    let turn: Arc<Mutex<()>> = Arc::default();
     let function = Arc::clone(&emulator);
     let states = StepFunctions::start(move |event: Value| {
         let (emulator, left) = (Arc::clone(&function), Arc::clone(&left));
+        let turn = Arc::clone(&turn);
         async move {
+            let _turn = turn.lock().await;
             let emulator = emulator.get().expect("a function");
             let dies = event["Operation"] == operation
                 && left
