@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use longshore::cloudformation::{METRIC_DIMENSION, METRIC_NAMESPACE, METRICS};
+use longshore::cloudformation::{
+    METRIC_DIMENSION, METRIC_NAMESPACE, METRICS, MIRROR_DIMENSION, MIRROR_METRICS,
+};
 
 /// Fields that every line has, or lines other than the closing one.
 const OF_LINES: [&str; 6] = [
@@ -27,6 +29,28 @@ fn the_metrics_are_documented_with_their_units() {
     assert_eq!(documented, known.collect());
     let count = format!("{} metrics cost", METRICS.len());
     assert!(read("docs/operations.md").contains(&count), "{count}");
+}
+
+#[test]
+fn the_metrics_of_mirrors_are_documented_and_on_their_dashboard() {
+    let page = read("docs/operations.md");
+    let template = read("template/mirror.yaml");
+    for (name, unit) in MIRROR_METRICS {
+        assert!(page.contains(&format!("| `{name}` | {unit} |")), "{name}");
+    }
+    let search = format!("SEARCH('{{{METRIC_NAMESPACE},{MIRROR_DIMENSION}}} MetricName=\\\"");
+    let shown: Vec<&str> = template
+        .split(search.as_str())
+        .skip(1)
+        .map(|rest| rest.split_once('\\').unwrap().0)
+        .collect();
+    assert!(shown.contains(&"mirror_failed"), "{shown:?}");
+    for name in shown {
+        assert!(
+            MIRROR_METRICS.iter().any(|(known, _)| *known == name),
+            "{name}"
+        );
+    }
 }
 
 #[test]

@@ -62,6 +62,18 @@ class Release(unittest.TestCase):
             if architecture in zips():
                 self.assertEqual(zips()[architecture].name, name)
 
+    def test_the_mirrors_are_deployed_as_they_are_in_the_source(self):
+        for name in ("mirror.yaml", "mirror.asl.json"):
+            self.assertEqual(
+                (DIST / name).read_text(), (ROOT / "template" / name).read_text(), name
+            )
+        [machine] = [
+            resource
+            for resource in load(DIST / "mirror.yaml")["Resources"].values()
+            if resource["Type"] == "AWS::Serverless::StateMachine"
+        ]
+        self.assertTrue((DIST / machine["Properties"]["DefinitionUri"]).is_file())
+
     def test_the_template_is_otherwise_that_of_the_source(self):
         released, source = load(DIST / "template.yaml"), load(ROOT / "template/template.yaml")
         for name in ("CodeBucket", "CodePrefix"):
