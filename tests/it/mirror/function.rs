@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, digest};
 use crate::support::HOST;
 
 const BUCKET: &str = "mirror";
@@ -212,5 +212,86 @@ async fn what_is_wrong_is_told_with_its_kind_and_before_anything_moves() {
             .contains("no list at s3://mirror/runs/other/list"),
         "{}",
         error.shown()
+    );
+}
+
+impl World {
+    /// A whole run, as the state machine makes it. Returns its report.
+    async fn whole(&self, id: &str, mode: &str, list: &str) -> Value {
+        let input = json!({ "Mirror": "fleet", "Mode": mode });
+        let run = json!({ "Bucket": BUCKET, "Id": id, "Input": input });
+        let folder = self.folder.path().join("runs").join(id);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("list"), list).unwrap();
+        let call = async |more: Value| {
+            let mut call = json!({ "Run": run });
+            let fields = call.as_object_mut().unwrap();
+            fields.extend(more.as_object().unwrap().clone());
+            self.call(30.0, call).await.unwrap()
+        };
+        let mut cursor = Value::Null;
+        loop {
+            let page = call(json!({ "Operation": "plan", "Cursor": cursor })).await;
+            for group in page["Groups"].as_array().unwrap() {
+                let key = self.folder.path().join(group["Key"].as_str().unwrap());
+                let items: Vec<Value> =
+                    serde_json::from_slice(&std::fs::read(key).unwrap()).unwrap();
+                for item in items {
+                    call(json!({ "Operation": "copy", "Item": item })).await;
+                }
+            }
+            cursor = page["Next"].clone();
+            if cursor.is_null() {
+                break;
+            }
+        }
+        call(json!({ "Operation": "report", "Error": null })).await;
+        serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_run_prunes_what_a_former_one_wrote_and_a_mirror_that_goes_all_of_it() {
+    let world = World::new().await;
+    let registry = &world.environment.registry;
+    for tag in ["1", "2", "3"] {
+        Fleet::image(registry, "app", tag, &[tag]).await;
+    }
+    Fleet::image(registry, "copy", "of others", &["theirs"]).await;
+    let list = |tags: &str, share: u32| {
+        format!(
+            "prune: {{maxShare: {share}}}\nsync:\n- source: {HOST}/app\n  tags: [{tags}]\n  destination: {HOST}/copy\n"
+        )
+    };
+    let first = world
+        .whole("first", "sync", &list("'1', '2', '3'", 40))
+        .await;
+    assert_eq!(first["Totals"]["Copied"], 3, "{first:#}");
+
+    let too_much = world.whole("second", "sync", &list("'1'", 40)).await;
+    assert_eq!(too_much["Totals"]["Pruned"], 0, "{too_much:#}");
+    let withheld = too_much["Pruned"]["Withheld"].as_str().unwrap();
+    assert!(withheld.contains("2 of the 3 tags"), "{withheld}");
+
+    let dry = world.whole("third", "dry-run", &list("'1', '2'", 40)).await;
+    assert_eq!(dry["Totals"]["Pruned"], 0);
+    assert_eq!(dry["Totals"]["Extra"], 2, "{dry:#}");
+    let pruned = world.whole("fourth", "sync", &list("'1', '2'", 40)).await;
+    assert_eq!(
+        pruned["Pruned"]["Removed"],
+        json!([format!("{HOST}/copy:3")])
+    );
+    let there = async |tag: &str| digest(registry, "copy", tag).await.is_some();
+    assert!(there("1").await && there("2").await && there("theirs").await);
+    assert!(!there("3").await);
+
+    // Somebody else has moved one of the two since.
+    Fleet::image(registry, "copy", "of others", &["2"]).await;
+    let removed = world.whole("fifth", "remove", "").await;
+    assert_eq!(removed["Totals"]["Pruned"], 2, "{removed:#}");
+    assert!(!there("1").await);
+    assert!(
+        there("2").await && there("theirs").await,
+        "only what the mirror wrote"
     );
 }
