@@ -16,7 +16,7 @@ const PAGE: usize = 1000;
 /// The most pages that are read: more executions than an account may have running would fill.
 const MAX_PAGES: usize = 100;
 
-/// What came of starting an execution.
+/// The result of starting an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Started {
     /// It runs: from now on, or from before with the same input.

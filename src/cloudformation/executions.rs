@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::content::BoxError;
 
-/// What came of starting a run.
+/// The result of starting a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
     /// It runs: from now on, or because the same was started before.

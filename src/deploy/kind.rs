@@ -66,7 +66,7 @@ impl Kind {
         causes.find_map(of_cause).unwrap_or(Self::Failed)
     }
 
-    /// Whether the same request may succeed when it is made again later.
+    /// Returns true if the same request may succeed when it is made again later.
     pub fn is_passing(self) -> bool {
         matches!(
             self,

@@ -30,7 +30,7 @@ struct Known {
     remote: Arc<RemoteRepository>,
 }
 
-/// What a source means at present.
+/// The digests behind a source at present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meaning {
     /// The digest of the manifest or index that the source names.
@@ -134,7 +134,7 @@ impl Survey {
         self.reach.registries().limit_requests(registry, per_second);
     }
 
-    /// How many pulls a registry still allows, if its last answer said so.
+    /// The pulls that a registry still allows, if its last answer said so.
     pub fn allowance(&self, registry: &str) -> Option<Allowance> {
         self.reach.registries().allowance(registry)
     }

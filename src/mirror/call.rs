@@ -17,17 +17,17 @@ pub const VERSION: u64 = 1;
 pub struct Call {
     /// The run that it is part of.
     pub run: Run,
-    /// What is to be done.
+    /// The operation.
     pub operation: Operation,
 }
 
-/// What is to be done.
+/// The operation.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "Operation", rename_all = "lowercase")]
 pub enum Operation {
     /// Finds out what the destinations lack: one page of it.
     Plan {
-        /// Where the page before ended.
+        /// The end of the page before.
         #[serde(rename = "Cursor", default)]
         cursor: Option<Cursor>,
     },
@@ -36,7 +36,7 @@ pub enum Operation {
         /// The item.
         #[serde(rename = "Item")]
         item: Item,
-        /// What an invocation before has done of it.
+        /// The work that an invocation before has done.
         #[serde(rename = "Checkpoint", default)]
         checkpoint: Option<Continuation>,
     },

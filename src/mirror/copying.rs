@@ -14,7 +14,7 @@ use crate::copy::Meter;
 use crate::deploy::{Deploy, Deployed, Image, PolicyPart, arn_of};
 use crate::policy::{Grants, Owner};
 
-/// How far an item came.
+/// The result of one turn of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Turn {
     /// It is at its destinations.

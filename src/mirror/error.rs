@@ -1,4 +1,4 @@
-//! Why a run, or an item of it, failed.
+//! Errors of a run and of its items.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::deploy::Kind;
 use crate::redact::scrub;
 use crate::{aws, deploy};
 
-/// Why a run, or an item of it, failed.
+/// An error of a run or of an item.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,13 +23,13 @@ pub enum Error {
     /// The run names no list.
     #[error("{list} is no list: expected s3://bucket/key, or the list itself")]
     NoList {
-        /// What the run has instead.
+        /// The value that the run has instead.
         list: String,
     },
     /// The list is not where the run says.
     #[error("there is no list at {uri}")]
     ListMissing {
-        /// Where it should be.
+        /// Its address.
         uri: String,
     },
     /// The list cannot be used.
@@ -43,7 +43,7 @@ pub enum Error {
     Object {
         /// The object.
         uri: String,
-        /// What is wrong with it.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// An item's properties cannot be used.
@@ -51,7 +51,7 @@ pub enum Error {
     Properties {
         /// The image.
         item: String,
-        /// What is wrong with them.
+        /// Everything that is wrong with them.
         #[source]
         problems: InvalidProperties,
     },
@@ -63,7 +63,7 @@ pub enum Error {
     Copy {
         /// The image.
         item: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: BoxError,
     },
@@ -72,7 +72,7 @@ pub enum Error {
     Grant {
         /// The image.
         item: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: BoxError,
     },
@@ -85,13 +85,13 @@ pub enum Error {
     NoProgress {
         /// The image.
         item: String,
-        /// How long it was tried.
+        /// The time that was spent on it.
         after: Duration,
     },
     /// The time is up.
     #[error("{what} was not done within the function's time: give it more")]
     OutOfTime {
-        /// What should have been done.
+        /// The work that was not done.
         what: &'static str,
     },
     /// The platform ends the function.

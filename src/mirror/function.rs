@@ -107,7 +107,7 @@ impl Mirrors {
     }
 }
 
-/// When work stops, so that what was done can be stored.
+/// The instant at which work stops, so that its results can still be stored.
 fn until(invocation: &Invocation) -> Instant {
     let left = invocation
         .deadline
@@ -481,7 +481,7 @@ impl OneRun<'_> {
         self.store(&name, JSON, text_of(outcome)).await
     }
 
-    /// What an event about an outcome has.
+    /// The detail of an event about an outcome.
     fn detail(&self, outcome: &Outcome) -> Value {
         json!({
             "mirror": self.run.mirror(),

@@ -22,16 +22,16 @@ pub struct Item {
     /// The digest that the destinations get, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// Why it is to be copied.
+    /// The reason for copying it.
     pub reason: Reason,
     /// The most requests to its registry in a second, for one item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<f64>,
-    /// What `Custom::ECRImage` would have for it.
+    /// The properties of a `Custom::ECRImage` for it.
     pub properties: Properties,
 }
 
-/// Why an image is to be copied.
+/// A reason for copying an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {

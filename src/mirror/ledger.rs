@@ -20,12 +20,12 @@ const PURPOSE: &str = "longshore-mirror";
 pub struct Ledger {
     /// The digest that each tag was given. A key is repository and tag.
     pub tags: BTreeMap<String, Digest>,
-    /// How repositories are reached that the function does not reach by itself.
+    /// Access to the repositories that need a role or credentials.
     #[serde(default)]
     pub ways: BTreeMap<String, Way>,
 }
 
-/// How a repository is reached.
+/// A role and credentials for one repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Way {
@@ -79,7 +79,7 @@ impl Ledger {
         }
     }
 
-    /// How a repository is reached, as when it was last written to.
+    /// The access with which a repository was last written to.
     pub fn access(&self, repository: &Repository) -> Access {
         let way = self.ways.get(&repository.to_string());
         way.map(Way::access).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What became of one item.
+//! The outcome of one item.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::oci::Digest;
 /// Longest reason of a failure that is kept, in bytes.
 const MAX_REASON: usize = 1000;
 
-/// What became of one item.
+/// The outcome of one item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Outcome {
@@ -20,9 +20,9 @@ pub struct Outcome {
     pub entry: usize,
     /// The image as the list names it.
     pub source: String,
-    /// Whether it is at its destinations now.
+    /// The item's status.
     pub status: Status,
-    /// Why it was to be copied.
+    /// The reason for copying it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Reason>,
     /// The digest that the destinations have.
@@ -45,7 +45,7 @@ pub struct Outcome {
     pub bytes_reused: u64,
 }
 
-/// Whether an item is at its destinations.
+/// The status of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {

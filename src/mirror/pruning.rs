@@ -17,7 +17,7 @@ use crate::oci::{Digest, Reference, Repository, Tag};
 /// Images that are removed at once.
 const CONCURRENCY: usize = 8;
 
-/// What pruning did.
+/// The result of pruning.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Pruned {
@@ -25,7 +25,7 @@ pub struct Pruned {
     pub removed: Vec<String>,
     /// The tags that were not, and why.
     pub failed: Vec<(String, String)>,
-    /// Why nothing was removed, where something might have been.
+    /// The reason for removing nothing, or not everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withheld: Option<String>,
 }
@@ -53,7 +53,7 @@ pub(super) fn unwanted(ledger: &Ledger, wanted: &Wanted) -> Vec<String> {
     tags.filter(|tag| !is_wanted(tag)).cloned().collect()
 }
 
-/// Why so many tags may not be removed at once, if they may not.
+/// Returns the reason for keeping all tags if more than `prune` allows would go.
 pub(super) fn withheld(prune: Prune, unwanted: usize, ledger: &Ledger) -> Option<String> {
     let written = ledger.tags.len();
     let share = unwanted as f64 * 100.0 / written.max(1) as f64;

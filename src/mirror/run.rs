@@ -16,7 +16,7 @@ pub struct Run {
     pub bucket: String,
     /// The name of the execution.
     pub id: String,
-    /// What the execution was started with.
+    /// The execution's input.
     #[serde(default)]
     pub input: Input,
 }
@@ -31,12 +31,12 @@ pub struct Input {
     /// The list: its address in S3, or itself. Without it, the run has its own copy.
     #[serde(default)]
     pub list: Option<Value>,
-    /// What is done.
+    /// The mode.
     #[serde(default)]
     pub mode: Mode,
 }
 
-/// What a run does.
+/// The mode of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {

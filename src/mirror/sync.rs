@@ -23,10 +23,10 @@ use crate::deploy::Deploy;
 
 /// Items of a page. While one page is copied, the next is compared.
 const PAGE: usize = 200;
-/// How long a run may take: in effect as long as it needs.
+/// The longest time of a run: in effect as long as it needs.
 const FOREVER: Duration = Duration::from_hours(24 * 30);
 
-/// Who is told how a run goes on.
+/// A listener to the steps of a run.
 pub type Progress<'a> = &'a (dyn Fn(Step<'_>) + Send + std::marker::Sync);
 
 /// A whole run on one machine.
@@ -37,7 +37,7 @@ pub struct Sync {
     options: SyncOptions,
 }
 
-/// How a run is made.
+/// Options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct SyncOptions {
     /// Only find out what would be done.
@@ -46,7 +46,7 @@ pub struct SyncOptions {
     pub concurrency: usize,
 }
 
-/// How a run goes on.
+/// A step of a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
     /// The list means so many images.

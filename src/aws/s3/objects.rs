@@ -23,7 +23,7 @@ pub struct Objects {
 pub struct Keys {
     /// The keys, in their order.
     pub keys: Vec<String>,
-    /// What gives the page that follows. `None`: this is the last.
+    /// The token of the page that follows. `None`: this is the last.
     pub next: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Objects {
         &self.bucket
     }
 
-    /// Where a key is, as people name it.
+    /// The address of a key, `s3://bucket/key`.
     pub fn uri(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }

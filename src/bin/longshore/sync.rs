@@ -21,7 +21,7 @@ use crate::output;
 use crate::place::Place;
 use crate::progress::moved;
 
-/// What differs between the list and the destinations.
+/// Exit status of a dry run that found an image to copy.
 const DIFFERS: u8 = 3;
 
 const EXAMPLES: &str = "\

@@ -26,7 +26,7 @@ pub struct Entry {
     pub(super) source_access: Access,
 }
 
-/// Where the images of an entry come from.
+/// The source of an entry's images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// One image, with its tag, its digest or both.
@@ -61,12 +61,12 @@ impl Entry {
         self.place.line
     }
 
-    /// Where the images come from.
+    /// The source of the images.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// How the source is reached.
+    /// The access to the source.
     pub fn source_access(&self) -> &Access {
         &self.source_access
     }
@@ -120,7 +120,7 @@ impl Entry {
         self.named(tag, None)
     }
 
-    /// How the source and the destinations are reached.
+    /// The access to the source, then that to each destination.
     pub fn accesses(&self) -> impl Iterator<Item = &Access> {
         let destinations = self.destinations.iter();
         let destinations = destinations.map(|destination| &destination.access);

@@ -40,9 +40,9 @@ pub const MAX_ENTRIES: usize = 10_000;
 /// A list, read and checked.
 #[derive(Clone, Debug)]
 pub struct List {
-    /// What is said about the registries of sources, by their hosts.
+    /// The rules for registries of sources, by their hosts.
     pub registries: BTreeMap<String, RegistryRules>,
-    /// How tags are removed that the list no longer gives. `None`: they are not.
+    /// The rules for removing tags that the list no longer gives. `None`: they stay.
     pub prune: Option<Prune>,
     /// The share of images, in percent, that may fail in a run that still succeeds.
     pub tolerated_failure_percentage: u8,
@@ -50,7 +50,7 @@ pub struct List {
     pub entries: Vec<Entry>,
 }
 
-/// How tags are removed that the mirror wrote and its list no longer gives.
+/// The rules for removing tags that the mirror wrote and its list no longer gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prune {
     /// The share of the mirror's tags, in percent, above which none are removed.

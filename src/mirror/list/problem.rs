@@ -1,4 +1,4 @@
-//! What is wrong with a list: all of it at once, with the place of each.
+//! The problems of a list: all of them at once, each with its place.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct Problem {
     pub entry: Option<usize>,
     /// The place in the document, such as `sync[3].tags.semver`. Empty: the document as a whole.
     pub path: String,
-    /// What is wrong.
+    /// The problem in words.
     pub text: String,
 }
 

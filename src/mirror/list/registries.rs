@@ -1,4 +1,4 @@
-//! How the registries of the sources are reached, and how fast.
+//! Access to the registries of the sources, and the rate of requests to them.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -13,14 +13,14 @@ use super::table::REGISTRY;
 use crate::cloudformation::Properties;
 use crate::deploy::Access;
 
-/// What the list says about a registry of sources.
+/// The rules for a registry of sources.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RegistryRules {
     /// Images that are copied from there at once.
     pub max_concurrency: Option<NonZeroUsize>,
     /// Requests to it in a second.
     pub requests_per_second: Option<f64>,
-    /// How it is reached.
+    /// The access to it.
     pub access: Access,
     pub(super) place: Place,
     /// The keys that are there.

@@ -27,7 +27,7 @@ pub struct Position {
     pub tag: usize,
 }
 
-/// What comparing an image with its destinations ended in.
+/// The result of comparing an image with its destinations.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Compared {
     /// Each destination has it.
@@ -114,7 +114,7 @@ impl Planner {
         Compared::Differs(item)
     }
 
-    /// Why a target does not have the image as it should, if it does not.
+    /// Returns the difference between the target and the wanted image, if there is one.
     async fn lacks(&self, target: &Target, wanted: &Digest) -> Result<Option<Reason>, Error> {
         let by_digest = [ManifestKey::Digest(wanted)];
         let by_tag: Vec<_> = target.tags.iter().map(ManifestKey::Tag).collect();

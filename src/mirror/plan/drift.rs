@@ -14,7 +14,7 @@ const CONCURRENCY: usize = 16;
 /// The most tags that are named of one repository.
 const MAX_NAMED: usize = 100;
 
-/// What destinations have beside the list.
+/// Tags that destinations have beside the list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Drift {
@@ -32,7 +32,7 @@ pub struct Extra {
     pub repository: String,
     /// The first of the tags.
     pub tags: Vec<Tag>,
-    /// How many there are.
+    /// The number of tags, named here or not.
     pub count: usize,
 }
 

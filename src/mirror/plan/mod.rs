@@ -61,7 +61,7 @@ impl Planner {
         self.turns_of(registry).acquire_owned().await.ok()
     }
 
-    /// How many items are copied at once from a registry.
+    /// The number of items that are copied at once from a registry.
     fn items_at_once(&self, registry: &str) -> usize {
         self.max_concurrency(registry).unwrap_or(ITEMS_AT_ONCE)
     }

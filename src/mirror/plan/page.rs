@@ -17,20 +17,20 @@ pub(crate) const MAX_ITEMS: usize = 5000;
 /// report tells.
 const TOLERATED: f64 = 100.0;
 
-/// Where a plan goes on.
+/// The place at which a plan goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Cursor {
     /// The page's number, from 0.
     pub page: usize,
-    /// What is done next.
+    /// The next step.
     pub phase: Phase,
     /// The image that is compared next.
     #[serde(default)]
     pub position: Position,
 }
 
-/// What a plan does next.
+/// A step of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// It lists tags.
@@ -42,13 +42,13 @@ pub enum Phase {
     Drift,
 }
 
-/// What an invocation answers that planned a page.
+/// The answer of an invocation that planned a page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Planned {
-    /// What is to be copied, a group a source registry.
+    /// The items to copy, one group for each source registry.
     pub groups: Vec<Group>,
-    /// Where the plan goes on. `None`: it is done.
+    /// The place at which the plan goes on. `None`: it is done.
     pub next: Option<Cursor>,
 }
 
@@ -62,21 +62,21 @@ pub struct Group {
     pub bucket: String,
     /// The key of the items: a JSON array.
     pub key: String,
-    /// How many they are.
+    /// The number of items.
     pub count: usize,
-    /// How many may be copied at once.
+    /// The number of items that may be copied at once.
     pub max_concurrency: usize,
     /// The percentage of them that may fail.
     pub tolerated_failure_percentage: f64,
 }
 
-/// What was found on one page.
+/// The findings of one page.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Page {
     /// Images that each destination has.
     pub current: usize,
-    /// What is to be copied.
+    /// The items to copy.
     pub groups: Vec<Group>,
     /// Images that cannot be copied, and those that are left for a later run.
     pub settled: Vec<Outcome>,
@@ -163,7 +163,7 @@ impl Planner {
         compiled.items.retain(|_, items| !items.is_empty());
     }
 
-    /// Why a registry gives nothing more at present, if it does not.
+    /// Returns the reason for leaving images for later if the registry allows no more pulls.
     pub fn quota_is_used_up(&self, registry: &str) -> Option<String> {
         let allowance = self.survey.allowance(registry)?;
         (allowance.remaining == 0).then(|| {

@@ -39,25 +39,25 @@ pub enum Selected {
 }
 
 impl Tags {
-    /// Whether every entry's tags are known.
+    /// Returns true if every entry's tags are known.
     pub fn is_complete(&self) -> bool {
         !self.0.contains(&Selected::Unknown)
     }
 
-    /// Whether the tags of an entry could not be listed.
+    /// Returns true if the tags of an entry could not be listed.
     pub fn has_failed(&self) -> bool {
         let mut entries = self.0.iter();
         entries.any(|selected| matches!(selected, Selected::Failed { .. }))
     }
 
-    /// How many images the list means.
+    /// The number of images that the list means.
     pub fn images(&self) -> usize {
         self.0.iter().map(Selected::images).sum()
     }
 }
 
 impl Selected {
-    /// How many images the entry means.
+    /// The number of images that the entry means.
     pub fn images(&self) -> usize {
         match self {
             Self::Image => 1,

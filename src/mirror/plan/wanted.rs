@@ -14,14 +14,14 @@ pub struct Wanted(BTreeMap<Repository, Place>);
 /// A destination repository: how it is reached, and its tags.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Place {
-    /// How it is reached.
+    /// The access to it.
     pub access: Access,
     /// The tags that the list wants there.
     pub tags: BTreeSet<Tag>,
 }
 
 impl Wanted {
-    /// What `list` wants of the images that `tags` has.
+    /// Collects the destinations' tags of all images that `list` means by `tags`.
     pub fn of(list: &List, tags: &Tags) -> Self {
         let mut wanted = Self::default();
         for (entry, selected) in list.entries.iter().zip(&tags.0) {
@@ -43,12 +43,12 @@ impl Wanted {
         self.0.iter()
     }
 
-    /// How a destination repository is reached, if the list has it.
+    /// Returns the access to a destination repository of the list.
     pub fn access(&self, repository: &Repository) -> Option<&Access> {
         self.0.get(repository).map(|place| &place.access)
     }
 
-    /// Whether the list wants the tag there.
+    /// Returns true if the list wants the tag there.
     pub fn has(&self, repository: &Repository, tag: &Tag) -> bool {
         let place = self.0.get(repository);
         place.is_some_and(|place| place.tags.contains(tag))

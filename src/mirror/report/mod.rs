@@ -22,11 +22,11 @@ pub struct Report {
     pub mirror: String,
     /// The run's name.
     pub run: String,
-    /// What the run did.
+    /// The run's mode.
     pub mode: Mode,
-    /// How many images there are of each kind.
+    /// The number of images of each kind.
     pub totals: Totals,
-    /// Why the run ended early, if it did.
+    /// The failure that ended the run early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Images that were not copied, and why. At most [`MAX_NAMED`].
@@ -37,11 +37,11 @@ pub struct Report {
     pub copied: Vec<Outcome>,
     /// Tags at the destinations that are not in the list.
     pub drift: Drift,
-    /// What pruning did.
+    /// The result of pruning.
     pub pruned: Pruned,
 }
 
-/// How many images there are of each kind.
+/// The number of images of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Totals {
@@ -116,8 +116,8 @@ impl Report {
         self.pruned = pruned;
     }
 
-    /// Whether the run did all that it should: at most this percentage of the images failed or were
-    /// left for later, and nothing else is amiss.
+    /// Returns true if the run did all that it should: at most this percentage of the images failed
+    /// or were left for later, and nothing else failed.
     pub fn is_success(&self, tolerated_failure_percentage: f64) -> bool {
         let missing = self.totals.failed + self.totals.deferred;
         let share = missing as f64 * 100.0 / self.totals.images.max(1) as f64;
@@ -125,7 +125,7 @@ impl Report {
         self.error.is_none() && is_pruned && share <= tolerated_failure_percentage
     }
 
-    /// Whether every image of the list is at its destinations.
+    /// Returns true if every image of the list is at its destinations.
     pub fn is_current(&self) -> bool {
         let totals = &self.totals;
         let missing = totals.planned + totals.failed + totals.deferred;
