@@ -62,7 +62,7 @@ impl Run {
     ) -> Result<Stored<'a>> {
         stream::iter(0..layers.len())
             .map(|position| self.push_distinct(layers[position], known).boxed())
-            .buffer_unordered(self.options.concurrency.max(1))
+            .buffer_unordered(self.options.concurrency.start.max(1))
             .try_collect()
             .await
     }
@@ -102,7 +102,8 @@ impl Run {
                 listed: false,
             };
             let item = item(known.place.name(), layer, known.opener(), mounts);
-            let failed = self.try_blob(&item, &self.places).await;
+            let lacking = self.lacking_blob(&known.blob, &self.places).await?;
+            let failed = self.try_blob(&item, &lacking).await;
             // A blob that is gone from where it was known is made anew.
             if failed.is_empty() {
                 return Ok(known.blob.clone());

@@ -44,6 +44,33 @@ impl Mounts<'_> {
 impl Run {
     /// Brings one blob to those of `places` that lack it, reading it once.
     pub(super) async fn push_blob(&self, item: &Item<'_>, places: &Places) -> Result<()> {
+        match item.opener.descriptor() {
+            Some(blob) => {
+                let lacking = self.lacking_blob(&blob, places).await?;
+                self.send_blob(item, &lacking).await
+            }
+            None => self.send_blob(item, places).await,
+        }
+    }
+
+    /// Those of `places` that lack a blob.
+    pub(super) async fn lacking_blob(&self, blob: &Descriptor, places: &Places) -> Result<Places> {
+        let asked = self.each(places, |target| {
+            async move { has_blob(&*target.destination, blob).await }.boxed()
+        });
+        let mut lacking = Places::new();
+        for (place, has) in asked.await? {
+            if has {
+                self.count_reused(blob);
+            } else {
+                lacking.insert(place);
+            }
+        }
+        Ok(lacking)
+    }
+
+    /// Brings one blob to `places`, which lack it, reading it once.
+    pub(super) async fn send_blob(&self, item: &Item<'_>, places: &Places) -> Result<()> {
         for (place, error) in self.try_blob(item, places).await {
             self.give_up(place, error)?;
         }
@@ -59,9 +86,12 @@ impl Run {
         })
     }
 
-    /// As [`Run::push_blob`], and tells where it failed.
+    /// As [`Run::send_blob`], and tells where it failed.
     pub(super) async fn try_blob(&self, item: &Item<'_>, places: &Places) -> Vec<(usize, Error)> {
         let places = self.spared(places);
+        if places.is_empty() {
+            return Vec::new();
+        }
         let (openers, feeding) = tee(&item.opener, places.len());
         let pushes = places.into_iter().zip(openers).map(|(place, opener)| {
             async move {
@@ -83,12 +113,6 @@ impl Run {
         opener: Arc<dyn Opener>,
     ) -> Result<()> {
         let destination = &*target.destination;
-        if let Some(known) = opener.descriptor()
-            && has_blob(destination, &known).await?
-        {
-            self.count_reused(&known);
-            return Ok(());
-        }
         let opener = Arc::new(Marked(opener));
         let (progress, metered) = self.meter.blob(item.label.clone(), opener);
         let mount_from = item.mounts.at(target);

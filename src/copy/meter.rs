@@ -179,11 +179,16 @@ impl Meter {
     pub fn report(&self) -> Report {
         Report {
             bytes_read: self.read.load(Ordering::Relaxed),
-            bytes_uploaded: self.uploaded.load(Ordering::Relaxed),
+            bytes_uploaded: self.uploaded(),
             retries: self.tally.retries(),
             throttles: self.tally.throttles(),
             ..self.state().report.clone()
         }
+    }
+
+    /// Bytes of blobs sent so far.
+    pub(super) fn uploaded(&self) -> u64 {
+        self.uploaded.load(Ordering::Relaxed)
     }
 
     /// Where requests are counted that have to be made again.

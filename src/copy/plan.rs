@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, stream};
 
 use super::error::{Cause, at, manifest_of};
 use super::order::{Node, in_steps};
 use super::select::is_attestation;
 use super::target::Places;
-use super::walk::{Bounds, CONCURRENCY};
+use super::walk::Bounds;
 use super::{Error, Operation, Result, Run, Side};
 use crate::content::{ManifestKey, Source};
 use crate::oci::{Descriptor, Digest, Manifest, RawManifest};
@@ -25,6 +25,8 @@ pub(super) struct Plan {
     seen: Seen,
     /// How many manifests the targets already have.
     pub(super) present: u64,
+    /// An attestation that is not there. Any other manifest that is not there is told first.
+    no_attestation: Option<Error>,
 }
 
 /// Something, and the targets that lack it.
@@ -33,7 +35,7 @@ pub(super) struct Wanted<T> {
     pub(super) what: T,
     pub(super) at: Places,
     /// How many indexes it is in.
-    depth: usize,
+    pub(super) depth: usize,
 }
 
 impl Plan {
@@ -48,6 +50,7 @@ impl Plan {
             nodes: Vec::new(),
             seen: Seen::default(),
             present: (run.places.len() - at.len()) as u64,
+            no_attestation: None,
         };
         if !at.is_empty() {
             plan.add(
@@ -62,49 +65,35 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Looks for all that is listed, down to the last.
-    pub(super) async fn look_up_all(&mut self, run: &Run, source: &dyn Source) -> Result<()> {
-        while !self.entries.is_empty() {
-            let entries = std::mem::take(&mut self.entries);
-            self.look_up(run, source, entries).await?;
-        }
+    /// Takes what was found of an entry: the targets' lack of it is planned, and what it lists is
+    /// there to be looked up.
+    pub(super) fn take(&mut self, source: &dyn Source, found: Found) -> Result<()> {
+        let missing = match found.entry {
+            Ok(Some(Entry::Manifest(manifest))) => {
+                let missing = manifest.at.len();
+                self.bounds.fetched(source, &manifest.what)?;
+                self.add(source, manifest)?;
+                missing
+            }
+            Ok(Some(Entry::Blob(blob))) => {
+                self.add_blobs([&blob.what], &blob.at);
+                self.bounds.check_blobs(source, self.seen.blobs.0.len())?;
+                blob.at.len()
+            }
+            Ok(None) => 0,
+            Err(error) if error.is_no_attestation() => {
+                self.no_attestation.get_or_insert(error);
+                0
+            }
+            Err(error) => return Err(error),
+        };
+        self.present += (found.asked - missing) as u64;
         Ok(())
     }
 
-    /// Looks for `entries`: what a target lacks of them is planned, and what it lists is there to be
-    /// looked up.
-    pub(super) async fn look_up(
-        &mut self,
-        run: &Run,
-        source: &dyn Source,
-        entries: Vec<Wanted<Descriptor>>,
-    ) -> Result<()> {
-        let asked: usize = entries.iter().map(|entry| entry.at.len()).sum();
-        let mut found = stream::iter(entries)
-            .map(|entry| look_up(run, source, entry))
-            .buffered(CONCURRENCY);
-        let mut missing = 0;
-        let mut no_attestation = None;
-        while let Some(found) = found.next().await {
-            match found {
-                Ok(Some(Entry::Manifest(manifest))) => {
-                    missing += manifest.at.len();
-                    self.bounds.fetched(source, &manifest.what)?;
-                    self.add(source, manifest)?;
-                }
-                Ok(Some(Entry::Blob(blob))) => {
-                    missing += blob.at.len();
-                    self.add_blobs([&blob.what], &blob.at);
-                    self.bounds.check_blobs(source, self.seen.blobs.0.len())?;
-                }
-                Ok(None) => {}
-                // Any other manifest that is not there is told first.
-                Err(error) if error.is_no_attestation() => no_attestation = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        self.present += (asked - missing) as u64;
-        no_attestation.map_or(Ok(()), Err)
+    /// Fails where an attestation was not there, once all else was found.
+    pub(super) fn complete(&mut self) -> Result<()> {
+        self.no_attestation.take().map_or(Ok(()), Err)
     }
 
     /// The manifests in the order in which they are to be pushed: each lists only what is in steps
@@ -141,35 +130,55 @@ impl Plan {
     }
 }
 
-/// What an index lists, and the targets that lack it.
+/// What was found of something that an index lists.
+pub(super) struct Found {
+    /// How many targets were asked for it.
+    asked: usize,
+    /// `None` where all of them have it.
+    entry: Result<Option<Entry>>,
+}
+
+/// Something that an index lists, and the targets that lack it.
 enum Entry {
     Manifest(Wanted<RawManifest>),
     Blob(Wanted<Descriptor>),
 }
 
-/// Fetches what an index lists, once, unless it is a manifest that all who want it have.
-fn look_up<'a>(
+/// Looks up what an index lists: fetches it, once, unless it is a manifest that all who want it
+/// have.
+pub(super) fn look_up<'a>(
     run: &'a Run,
     source: &'a dyn Source,
     entry: Wanted<Descriptor>,
-) -> BoxFuture<'a, Result<Option<Entry>>> {
+) -> BoxFuture<'a, Found> {
     async move {
-        let at = run.lacking(source, &entry.what.digest, &entry.at).await?;
-        if at.is_empty() {
-            return Ok(None);
+        Found {
+            asked: entry.at.len(),
+            entry: fetch_lacking(run, source, entry).await,
         }
-        let fetched = fetch_listed(source, &entry.what).await;
-        let fetched = fetched.map_err(|error| explained(error, &entry.what))?;
-        Ok(Some(match fetched {
-            Some(what) => Entry::Manifest(Wanted {
-                what,
-                at,
-                depth: entry.depth,
-            }),
-            None => Entry::Blob(Wanted { at, ..entry }),
-        }))
     }
     .boxed()
+}
+
+async fn fetch_lacking(
+    run: &Run,
+    source: &dyn Source,
+    entry: Wanted<Descriptor>,
+) -> Result<Option<Entry>> {
+    let at = run.lacking(source, &entry.what.digest, &entry.at).await?;
+    if at.is_empty() {
+        return Ok(None);
+    }
+    let fetched = fetch_listed(source, &entry.what).await;
+    let fetched = fetched.map_err(|error| explained(error, &entry.what))?;
+    Ok(Some(match fetched {
+        Some(what) => Entry::Manifest(Wanted {
+            what,
+            at,
+            depth: entry.depth,
+        }),
+        None => Entry::Blob(Wanted { at, ..entry }),
+    }))
 }
 
 /// Tells an attestation that is not there from other manifests: an image does without it.

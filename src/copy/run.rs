@@ -8,7 +8,8 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::blob::{Item, Mounts};
 use super::error::{at, manifest_of};
-use super::plan::{Plan, Wanted};
+use super::flow::Flow;
+use super::plan::{Plan, Wanted, look_up};
 use super::target::{Failures, Places};
 use super::{Error, Meter, Operation, Phase, Result, Side, Target};
 use crate::content::{Order, Source};
@@ -20,8 +21,8 @@ const MANIFESTS: usize = 4;
 /// How a run works.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Blobs under way at once. Memory grows with it, speed up to a point.
-    pub concurrency: usize,
+    /// Blobs under way at once.
+    pub concurrency: Concurrency,
     /// Whether a manifest that is built is OCI's, also where Docker's would do: some tools find no
     /// other in a layout.
     pub oci_manifests: bool,
@@ -30,8 +31,37 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            concurrency: 4,
+            concurrency: Concurrency::fixed(4),
             oci_manifests: false,
+        }
+    }
+}
+
+/// The number of blobs that are under way at once. Memory grows with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concurrency {
+    /// The number at the beginning. Layers that are compressed on their way stay at it.
+    pub start: usize,
+    /// The number up to which a copy of stored blobs grows while that brings more bytes a second.
+    /// A registry that asks for fewer requests (429) halves it for a while.
+    pub most: usize,
+}
+
+impl Concurrency {
+    /// The same number from the beginning to the end, unless a registry asks for fewer requests.
+    pub const fn fixed(number: usize) -> Self {
+        Self {
+            start: number,
+            most: number,
+        }
+    }
+
+    /// At most `bound`.
+    #[must_use]
+    pub fn within(self, bound: usize) -> Self {
+        Self {
+            start: self.start.min(bound),
+            most: self.most.min(bound),
         }
     }
 }
@@ -73,10 +103,11 @@ impl Run {
             let pushing = self.push_in_order(source, &*order, &mut plan);
             self.meter.time(Phase::Blobs, pushing).await?;
         } else {
-            let planning = plan.look_up_all(self, source);
+            let mut flow = Flow::new(self, source);
+            let planning = flow.look_up_all(&mut plan);
             self.meter.time(Phase::Plan, planning).await?;
-            let pushing = self.push_at_once(source, &plan.blobs);
-            self.meter.time(Phase::Blobs, pushing).await?;
+            let copying = flow.copy_all(&mut plan);
+            self.meter.time(Phase::Blobs, copying).await?;
         }
         self.meter
             .count(|report| report.manifests_reused += plan.present);
@@ -165,27 +196,6 @@ impl Run {
         self.failures.give_up(place, self.targets.len(), error)
     }
 
-    /// Pushes blobs, some at once.
-    async fn push_at_once(&self, source: &dyn Source, blobs: &[Wanted<Descriptor>]) -> Result<()> {
-        stream::iter(0..blobs.len())
-            .map(|position| self.push_wanted(source, &blobs[position]))
-            .buffer_unordered(self.options.concurrency.max(1))
-            .try_collect()
-            .await
-    }
-
-    fn push_wanted<'a>(
-        &'a self,
-        source: &'a dyn Source,
-        blob: &'a Wanted<Descriptor>,
-    ) -> BoxFuture<'a, Result<()>> {
-        async move {
-            let item = item(source, &blob.what);
-            self.push_blob(&item, &blob.at).await
-        }
-        .boxed()
-    }
-
     /// Takes what the source has in its order: looks up manifests, and pushes blobs of those that
     /// it came upon, one by one.
     async fn push_in_order(
@@ -204,7 +214,8 @@ impl Run {
             match next.checked_sub(plan.entries.len()) {
                 None => {
                     let entry = plan.entries.swap_remove(next);
-                    plan.look_up(self, source, vec![entry]).await?;
+                    plan.take(source, look_up(self, source, entry).await)?;
+                    plan.complete()?;
                 }
                 Some(next) => {
                     let blob = plan.blobs.swap_remove(next);
@@ -254,7 +265,7 @@ impl Run {
     }
 }
 
-fn item<'a>(source: &'a dyn Source, blob: &Descriptor) -> Item<'a> {
+pub(super) fn item<'a>(source: &'a dyn Source, blob: &Descriptor) -> Item<'a> {
     Item {
         from: source.name(),
         label: blob.digest.hex().chars().take(12).collect(),

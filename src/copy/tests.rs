@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::testing::{MemoryRepository, index_of};
 use super::{
-    Checkpoint, Description, KnownLayers, Meter, Options, Report, Run, Selection, Target, describe,
-    select,
+    Checkpoint, Concurrency, Description, KnownLayers, Meter, Options, Report, Run, Selection,
+    Target, describe, select,
 };
 use crate::content::{ManifestKey, MemoryOpener, Source, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Digest, ImageManifest, Manifest, MediaType, Platform, RawManifest, Tag};
@@ -244,7 +244,7 @@ async fn no_more_blobs_are_under_way_than_allowed() {
     let root = source.add_manifest(&MediaType::OCI_MANIFEST, &document);
     let destination = Arc::new(MemoryRepository::default());
     let options = Options {
-        concurrency: 3,
+        concurrency: Concurrency::fixed(3),
         ..Options::default()
     };
     let targets = vec![Target::new(destination.clone())];

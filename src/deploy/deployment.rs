@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::error::partly;
 use super::open::{Content, Opened};
 use super::reach::Reach;
-use super::{Attestations, Deployed, Error, Image, Place, Referrers};
+use super::{Attestations, Deployed, Error, Image, Location, Place, Referrers};
 use crate::archive::Writer;
 use crate::content::{Destination, ManifestKey, Source, UnbuiltImage, process_memory};
 use crate::copy::{
-    self, Description, KnownLayers, Meter, Options, Phase, Run, Selection, describe, select,
+    self, Concurrency, Description, KnownLayers, Meter, Options, Phase, Run, Selection, describe,
+    select,
 };
 use crate::oci::{Digest, ImageConfig, RawManifest, Tag};
 use crate::registry::RemoteRepository;
@@ -343,16 +344,20 @@ impl From<copy::Error> for Failed {
 }
 
 fn options(image: &Image) -> Options {
-    let mut options = Options {
+    Options {
+        concurrency: concurrency(image).within(most_at_once(image.places())),
         oci_manifests: image.has_layout(),
-        ..Options::default()
-    };
-    if let Some(wanted) = image.max_concurrency {
-        options.concurrency = wanted.get();
     }
-    let most = most_at_once(image.places());
-    options.concurrency = options.concurrency.min(most);
-    options
+}
+
+/// Blobs of an archive are read by ranges that all of them share, and so a few at once are enough.
+/// Each blob of a registry has a connection, which may carry less than the network does.
+fn concurrency(image: &Image) -> Concurrency {
+    match (image.max_concurrency, &image.source) {
+        (Some(wanted), _) => Concurrency::fixed(wanted.get()),
+        (None, Location::Registry(_)) => Concurrency { start: 4, most: 16 },
+        (None, _) => Options::default().concurrency,
+    }
 }
 
 /// MiB of a blob under way: what is read ahead of it, and what is compressed of it.

@@ -4,13 +4,15 @@
 mod mount;
 mod session;
 
+use futures_util::TryFutureExt;
+use futures_util::future::try_join;
 use reqwest::StatusCode;
 
 use self::session::{Failure, Session};
 use super::retry::Retries;
 use super::transport::Transport;
 use super::{Error, blob};
-use crate::content::{self, Opener, Pushed, collect};
+use crate::content::{self, ByteStream, Opener, Pushed, collect};
 use crate::oci::Descriptor;
 
 /// Blobs up to this size are sent in the request that commits them.
@@ -31,13 +33,14 @@ pub(super) async fn push(
             mount::Answer::Refused(session) => opened = session,
         }
     }
-    let session = match opened {
-        Some(session) => session,
-        None => Session::start(transport).await?,
+    let (session, stream) = match opened {
+        Some(session) => (session, None),
+        None => start(transport, blob).await?,
     };
     let mut upload = Upload {
         transport,
         blob,
+        opened: stream,
         retries: transport.retries(),
         renewals: 0,
         furthest: 0,
@@ -46,10 +49,26 @@ pub(super) async fn push(
     Ok(Pushed::Uploaded)
 }
 
+/// Starts a session. A blob that is stored elsewhere is opened at the same time, which saves a
+/// round trip; one that is made while it is read is made only once the registry takes it.
+async fn start(
+    transport: &Transport,
+    blob: &dyn Opener,
+) -> content::Result<(Session, Option<ByteStream>)> {
+    let starting = Session::start(transport).map_err(content::Error::from);
+    if blob.descriptor().is_none() {
+        return Ok((starting.await?, None));
+    }
+    let (session, stream) = try_join(starting, blob.open(0)).await?;
+    Ok((session, Some(stream)))
+}
+
 /// One blob on its way, in as many sessions as it takes.
 struct Upload<'a> {
     transport: &'a Transport,
     blob: &'a dyn Opener,
+    /// The blob from its start, where it is open already.
+    opened: Option<ByteStream>,
     retries: Retries<'a>,
     renewals: u32,
     /// The furthest offset from which this upload was taken up again.
@@ -71,7 +90,7 @@ impl Upload<'_> {
     }
 
     /// Sends what the session lacks and commits it.
-    async fn attempt(&self, session: &mut Session) -> Result<(), Failure> {
+    async fn attempt(&mut self, session: &mut Session) -> Result<(), Failure> {
         let known = self.blob.descriptor();
         let chunk = self.transport.state().chunk();
         let limit = chunk.unwrap_or(MONOLITHIC).min(MONOLITHIC);
@@ -81,7 +100,7 @@ impl Upload<'_> {
         }
         let size = known.map(|descriptor| descriptor.size);
         if size != Some(session.offset) {
-            let stream = self.blob.open(session.offset).await?;
+            let stream = self.open(session.offset).await?;
             match chunk {
                 Some(chunk) => {
                     let chunk = chunk.max(session.minimum_chunk);
@@ -99,13 +118,20 @@ impl Upload<'_> {
             .await
     }
 
+    async fn open(&mut self, offset: u64) -> content::Result<ByteStream> {
+        match self.opened.take().filter(|_| offset == 0) {
+            Some(stream) => Ok(stream),
+            None => self.blob.open(offset).await,
+        }
+    }
+
     async fn monolithic(
-        &self,
+        &mut self,
         session: &mut Session,
         descriptor: &Descriptor,
     ) -> Result<(), Failure> {
         session.largest_body = Some(descriptor.size);
-        let stream = self.blob.open(0).await?;
+        let stream = self.open(0).await?;
         let bytes = collect(stream, descriptor.size).await?;
         session
             .commit(self.transport, &descriptor.digest, bytes)
@@ -153,7 +179,7 @@ impl Upload<'_> {
         self.restart().await
     }
 
-    async fn restart(&self) -> content::Result<Option<Session>> {
+    async fn restart(&mut self) -> content::Result<Option<Session>> {
         Ok(Some(Session::start(self.transport).await?))
     }
 
@@ -178,7 +204,7 @@ impl Upload<'_> {
     }
 
     /// Whether a commit whose answer was lost has happened.
-    async fn is_there(&self) -> bool {
+    async fn is_there(&mut self) -> bool {
         let Some(descriptor) = self.blob.descriptor() else {
             return false;
         };
