@@ -30,6 +30,7 @@ struct Link {
     rate: Option<f64>,
 }
 
+#[expect(clippy::print_stdout, reason = "whoever starts it reads the address")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let mut arguments = std::env::args().skip(1);

@@ -15,6 +15,7 @@
 //! completely stays pushed; what was not leaves no trace but an upload session that the registry
 //! forgets by itself.
 
+mod adaptive;
 mod buffer;
 mod chunks;
 mod decoders;
@@ -41,6 +42,10 @@ use futures_util::stream::BoxStream;
 
 use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 
+pub use adaptive::Parts;
+#[cfg(test)]
+pub(crate) use adaptive::TURN;
+pub(crate) use adaptive::stream_adaptively;
 pub use buffer::Buffer;
 pub(crate) use chunks::ChunkMemory;
 pub(crate) use decoders::{ArchiveMemory, DecoderMemory};

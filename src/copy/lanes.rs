@@ -7,7 +7,7 @@ use super::Concurrency;
 /// The growth of throughput, in percent, that more blobs at once must bring.
 const WORTHWHILE: u64 = 110;
 /// Intervals after a throttle in which the number does not grow.
-const REST: u32 = 20;
+const REST: u32 = 40;
 
 /// The number of blobs that are copied at once: more while that moves more bytes, fewer where a
 /// registry asks for fewer requests.
@@ -25,7 +25,7 @@ pub(super) struct Lanes {
 
 impl Lanes {
     /// The time between two measurements.
-    pub(super) const INTERVAL: Duration = Duration::from_millis(100);
+    pub(super) const INTERVAL: Duration = Duration::from_millis(50);
 
     pub(super) fn new(concurrency: Concurrency, moved: u64, throttles: u64) -> Self {
         let most = concurrency.most.max(1);
@@ -49,8 +49,8 @@ impl Lanes {
     /// beginning.
     pub(super) fn measure(&mut self, moved: u64, throttles: u64, busy: bool) {
         let bytes = moved - std::mem::replace(&mut self.moved, moved);
-        let throttled = throttles > std::mem::replace(&mut self.throttles, throttles);
-        if throttled {
+        let was_throttled = throttles > std::mem::replace(&mut self.throttles, throttles);
+        if was_throttled {
             self.allowed = (self.allowed / 2).max(1);
             self.best = 0;
             self.rest = REST;

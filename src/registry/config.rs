@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::auth::{InvalidTokenRealms, TokenRealms};
 use super::overrides::{InvalidOverride, Overrides};
 use super::retry::RetryPolicy;
-use crate::content::Windows;
+use crate::content::Parts;
 
 /// How a [`Client`](super::Client) reaches registries. [`Config::default`] is right for public
 /// and cloud registries.
@@ -23,7 +23,7 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// How long requests may stand still.
     pub patience: Patience,
-    /// How blobs that are larger than one part are read.
+    /// When blobs are read by several requests, and how.
     pub parts: Parts,
     /// The most manifests that a registry (a host, with its port if it has one) takes in a
     /// second, where it has such a limit.
@@ -38,31 +38,8 @@ impl Default for Config {
             token_realms: TokenRealms::default(),
             retry: RetryPolicy::default(),
             patience: Patience::default(),
-            parts: Parts::default(),
+            parts: Parts::DEFAULT,
             manifest_pushes_per_second: |_| None,
-        }
-    }
-}
-
-/// When a blob is read by several requests at once. One stream needs the least CPU and memory;
-/// parts are for the blob that everything else waits for, where storage gives a connection less
-/// than the network could carry.
-#[derive(Clone, Copy, Debug)]
-pub struct Parts {
-    /// The size in bytes from which a blob is read so.
-    pub threshold: u64,
-    /// The parts and their number.
-    pub windows: Windows,
-}
-
-impl Default for Parts {
-    fn default() -> Self {
-        Self {
-            threshold: 256 << 20,
-            windows: Windows {
-                part: 2 << 20,
-                ahead: 4,
-            },
         }
     }
 }

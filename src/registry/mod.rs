@@ -45,7 +45,7 @@ mod wire;
 pub use answer::{ErrorCode, ErrorDetail};
 pub use auth::{Anonymous, CredentialProvider, Credentials, InvalidTokenRealms, TokenRealms};
 pub use client::Client;
-pub use config::{Config, InvalidConfig, Parts, Patience};
+pub use config::{Config, InvalidConfig, Patience};
 pub use error::Error;
 pub use overrides::{InvalidOverride, Overrides};
 pub use quota::{Allowance, Quota};

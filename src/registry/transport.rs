@@ -12,12 +12,12 @@ use reqwest::{Method, StatusCode, Url};
 use super::Error;
 use super::auth::{Access, Authenticator, CredentialProvider};
 use super::client::Client;
-use super::config::Parts;
 use super::endpoint::Endpoint;
 use super::quota::{Allowance, Quota};
 use super::retry::{Retries, RetryPolicy};
 use super::state::RegistryState;
 use super::wire::{Response, Wire};
+use crate::content::Parts;
 use crate::oci::Repository;
 use crate::redact::RedactedUrl;
 
@@ -129,8 +129,8 @@ impl Transport {
         self.client.retries()
     }
 
-    pub(super) fn parts(&self) -> &Parts {
-        &self.client.config().parts
+    pub(super) fn parts(&self) -> Parts {
+        self.client.config().parts
     }
 
     pub(super) fn wire(&self) -> &Wire {

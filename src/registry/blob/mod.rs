@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{BoxFuture, ready};
 use futures_util::{FutureExt, StreamExt};
-use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, RANGE};
 use reqwest::{Method, StatusCode};
 
 use super::Error;
@@ -14,7 +14,7 @@ use super::auth::Access;
 use super::transport::{Call, Transport};
 use super::wire::Response;
 use crate::content::{
-    self, ByteStream, Opener, RangeRead, Reopen, Windows, resuming, stream_ranges, verified,
+    self, ByteStream, Opener, RangeRead, Reopen, resuming, stream_adaptively, verified,
 };
 use crate::oci::{Descriptor, Digest};
 
@@ -68,22 +68,19 @@ impl RemoteBlob {
         })
     }
 
-    /// As [`RemoteBlob::resuming`] to the blob's end, in parts if the registry gives parts: the
-    /// answer for the first one tells.
-    async fn in_parts(&self, offset: u64, windows: Windows) -> Result<ByteStream, Error> {
+    /// The bytes from `offset` to the blob's end. The first request is made at once; more are made
+    /// for a large blob of a registry that knows ranges, where one is slow.
+    async fn stream_from(&self, offset: u64) -> Result<ByteStream, Error> {
         let size = self.descriptor.size;
-        let first_end = size.min(offset + windows.part);
-        let answer = self.request(offset..first_end).await?;
-        if !answer.partial {
-            return Ok(resuming(
-                offset,
-                size,
-                self.reopen_until(size, Some(answer.stream)),
-            ));
+        let answer = self.request(offset..size).await?;
+        let knows_ranges = answer.knows_ranges;
+        let reopen = self.reopen_until(size, Some(answer.stream));
+        let stream = resuming(offset, size, reopen);
+        if !knows_ranges {
+            return Ok(stream);
         }
-        let reopen = self.reopen_until(first_end, Some(answer.stream));
-        let rest = stream_ranges(Arc::new(self.clone()), first_end..size, windows);
-        Ok(resuming(offset, first_end, reopen).chain(rest).boxed())
+        let (object, parts) = (Arc::new(self.clone()), self.transport.parts());
+        Ok(stream_adaptively(object, offset..size, stream, parts))
     }
 
     /// One request for a part of the blob.
@@ -99,12 +96,12 @@ impl RemoteBlob {
         match response.status() {
             StatusCode::PARTIAL_CONTENT if starts_at(&response) == Some(range.start) => {
                 Ok(Answer {
-                    partial: true,
+                    knows_ranges: true,
                     stream: response.stream(),
                 })
             }
             StatusCode::OK => Ok(Answer {
-                partial: false,
+                knows_ranges: whole && response.header(&ACCEPT_RANGES) == Some("bytes"),
                 stream: skip(response.stream(), range.start),
             }),
             StatusCode::PARTIAL_CONTENT => {
@@ -117,8 +114,8 @@ impl RemoteBlob {
 
 /// The bytes from where a request wanted them.
 struct Answer {
-    /// Whether they end where it wanted them to end.
-    partial: bool,
+    /// Whether the registry gives parts of blobs.
+    knows_ranges: bool,
     stream: ByteStream,
 }
 
@@ -129,13 +126,7 @@ impl Opener for RemoteBlob {
 
     fn open(&self, offset: u64) -> BoxFuture<'_, content::Result<ByteStream>> {
         async move {
-            let size = self.descriptor.size;
-            let parts = self.transport.parts();
-            let stream = if size.saturating_sub(offset) < parts.threshold {
-                self.resuming(offset..size)
-            } else {
-                self.in_parts(offset, parts.windows).await?
-            };
+            let stream = self.stream_from(offset).await?;
             if offset > 0 {
                 return Ok(stream);
             }

@@ -1,9 +1,9 @@
 //! Blobs read from scripted registries.
 
 use super::*;
-use crate::content::{Source, collect};
+use crate::content::{Parts, Source, TURN, Windows, collect};
+use crate::registry::Config;
 use crate::registry::testing::{Reply, Request, Scripted, descriptor, noise, quick};
-use crate::registry::{Config, Parts};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 async fn read_all(server: &Scripted, bytes: &[u8]) -> content::Result<bytes::Bytes> {
@@ -42,50 +42,41 @@ async fn skips_what_it_has_where_a_registry_ignores_ranges() {
     assert!(read_all(&server, &bytes).await.unwrap() == bytes);
 }
 
-/// A repository whose blobs are read in parts of 10 bytes from 50 bytes on.
-fn in_small_parts(server: &Scripted) -> impl Source {
-    server.repository_with(Config {
+/// Reads a blob of 64 pieces, which a connection brings slowly, where several requests are tried
+/// after four of them. Returns the number of requests.
+async fn read_slowly(reply: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) -> usize {
+    let _turn = TURN.lock().await;
+    let bytes = noise(64 * Reply::PIECE);
+    let whole = bytes.clone();
+    let server = Scripted::new(move |request| reply(request, &whole).slow()).await;
+    let piece = Reply::PIECE as u64;
+    let repository = server.repository_with(Config {
         parts: Parts {
-            threshold: 50,
-            windows: Windows { part: 10, ahead: 2 },
+            threshold: 50 * piece,
+            sample: 4 * piece,
+            windows: Windows {
+                part: 2 * piece,
+                ahead: 4,
+            },
         },
         ..quick()
-    })
+    });
+    let blob = repository.blob(&descriptor(&bytes));
+    let read = collect(blob.open(0).await.unwrap(), 64 << 20).await;
+    assert!(read.unwrap() == bytes);
+    server.requests().len()
 }
 
 #[tokio::test]
-async fn a_large_blob_is_read_in_parts() {
-    let bytes = noise(95);
-    let whole = bytes.clone();
-    let server = Scripted::new(move |request| Reply::range(request, &whole)).await;
-    let blob = in_small_parts(&server).blob(&descriptor(&bytes));
-    let read = collect(blob.open(0).await.unwrap(), 95).await.unwrap();
-    assert!(read == bytes);
-    let mut starts: Vec<_> = server.requests().iter().map(Request::range_start).collect();
-    starts.sort_unstable();
-    assert_eq!(
-        starts,
-        (0..10).map(|part| Some(part * 10)).collect::<Vec<_>>()
-    );
-
-    let read = collect(blob.open(40).await.unwrap(), 95).await.unwrap();
-    assert!(read == bytes[40..]);
-    let small = in_small_parts(&server).blob(&descriptor(&bytes[..49]));
-    server.requests();
-    let read = collect(small.open(0).await.unwrap(), 95).await.unwrap();
-    assert!(read == bytes[..49]);
-    assert_eq!(server.requests().len(), 1);
+async fn a_large_blob_on_a_slow_connection_is_read_by_several() {
+    let requests =
+        read_slowly(|request, whole| Reply::range(request, whole).header("Accept-Ranges", "bytes"));
+    assert!(requests.await > 1);
 }
 
 #[tokio::test]
 async fn a_registry_without_ranges_is_read_once() {
-    let bytes = noise(95);
-    let whole = bytes.clone();
-    let server = Scripted::new(move |_| Reply::new(200).body(&whole)).await;
-    let blob = in_small_parts(&server).blob(&descriptor(&bytes));
-    let read = collect(blob.open(0).await.unwrap(), 95).await.unwrap();
-    assert!(read == bytes);
-    assert_eq!(server.requests().len(), 1);
+    assert_eq!(read_slowly(|_, whole| Reply::new(200).body(whole)).await, 1);
 }
 
 #[tokio::test]

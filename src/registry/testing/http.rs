@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
@@ -45,6 +46,7 @@ pub(in crate::registry) struct Reply {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     end: End,
+    is_slow: bool,
 }
 
 /// How an answer's body ends.
@@ -68,6 +70,7 @@ impl Reply {
             headers: Vec::new(),
             body: Vec::new(),
             end: End::Complete,
+            is_slow: false,
         }
     }
 
@@ -97,6 +100,23 @@ impl Reply {
     pub(in crate::registry) fn error(status: u16, code: &str, message: &str) -> Self {
         let document = serde_json::json!({"errors": [{"code": code, "message": message}]});
         Self::new(status).body(document.to_string())
+    }
+
+    /// Bytes that come at once where an answer is slow.
+    pub(in crate::registry) const PIECE: usize = 16 << 10;
+
+    fn piece(&self) -> usize {
+        if self.is_slow {
+            Self::PIECE
+        } else {
+            usize::MAX
+        }
+    }
+
+    /// Sends the body in pieces with pauses between them.
+    pub(in crate::registry) fn slow(mut self) -> Self {
+        self.is_slow = true;
+        self
     }
 
     pub(in crate::registry) fn cut_after(mut self, bytes: usize) -> Self {
@@ -229,7 +249,13 @@ async fn write(
             End::Complete | End::Never | End::Mute => reply.body.len(),
             End::Cut(bytes) | End::Silence(bytes) => bytes,
         };
-        connection.write_all(&reply.body[..sent]).await?;
+        for piece in reply.body[..sent].chunks(reply.piece()) {
+            connection.write_all(piece).await?;
+            if reply.is_slow {
+                connection.flush().await?;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
     }
     connection.flush().await?;
     match reply.end {
