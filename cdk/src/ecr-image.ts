@@ -184,7 +184,8 @@ export interface EcrImageOptions {
   /**
    * Blobs that are copied at once, from 1 to 32.
    *
-   * @default 4
+   * @default - 4 of an archive; of an image in a registry 4 at first, and up to 16 while that brings
+   * more bytes a second
    */
   readonly maxConcurrency?: number;
 

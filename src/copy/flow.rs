@@ -93,22 +93,25 @@ impl<'a> Flow<'a> {
                 .push_back(look_up(self.run, self.source, entry));
         }
         while self.searches.len() < CONCURRENCY
-            && let Some(blob) = take_largest(&mut plan.blobs)
+            && let Some(largest) = position_of_largest(&plan.blobs)
         {
+            let blob = plan.blobs.swap_remove(largest);
             self.searches.push(search(self.run, blob));
         }
-        while self.transfers.len() < self.lanes.allowed()
-            && let Some(blob) = take_largest(&mut self.lacking)
-        {
+        while let Some(largest) = position_of_largest(&self.lacking) {
+            let size = self.lacking[largest].what.size;
+            if !self.lanes.have_room(self.transfers.len(), size) {
+                break;
+            }
+            let blob = self.lacking.swap_remove(largest);
             self.transfers.push(transfer(self.run, self.source, blob));
         }
     }
 
     fn measure(&mut self) {
         let meter = &self.run.meter;
-        let is_busy = self.transfers.len() >= self.lanes.allowed();
-        self.lanes
-            .measure(meter.uploaded(), meter.tally().throttles(), is_busy);
+        let (moved, throttles) = (meter.uploaded(), meter.tally().throttles());
+        self.lanes.measure(moved, throttles, self.transfers.len());
     }
 }
 
@@ -129,10 +132,7 @@ fn transfer<'a>(
     async move { run.send_blob(&item(source, &blob.what), &blob.at).await }.boxed()
 }
 
-/// Takes the largest blob, so that no large one is left for the end.
-fn take_largest(blobs: &mut Vec<Wanted<Descriptor>>) -> Option<Wanted<Descriptor>> {
-    let sizes = blobs.iter().map(|blob| blob.what.size).enumerate();
-    // Of blobs of one size the first.
-    let (largest, _) = sizes.rev().max_by_key(|&(_, size)| size)?;
-    Some(blobs.swap_remove(largest))
+/// The largest blob goes first, so that no large one is left for the end.
+fn position_of_largest(blobs: &[Wanted<Descriptor>]) -> Option<usize> {
+    (0..blobs.len()).max_by_key(|&position| blobs[position].what.size)
 }

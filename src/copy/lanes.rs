@@ -6,6 +6,8 @@ use super::Concurrency;
 
 /// The growth of throughput, in percent, that more blobs at once must bring.
 const WORTHWHILE: u64 = 110;
+/// The size in bytes up to which a blob takes round trips rather than the network.
+const SMALL: u64 = 2 << 20;
 /// Intervals after a throttle in which the number does not grow.
 const REST: u32 = 40;
 
@@ -39,15 +41,16 @@ impl Lanes {
         }
     }
 
-    /// Blobs that may be under way now.
-    pub(super) fn allowed(&self) -> usize {
-        self.allowed
+    /// Whether a blob of `size` bytes may be under way beside `under_way` others. Small ones need
+    /// not wait for the number to grow.
+    pub(super) fn have_room(&self, under_way: usize, size: u64) -> bool {
+        let is_small = size <= SMALL && self.rest == 0;
+        under_way < if is_small { self.most } else { self.allowed }
     }
 
-    /// Adapts the number to an interval in which all of it was in use, or was not (`busy`). `moved`
-    /// and `throttles` are the bytes and the answers that asked for fewer requests, since the
-    /// beginning.
-    pub(super) fn measure(&mut self, moved: u64, throttles: u64, busy: bool) {
+    /// Adapts the number to an interval at whose end so many blobs are under way. `moved` and
+    /// `throttles` are the bytes and the answers that asked for fewer requests, since the beginning.
+    pub(super) fn measure(&mut self, moved: u64, throttles: u64, under_way: usize) {
         let bytes = moved - std::mem::replace(&mut self.moved, moved);
         let was_throttled = throttles > std::mem::replace(&mut self.throttles, throttles);
         if was_throttled {
@@ -60,7 +63,7 @@ impl Lanes {
             self.rest -= 1;
             return;
         }
-        if busy && bytes * 100 > self.best * WORTHWHILE {
+        if under_way >= self.allowed && bytes * 100 > self.best * WORTHWHILE {
             self.allowed = (self.allowed * 2).min(self.most);
         }
         self.best = self.best.max(bytes);
@@ -72,60 +75,76 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
+    const ALL: usize = 16;
 
     fn lanes() -> Lanes {
         Lanes::new(Concurrency { start: 4, most: 16 }, 0, 0)
+    }
+
+    /// Large blobs that may be under way at once.
+    fn allowed(lanes: &Lanes) -> usize {
+        (0..)
+            .find(|&count| !lanes.have_room(count, MIB << 10))
+            .unwrap()
     }
 
     #[test]
     fn the_number_grows_while_throughput_grows() {
         let mut lanes = lanes();
         let mut moved = 0;
-        let mut seen = Vec::new();
+        let mut seen = vec![allowed(&lanes)];
         for bytes in [10, 20, 21, 40, 80] {
             moved += bytes * MIB;
-            lanes.measure(moved, 0, true);
-            seen.push(lanes.allowed());
+            lanes.measure(moved, 0, ALL);
+            seen.push(allowed(&lanes));
         }
-        assert_eq!(seen, [8, 16, 16, 16, 16]);
+        assert_eq!(seen, [4, 8, 16, 16, 16, 16]);
     }
 
     #[test]
     fn more_at_once_that_moves_no_more_is_the_end_of_growth() {
         let mut lanes = lanes();
         for interval in 1..=20 {
-            lanes.measure(interval * 10 * MIB, 0, true);
+            lanes.measure(interval * 10 * MIB, 0, ALL);
         }
-        assert_eq!(lanes.allowed(), 8);
+        assert_eq!(allowed(&lanes), 8);
     }
 
     #[test]
     fn what_is_not_in_use_does_not_grow() {
         let mut lanes = lanes();
-        lanes.measure(10 * MIB, 0, false);
-        assert_eq!(lanes.allowed(), 4);
+        lanes.measure(10 * MIB, 0, 3);
+        assert_eq!(allowed(&lanes), 4);
+    }
+
+    #[test]
+    fn small_blobs_do_not_wait_for_growth() {
+        let lanes = lanes();
+        assert!(lanes.have_room(15, MIB));
+        assert!(!lanes.have_room(16, MIB));
     }
 
     #[test]
     fn throttles_halve_the_number_and_let_it_rest() {
         let mut lanes = lanes();
-        lanes.measure(10 * MIB, 0, true);
+        lanes.measure(10 * MIB, 0, ALL);
         for throttles in 1..=5 {
-            lanes.measure(10 * MIB, throttles, true);
+            lanes.measure(10 * MIB, throttles, ALL);
         }
-        assert_eq!(lanes.allowed(), 1);
+        assert_eq!(allowed(&lanes), 1);
+        assert!(!lanes.have_room(1, MIB), "small ones wait as well");
         for interval in 1..=u64::from(REST) {
-            lanes.measure((10 + interval) * MIB, 5, true);
-            assert_eq!(lanes.allowed(), 1);
+            lanes.measure((10 + interval) * MIB, 5, ALL);
+            assert_eq!(allowed(&lanes), 1);
         }
-        lanes.measure(100 * MIB, 5, true);
-        assert_eq!(lanes.allowed(), 2);
+        lanes.measure(100 * MIB, 5, ALL);
+        assert_eq!(allowed(&lanes), 2);
     }
 
     #[test]
     fn a_number_that_is_set_stays() {
         let mut lanes = Lanes::new(Concurrency::fixed(8), 0, 0);
-        lanes.measure(10 * MIB, 0, true);
-        assert_eq!(lanes.allowed(), 8);
+        lanes.measure(10 * MIB, 0, ALL);
+        assert_eq!(allowed(&lanes), 8);
     }
 }

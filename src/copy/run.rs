@@ -43,7 +43,7 @@ pub struct Concurrency {
     /// The number at the beginning. Layers that are compressed on their way stay at it.
     pub start: usize,
     /// The number up to which a copy of stored blobs grows while that brings more bytes a second.
-    /// A registry that asks for fewer requests (429) halves it for a while.
+    /// A registry that asks for fewer requests (429, 503) halves it for a while.
     pub most: usize,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -26,6 +27,8 @@ pub(super) struct MemoryRepository {
     pub(super) mountable: BTreeSet<Digest>,
     /// Blobs that it does not take.
     pub(super) refused: Mutex<BTreeSet<Digest>>,
+    /// How long it takes to take a blob.
+    pub(super) push_time: Option<Duration>,
 }
 
 impl Default for MemoryRepository {
@@ -39,6 +42,7 @@ impl Default for MemoryRepository {
             without_subjects: false,
             mountable: BTreeSet::new(),
             refused: Mutex::default(),
+            push_time: None,
         }
     }
 }
@@ -140,6 +144,11 @@ impl MemoryRepository {
         self.state.lock().unwrap().under_way.1
     }
 
+    /// Begins anew to look for the most blobs that are taken at once.
+    pub(super) fn forget_most_at_once(&self) {
+        self.state.lock().unwrap().under_way.1 = 0;
+    }
+
     pub(super) fn has_manifest(&self, digest: &Digest) -> bool {
         self.state.lock().unwrap().manifests.contains_key(digest)
     }
@@ -225,7 +234,10 @@ impl Destination for MemoryRepository {
             self.begin();
             let stream: ByteStream = blob.open(0).await?;
             let bytes = collect(stream, 1 << 20).await?;
-            tokio::task::yield_now().await;
+            match self.push_time {
+                Some(time) => tokio::time::sleep(time).await,
+                None => tokio::task::yield_now().await,
+            }
             self.state.lock().unwrap().under_way.0 -= 1;
             let digest = blob.descriptor().expect("known after the end").digest;
             if self.refused.lock().unwrap().contains(&digest) {

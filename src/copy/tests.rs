@@ -1,6 +1,7 @@
 //! What a user can rely on of the engine, shown on repositories in memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
@@ -234,23 +235,52 @@ async fn the_latest_version_of_an_operating_system_is_taken() {
     }
 }
 
-#[tokio::test]
-async fn no_more_blobs_are_under_way_than_allowed() {
+const TEXT: &str = "forty layers are forty beginnings of one text, each of its own length";
+
+/// Copies an image of so many layers to a repository where each takes a tenth of a second, and
+/// which asks for fewer requests at first, or does not. Returns the most blobs that were under way
+/// at once after that.
+async fn most_at_once(layers: usize, concurrency: Concurrency, throttled: bool) -> usize {
     let source = MemoryRepository::default();
-    let texts = ["1", "2", "3", "4", "5", "6", "7", "8"];
-    let layers = texts.map(|text| source.add_blob(MediaType::OCI_LAYER_GZIP, text));
+    let layers: Vec<_> = (0..layers)
+        .map(|layer| source.add_blob(MediaType::OCI_LAYER_GZIP, &TEXT[..=layer]))
+        .collect();
     let config = source.add_blob(MediaType::OCI_CONFIG, "{}");
     let document = json!({"schemaVersion": 2, "config": config, "layers": layers});
     let root = source.add_manifest(&MediaType::OCI_MANIFEST, &document);
-    let destination = Arc::new(MemoryRepository::default());
+    let destination = Arc::new(MemoryRepository {
+        push_time: Some(Duration::from_millis(100)),
+        ..MemoryRepository::default()
+    });
     let options = Options {
-        concurrency: Concurrency::fixed(3),
+        concurrency,
         ..Options::default()
     };
+    let meter = Arc::new(Meter::default());
     let targets = vec![Target::new(destination.clone())];
-    let run = Run::new(targets, options, Arc::default());
-    run.copy(&source, &root).await.unwrap();
-    assert_eq!(destination.most_at_once(), 3);
+    let run = Run::new(targets, options, Arc::clone(&meter));
+    let throttling = async {
+        if throttled {
+            meter.tally().throttled();
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            destination.forget_most_at_once();
+        }
+    };
+    let (copied, ()) = tokio::join!(run.copy(&source, &root), throttling);
+    copied.unwrap();
+    destination.most_at_once()
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_blobs_are_under_way_than_allowed() {
+    assert_eq!(most_at_once(8, Concurrency::fixed(3), false).await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_asks_for_fewer_requests_gets_fewer_blobs_at_once() {
+    let adaptive = Concurrency { start: 4, most: 16 };
+    assert_eq!(most_at_once(40, adaptive, false).await, 16);
+    assert_eq!(most_at_once(40, adaptive, true).await, 2);
 }
 
 #[tokio::test]

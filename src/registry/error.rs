@@ -250,7 +250,10 @@ impl Error {
 
     /// Whether the answer asks for fewer requests.
     pub(super) fn is_throttle(&self) -> bool {
-        self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
+        matches!(
+            self.status(),
+            Some(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+        )
     }
 
     pub(super) fn retry_after(&self) -> Option<Duration> {

@@ -78,17 +78,16 @@ impl Retries<'_> {
 
     /// Waits until the request may be made again, or says that it may not.
     pub(super) async fn pause(&mut self, error: Error) -> Result<(), Error> {
-        if error.is_throttle() {
-            self.tally.throttled();
+        if error.is_retryable() {
+            return self.pause_anyway(error).await;
         }
-        if !error.is_retryable() {
-            return Err(error);
-        }
-        self.pause_anyway(error).await
+        self.note(&error);
+        Err(error)
     }
 
     /// As [`Retries::pause`], for a request that is made again in another way.
     pub(super) async fn pause_anyway(&mut self, error: Error) -> Result<(), Error> {
+        self.note(&error);
         self.failures += 1;
         self.in_a_row += 1;
         let Some(wait) = self.wait(error.retry_after()) else {
@@ -104,6 +103,12 @@ impl Retries<'_> {
         self.spent += wait;
         tokio::time::sleep(wait).await;
         Ok(())
+    }
+
+    fn note(&self, error: &Error) {
+        if error.is_throttle() {
+            self.tally.throttled();
+        }
     }
 
     /// The request got further than before: the budget starts anew.

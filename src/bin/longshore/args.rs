@@ -120,7 +120,7 @@ pub(crate) struct CopyArgs {
     /// An image that shares layers with this one. Can be given several times.
     #[arg(long, value_name = "IMAGE")]
     pub(crate) reuse_from: Vec<Reference>,
-    /// Blobs copied at once.
+    /// Blobs copied at once [default: 4, of a registry's image up to 16]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) concurrency: Option<NonZeroUsize>,
     /// Print the result as JSON, and no progress.
