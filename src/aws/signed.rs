@@ -107,7 +107,7 @@ impl Clients {
             body: body.to_string(),
         };
         let reply = self.send(&api.api, endpoint, call, message).await?;
-        let read = serde_json::from_slice(&reply.body);
+        let read = serde_json::from_slice(whole(&reply.body));
         read.map_err(|error| Error::malformed(call, &Unreadable::of(&error)))
     }
 
@@ -261,10 +261,12 @@ fn answered(answer: &HttpResponse) -> Result<Reply, OrchestratorError<ErrorMetad
             body: Bytes::copy_from_slice(body),
         });
     }
-    let told: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut error = ErrorMetadata::builder();
+    let Ok(told) = serde_json::from_slice::<Value>(whole(body)) else {
+        return Err(OrchestratorError::operation(error.build()));
+    };
     let code = answer.headers().get("x-amzn-errortype");
     let code = code.or_else(|| text(&told, &["__type", "code"]));
-    let mut error = ErrorMetadata::builder();
     if let Some(message) = text(&told, &["message", "Message"]) {
         error = error.message(message);
     }
@@ -276,6 +278,11 @@ fn answered(answer: &HttpResponse) -> Result<Reply, OrchestratorError<ErrorMetad
         error = error.code(code);
     }
     Err(OrchestratorError::operation(error.build()))
+}
+
+/// JSON that has nothing to tell may be left out.
+fn whole(body: &[u8]) -> &[u8] {
+    if body.is_empty() { b"{}" } else { body }
 }
 
 /// The first of these fields that is a text.
