@@ -18,7 +18,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = pathlib.Path(os.environ.get("LONGSHORE_TEST_TOOLS", ROOT / "target/tools"))
-BOOTSTRAP = ROOT / "target/release/bootstrap"
+BOOTSTRAP = ROOT / "target/function/bootstrap"
 PEER = TOOLS / "npm/node_modules/cdk-ecr-deployment/lambda-bin/bootstrap"
 READY_WITHIN = 30
 INVOKED_WITHIN = 900

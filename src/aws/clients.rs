@@ -14,7 +14,7 @@ use super::config::{self, DEFAULT_REGION};
 use super::ecr::TokenCell;
 use super::explain::Identity;
 use super::failure::Failure;
-use super::{Arn, Call, Error, PUBLIC_REGION, Partition, PrivateHost, Role};
+use super::{Arn, Call, Error, Partition, PrivateHost, Role};
 
 /// Clients of AWS under one identity: the function's own, or a role that it took on.
 ///
@@ -26,8 +26,6 @@ struct Inner {
     config: SdkConfig,
     role: Option<Role>,
     s3: Cache<String, aws_sdk_s3::Client>,
-    ecr: Cache<Endpoint, aws_sdk_ecr::Client>,
-    secrets: Cache<String, aws_sdk_secretsmanager::Client>,
     tokens: Cache<Endpoint, TokenCell>,
     public_token: TokenCell,
     bucket_regions: Cache<String, String>,
@@ -43,6 +41,15 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
+    /// The usual endpoint in a region.
+    pub(super) fn usual(region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            fips: false,
+            dual_stack: false,
+        }
+    }
+
     /// The endpoint of ECR's API that is like the registry's own.
     pub(super) fn of(host: &PrivateHost) -> Self {
         Self {
@@ -71,8 +78,6 @@ impl Clients {
             config,
             role,
             s3: Cache::default(),
-            ecr: Cache::default(),
-            secrets: Cache::default(),
             tokens: Cache::default(),
             public_token: TokenCell::default(),
             bucket_regions: Cache::default(),
@@ -130,45 +135,10 @@ impl Clients {
         })
     }
 
-    pub(super) fn ecr(&self, endpoint: &Endpoint) -> aws_sdk_ecr::Client {
-        self.0.ecr.get(endpoint, || {
-            let mut config = aws_sdk_ecr::config::Builder::from(&self.0.config)
-                .region(Region::new(endpoint.region.clone()));
-            if endpoint.fips {
-                config = config.use_fips(true);
-            }
-            if endpoint.dual_stack {
-                config = config.use_dual_stack(true);
-            }
-            aws_sdk_ecr::Client::from_conf(config.build())
-        })
-    }
-
-    pub(super) fn secrets(&self, region: &str) -> aws_sdk_secretsmanager::Client {
-        self.0.secrets.get(region, || {
-            let config = aws_sdk_secretsmanager::config::Builder::from(&self.0.config)
-                .region(Region::new(region.to_owned()))
-                .build();
-            aws_sdk_secretsmanager::Client::from_conf(config)
-        })
-    }
-
     pub(super) fn sts(&self) -> aws_sdk_sts::Client {
         let region = Region::new(self.region().to_owned());
         let config = aws_sdk_sts::config::Builder::from(&self.0.config).region(region);
         aws_sdk_sts::Client::from_conf(config.build())
-    }
-
-    pub(super) fn lambda(&self, region: &str) -> aws_sdk_lambda::Client {
-        let config = aws_sdk_lambda::config::Builder::from(&self.0.config)
-            .region(Region::new(region.to_owned()));
-        aws_sdk_lambda::Client::from_conf(config.build())
-    }
-
-    pub(super) fn ecr_public(&self) -> aws_sdk_ecrpublic::Client {
-        let config = aws_sdk_ecrpublic::config::Builder::from(&self.0.config)
-            .region(Region::from_static(PUBLIC_REGION));
-        aws_sdk_ecrpublic::Client::from_conf(config.build())
     }
 
     /// What all of this identity's clients have in common.

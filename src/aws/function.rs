@@ -1,12 +1,26 @@
 //! Functions of AWS Lambda: how this one has itself invoked again.
 
-use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::InvocationType;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::clients::Endpoint;
+use super::signed::{Api, Message};
 use super::{Arn, Call, Clients, Error, Operation};
 
+const LAMBDA: Api = Api {
+    id: "Lambda",
+    name: "lambda",
+    host: "lambda",
+    dual_stack_host: Some("lambda"),
+    is_fips_in_gov_cloud: false,
+};
+/// What a label in a path may not have.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 /// The status with which Lambda takes an asynchronous invocation.
-const ACCEPTED: i32 = 202;
+const ACCEPTED: u16 = 202;
 
 impl Clients {
     /// Has `function`, an ARN, invoked once with `event`, and does not wait for it.
@@ -19,16 +33,18 @@ impl Clients {
             resource: function.to_owned(),
             region,
         };
-        let invoking = self
-            .lambda(&call.region)
-            .invoke()
-            .function_name(function)
-            .invocation_type(InvocationType::Event)
-            .payload(Blob::new(event))
-            .send();
-        let invoked = invoking.await;
-        let invoked = invoked.map_err(|error| self.explain(&call, &error))?;
-        if invoked.status_code() != ACCEPTED {
+        let name = utf8_percent_encode(function, ESCAPED);
+        let message = Message {
+            path: format!("/2015-03-31/functions/{name}/invocations"),
+            headers: vec![
+                ("content-type", "application/octet-stream".to_owned()),
+                ("x-amz-invocation-type", "Event".to_owned()),
+            ],
+            body: event,
+        };
+        let endpoint = Endpoint::usual(&call.region);
+        let reply = self.send(&LAMBDA, &endpoint, &call, message).await?;
+        if reply.status != ACCEPTED {
             return Err(Error::Incomplete {
                 call: Box::new(call),
                 expected: "the status 202",

@@ -4,14 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::SdkBody;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector, http_client_fn,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use bytes::Bytes;
 use futures_util::stream;
@@ -20,7 +17,7 @@ use hyper::body::Frame;
 use tokio::time::timeout;
 
 use crate::content::{BoxError, Wait};
-use crate::network::Trouble;
+use crate::network::{Trouble, http_client};
 use crate::redact::RedactedUrl;
 
 /// The most that is read of an answer, which the SDK reads whole: more than any of them has. Objects
@@ -32,17 +29,17 @@ const BODY: Duration = Duration::from_secs(20);
 
 type Timeouts = (Option<Duration>, Option<Duration>);
 
-/// A client that keeps `HTTPS_PROXY` and `NO_PROXY`, and whose connections and trusted
-/// certificates all services share: the SDK's own would load them anew for each.
+/// A client that keeps `HTTPS_PROXY` and `NO_PROXY`, and whose connections all services share: the
+/// SDK's own would make them anew for each.
 pub(super) fn shared_client() -> SharedHttpClient {
     let connectors: Mutex<Vec<(Timeouts, SharedHttpConnector)>> = Mutex::default();
-    http_client_fn(move |settings, components| {
+    http_client_fn(move |settings, _| {
         let timeouts = (settings.connect_timeout(), settings.read_timeout());
         let mut connectors = connectors.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, connector)) = connectors.iter().find(|(key, _)| *key == timeouts) {
             return connector.clone();
         }
-        let connector = connector(settings, components.sleep_impl());
+        let connector = connector(settings);
         connectors.push((timeouts, connector.clone()));
         connector
     })
@@ -115,14 +112,72 @@ fn failing(error: BoxError) -> SdkBody {
     SdkBody::from_body_1_x(StreamBody::new(stream::iter([error])))
 }
 
-fn connector(
-    settings: &HttpConnectorSettings,
-    sleep: Option<aws_sdk_s3::config::SharedAsyncSleep>,
-) -> SharedHttpConnector {
-    let mut builder = Connector::builder()
-        .connector_settings(settings.clone())
-        .proxy_config(ProxyConfig::from_env());
-    builder.set_sleep_impl(sleep);
-    let tls = tls::Provider::Rustls(CryptoMode::AwsLc);
-    SharedHttpConnector::new(Watched(builder.tls_provider(tls).build()))
+fn connector(settings: &HttpConnectorSettings) -> SharedHttpConnector {
+    let mut client = http_client().redirect(reqwest::redirect::Policy::none());
+    if let Some(limit) = settings.connect_timeout() {
+        client = client.connect_timeout(limit);
+    }
+    SharedHttpConnector::new(Watched(Sender {
+        client: client.build().map_err(Arc::new),
+        limit: settings.read_timeout(),
+    }))
+}
+
+/// Sends requests as all other parts of Longshore do.
+#[derive(Debug)]
+struct Sender {
+    /// The client, or why there is none.
+    client: Result<reqwest::Client, Arc<reqwest::Error>>,
+    /// How long an answer may take to begin.
+    limit: Option<Duration>,
+}
+
+impl HttpConnector for Sender {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (client, limit) = (self.client.clone(), self.limit);
+        HttpConnectorFuture::new(async move {
+            let client = client.map_err(|error| ConnectorError::user(error.into()))?;
+            let answering = client.execute(readied(request)?);
+            let answer = match limit {
+                Some(limit) => timeout(limit, answering)
+                    .await
+                    .map_err(|late| ConnectorError::timeout(late.into()))?,
+                None => answering.await,
+            };
+            let answer = hyper::Response::<reqwest::Body>::from(answer.map_err(unanswered)?);
+            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::user(error.into()))
+        })
+    }
+}
+
+/// A signed request, which must go out as it was signed.
+fn readied(request: HttpRequest) -> Result<reqwest::Request, ConnectorError> {
+    let user = |error: BoxError| ConnectorError::user(error);
+    let request = request
+        .try_into_http1x()
+        .map_err(|error| user(error.into()))?;
+    let path = request.uri().path().to_owned();
+    let request = request.map(reqwest::Body::wrap);
+    let request = reqwest::Request::try_from(request).map_err(|error| user(error.into()))?;
+    if request.url().path() != path {
+        return Err(user(RelativePath.into()));
+    }
+    Ok(request)
+}
+
+/// A path that says another one, such as the key `a/../b`.
+#[derive(Debug, thiserror::Error)]
+#[error("the path of a request cannot have . or .. between its slashes")]
+struct RelativePath;
+
+/// An error as the SDK tells them apart: all but these pass, maybe.
+fn unanswered(error: reqwest::Error) -> ConnectorError {
+    if error.is_timeout() {
+        ConnectorError::timeout(error.into())
+    } else if error.is_builder() || error.is_body() {
+        ConnectorError::user(error.into())
+    } else {
+        ConnectorError::io(error.into())
+    }
 }

@@ -156,6 +156,12 @@ impl Operation {
         self.facts().1
     }
 
+    /// Its name in the service's API, which IAM's action has too.
+    pub(super) fn name(self) -> &'static str {
+        let action = self.action();
+        action.split_once(':').map_or(action, |(_, name)| name)
+    }
+
     /// Whether it is part of writing an object of S3.
     pub(super) fn writes(self) -> bool {
         matches!(

@@ -98,6 +98,11 @@ impl Partition {
             .unwrap_or(&AWS)
     }
 
+    /// Where the names of dual-stack APIs end, such as `api.aws`.
+    pub(super) fn dual_stack_api_suffix(&self) -> String {
+        self.dual_stack_suffix.replacen("on.", "api.", 1)
+    }
+
     /// The partition that ARNs call `id`.
     pub fn of_id(id: &str) -> Option<&'static Self> {
         std::iter::once(&AWS)

@@ -1,17 +1,34 @@
 //! Credentials of registries that Secrets Manager keeps.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::OnceCell;
 
+use super::clients::Endpoint;
+use super::signed::{Api, JsonApi};
 use super::{Arn, Call, Clients, Error, Operation, SecretRegistries};
 use crate::content;
 use crate::network::HostPattern;
 use crate::registry::{CredentialProvider, Credentials};
 
+const SECRETS_MANAGER: JsonApi = JsonApi {
+    api: Api {
+        id: "Secrets Manager",
+        name: "secretsmanager",
+        host: "secretsmanager",
+        dual_stack_host: None,
+        is_fips_in_gov_cloud: false,
+    },
+    content_type: "application/x-amz-json-1.1",
+    target: "secretsmanager",
+};
 /// Most bytes that Secrets Manager keeps in a secret.
 const MAX_SECRET: usize = 64 << 10;
 
@@ -65,19 +82,16 @@ impl SecretCredentials {
 
     async fn fetch(&self) -> Result<Kept, Error> {
         let call = self.call();
-        let client = self.clients.secrets(&call.region);
-        let answer = client.get_secret_value().secret_id(&self.id).send().await;
-        let answer = answer.map_err(|error| self.clients.explain(&call, &error))?;
-        let text = match (answer.secret_string(), answer.secret_binary()) {
-            (Some(text), _) => Some(text),
-            (None, Some(binary)) => std::str::from_utf8(binary.as_ref()).ok(),
-            (None, None) => None,
-        };
-        let content = self.read(text.filter(|text| text.len() <= MAX_SECRET))?;
+        let endpoint = Endpoint::usual(&call.region);
+        let body = json!({ "SecretId": self.id });
+        let asking = self.clients.ask(&SECRETS_MANAGER, &endpoint, &call, &body);
+        let answer: Answer = asking.await?;
+        let text = answer.text();
+        let content = self.read(text.as_deref().filter(|text| text.len() <= MAX_SECRET))?;
         // The resource may call the secret by its name, or by a part of its ARN.
-        let arn = answer.arn();
+        let arn = answer.arn.as_deref();
         let partial = arn.and_then(without_suffix);
-        let names = [answer.name(), arn, partial];
+        let names = [answer.name.as_deref(), arn, partial];
         let names: Vec<_> = names.into_iter().flatten().collect();
         if names.is_empty() && !self.registries.is_empty() {
             return Err(Error::Incomplete {
@@ -145,6 +159,29 @@ impl CredentialProvider for SecretCredentials {
             Ok(Some(kept.content.credentials.clone()))
         }
         .boxed()
+    }
+}
+
+/// What Secrets Manager tells of a secret.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    #[serde(rename = "ARN")]
+    arn: Option<String>,
+    name: Option<String>,
+    secret_string: Option<String>,
+    /// Base64.
+    secret_binary: Option<String>,
+}
+
+impl Answer {
+    /// The secret, if it is a text.
+    fn text(&self) -> Option<Cow<'_, str>> {
+        if let Some(text) = &self.secret_string {
+            return Some(text.into());
+        }
+        let binary = STANDARD.decode(self.secret_binary.as_ref()?).ok()?;
+        String::from_utf8(binary).ok().map(Cow::Owned)
     }
 }
 

@@ -4,12 +4,20 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::signed::{Api, Message};
+use super::clients::Endpoint;
+use super::signed::{Api, JsonApi};
 use super::{Arn, Call, Clients, Error, Missing, Operation};
 
-const STATES: Api = Api {
-    id: "SFN",
-    name: "states",
+const STATES: JsonApi = JsonApi {
+    api: Api {
+        id: "SFN",
+        name: "states",
+        host: "states",
+        dual_stack_host: Some("states"),
+        is_fips_in_gov_cloud: true,
+    },
+    content_type: "application/x-amz-json-1.0",
+    target: "AWSStepFunctions",
 };
 /// The most executions of a page.
 const PAGE: usize = 1000;
@@ -54,7 +62,7 @@ impl Clients {
     ) -> Result<Started, Error> {
         let call = self.states_call(Operation::StartExecution, machine);
         let body = json!({ "stateMachineArn": machine, "name": name, "input": input });
-        match self.ask("StartExecution", &call, &body).await {
+        match self.ask_states::<Value>(&call, &body).await {
             Ok(_) => Ok(Started::Runs),
             Err(Error::Refused { source, .. }) if &*source.code == "ExecutionAlreadyExists" => {
                 Ok(Started::Before)
@@ -80,8 +88,8 @@ impl Clients {
             if let Some(token) = next {
                 body["nextToken"] = token;
             }
-            let page: Page = match self.ask("ListExecutions", &call, &body).await {
-                Ok(answer) => read(&call, answer)?,
+            let page: Page = match self.ask_states(&call, &body).await {
+                Ok(page) => page,
                 Err(Error::NotFound {
                     missing: Missing::StateMachine,
                     ..
@@ -104,7 +112,7 @@ impl Clients {
         let body = json!({
             "executionArn": execution, "error": "Longshore.Stopped", "cause": cause,
         });
-        match self.ask("StopExecution", &call, &body).await {
+        match self.ask_states::<Value>(&call, &body).await {
             Ok(_)
             | Err(Error::NotFound {
                 missing: Missing::Execution | Missing::StateMachine,
@@ -114,10 +122,9 @@ impl Clients {
         }
     }
 
-    async fn ask(&self, operation: &str, call: &Call, body: &Value) -> Result<Value, Error> {
-        let message = Message::json(format!("AWSStepFunctions.{operation}"), body);
-        let answer = self.send(&STATES, call, message).await?;
-        serde_json::from_slice(&answer).map_err(|_| incomplete(call))
+    async fn ask_states<T: DeserializeOwned>(&self, call: &Call, body: &Value) -> Result<T, Error> {
+        let endpoint = Endpoint::usual(&call.region);
+        self.ask(&STATES, &endpoint, call, body).await
     }
 
     fn states_call(&self, operation: Operation, arn: &str) -> Call {
@@ -128,17 +135,6 @@ impl Clients {
             resource: arn.to_owned(),
             region: region.unwrap_or_else(|| self.region().to_owned()),
         }
-    }
-}
-
-fn read<T: DeserializeOwned>(call: &Call, answer: Value) -> Result<T, Error> {
-    T::deserialize(answer).map_err(|_| incomplete(call))
-}
-
-fn incomplete(call: &Call) -> Error {
-    Error::Incomplete {
-        call: Box::new(call.clone()),
-        expected: "what Step Functions answers",
     }
 }
 
@@ -261,7 +257,7 @@ mod tests {
         let error = clients.start_execution(MACHINE, "a-1", "{}").await;
         let error = error.unwrap_err().to_string();
         assert!(
-            error.contains("expected what Step Functions answers"),
+            error.contains("the request or its answer is malformed"),
             "{error}"
         );
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use super::text;
-use crate::network::{Reach, Resolver, SharedResolver, Trouble};
+use crate::network::{Reach, Resolver, SharedResolver, Trouble, http_client};
 use crate::redact::RedactedUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -159,9 +159,8 @@ impl Delivery {
             allow_loopback: plain_loopback,
             trusted: BTreeSet::new(),
         });
-        let client = Client::builder()
-            // S3 speaks HTTP/1.1 only, and a presigned URL is for one host.
-            .http1_only()
+        let client = http_client()
+            // A presigned URL is for one host.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .dns_resolver(SharedResolver(resolver))

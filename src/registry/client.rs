@@ -14,7 +14,7 @@ use super::state::RegistryState;
 use super::wire::Wire;
 use super::{Error, RemoteRepository};
 use crate::content::Tally;
-use crate::network::{Resolver, SharedResolver};
+use crate::network::{Resolver, SharedResolver, http_client};
 use crate::oci::Repository;
 
 /// Registries about which something is known. A process may see many stacks.
@@ -44,10 +44,8 @@ impl Client {
             allow_loopback: config.allow_loopback,
             trusted: trusted.collect::<BTreeSet<_>>(),
         });
-        // HTTP/1.1 only: each blob then has a connection and a TCP window of its own, where
-        // HTTP/2 would put all of them on one. Redirects are followed by `Transport`, which
-        // decides what goes along.
-        let http = reqwest::Client::builder()
+        // Redirects are followed by `Transport`, which decides what goes along.
+        let http = http_client()
             .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
             // Content is checked by its digest as it is stored.
             .default_headers(HeaderMap::from_iter([(
@@ -56,7 +54,6 @@ impl Client {
             )]))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(config.patience.connect)
-            .http1_only()
             .dns_resolver(SharedResolver(resolver))
             .build()
             .map_err(Error::Setup)?;

@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode, Url};
 use super::pin::Pin;
 use super::{Config, Error};
 use crate::content::Wait;
-use crate::network::{Reach, Resolver, SharedResolver, parse_retry_after};
+use crate::network::{Reach, Resolver, SharedResolver, http_client, parse_retry_after};
 use crate::redact::{RedactedUrl, remember_address, remember_redirect};
 
 /// How often one request is sent elsewhere.
@@ -35,12 +35,10 @@ impl Client {
             allow_loopback: config.allow_loopback,
             trusted: std::collections::BTreeSet::new(),
         };
-        // HTTP/1.1 only: parts that are read at once then have a connection each.
-        let http = reqwest::Client::builder()
+        let http = http_client()
             .user_agent(concat!("longshore/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(config.patience.connect)
-            .http1_only()
             .dns_resolver(SharedResolver(Arc::new(resolver)))
             .build()
             .map_err(Error::Setup)?;

@@ -15,6 +15,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("scripts/faults", "tests/it/faults plays a few of its runs"),
     ("bash .ci/run", "runs scripts/test"),
     ("cargo build --release", "a part of what .ci/run does"),
+    (
+        "cargo build --profile function",
+        "scripts/test makes the same by cargo-lambda",
+    ),
     ("benches/", ".ci/run runs a small size of compare.py"),
     ("cargo bench", ".ci/run has it compress a few files"),
     (

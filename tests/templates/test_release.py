@@ -102,12 +102,21 @@ class Release(unittest.TestCase):
                 self.assertEqual(digests, [checksum] if checksum else [])
                 self.assertTrue(part["licenses"], part["name"])
                 names.add(part["name"])
-            self.assertLessEqual({"aws-sdk-ecr", "lambda_runtime", "rustls", "tokio"}, names)
+            self.assertLessEqual({"aws-sdk-s3", "lambda_runtime", "rustls", "tokio"}, names)
 
     def test_a_panic_unwinds(self):
         # cargo-lambda aborts where the profile does not say; a stack would wait for an hour.
         profile = tomllib.loads((ROOT / "Cargo.toml").read_text())["profile"]["release"]
         self.assertEqual(profile["panic"], "unwind")
+
+    def test_cargo_and_cargo_lambda_build_the_same(self):
+        """SAM's builder knows of no profile but `release`: cargo-lambda is told what to make it."""
+        manifest = tomllib.loads((ROOT / "Cargo.toml").read_text())
+        settings = manifest["package"]["metadata"]["lambda"]["build"]["config"]
+        told = tomllib.loads("\n".join(settings))["profile"]["release"]
+        profile = manifest["profile"]["function"]
+        self.assertEqual(profile.pop("inherits"), "release")
+        self.assertEqual(told, profile)
 
     def test_the_page_has_the_size(self):
         """The figure in docs/releases.md is within a twentieth of what was built."""

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use aws_sdk_ecr::error::SdkError;
-use aws_sdk_ecr::operation::create_repository::CreateRepositoryError;
-use aws_sdk_ecr::types::Repository as Description;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::repository::unless_missing;
+use super::repository::{Description, unless_missing};
 use super::{EcrRepository, Encryption, Mutability, RepositorySettings};
 use crate::aws::{Error, Missing, Operation};
 
@@ -41,6 +40,20 @@ impl fmt::Display for Difference {
     }
 }
 
+/// The code of a repository that is there.
+const EXISTS: &str = "RepositoryAlreadyExistsException";
+
+#[derive(Deserialize)]
+struct Created {
+    repository: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Lifecycle {
+    lifecycle_policy_text: Option<String>,
+}
+
 impl EcrRepository {
     /// Creates the repository, unless it is there: then it is left alone.
     pub async fn ensure(&self, settings: &RepositorySettings) -> Result<Ensured, Error> {
@@ -63,28 +76,11 @@ impl EcrRepository {
 
     /// Whether it was this call that created the repository.
     async fn create(&self, settings: &RepositorySettings) -> Result<bool, Error> {
-        let (mutability, filters) = settings.mutability.as_ref().map(Mutability::parts).unzip();
-        let call = self.client().create_repository();
-        let answer = call
-            .set_registry_id(self.account.clone())
-            .repository_name(&self.name)
-            .set_image_tag_mutability(mutability)
-            .set_image_tag_mutability_exclusion_filters(filters.flatten())
-            .set_image_scanning_configuration(settings.scanning())
-            .set_encryption_configuration(
-                settings
-                    .encryption
-                    .as_ref()
-                    .and_then(Encryption::configuration),
-            )
-            .set_tags(settings.sdk_tags())
-            .send()
-            .await;
-        let refused = answer.as_ref().err().and_then(SdkError::as_service_error);
-        if refused.is_some_and(CreateRepositoryError::is_repository_already_exists_exception) {
-            return Ok(false);
-        }
-        let answer = self.explained(Operation::CreateRepository, answer)?;
+        let body = self.named_in(settings.request());
+        let answer: Created = match self.ask(Operation::CreateRepository, &body).await {
+            Err(Error::Refused { source, .. }) if &*source.code == EXISTS => return Ok(false),
+            answer => answer?,
+        };
         let expected = "the repository that was created";
         self.required(Operation::CreateRepository, expected, answer.repository)?;
         Ok(true)
@@ -94,14 +90,8 @@ impl EcrRepository {
         let Some(policy) = &settings.lifecycle_policy else {
             return Ok(());
         };
-        let call = self.client().put_lifecycle_policy();
-        let answer = call
-            .set_registry_id(self.account.clone())
-            .repository_name(&self.name)
-            .lifecycle_policy_text(policy)
-            .send()
-            .await;
-        let answer = self.explained(Operation::PutLifecyclePolicy, answer)?;
+        let body = self.named_in(json!({ "lifecyclePolicyText": policy }));
+        let answer: Lifecycle = self.ask(Operation::PutLifecyclePolicy, &body).await?;
         let expected = "the lifecycle policy that was set";
         let set = answer.lifecycle_policy_text;
         self.required(Operation::PutLifecyclePolicy, expected, set)?;
@@ -109,14 +99,9 @@ impl EcrRepository {
     }
 
     async fn lifecycle_policy(&self) -> Result<Option<String>, Error> {
-        let call = self.client().get_lifecycle_policy();
-        let answer = call
-            .set_registry_id(self.account.clone())
-            .repository_name(&self.name)
-            .send()
-            .await;
-        let answer = self.explained(Operation::GetLifecyclePolicy, answer);
-        let Some(answer) = unless_missing(answer, Missing::Policy)? else {
+        let body = self.named_in(json!({}));
+        let answer = self.ask(Operation::GetLifecyclePolicy, &body).await;
+        let Some(answer): Option<Lifecycle> = unless_missing(answer, Missing::Policy)? else {
             return Ok(None);
         };
         let expected = "a lifecycle policy";
@@ -149,15 +134,14 @@ impl EcrRepository {
 }
 
 fn differences(settings: &RepositorySettings, present: &Description) -> Vec<Difference> {
-    let filters = present.image_tag_mutability_exclusion_filters();
-    let mutability = present.image_tag_mutability.as_ref();
+    let filters = present.image_tag_mutability_exclusion_filters.as_deref();
+    let filters = filters.unwrap_or_default();
+    let mutability = present.image_tag_mutability.as_deref();
     let mutability = mutability.and_then(|kind| Mutability::of(kind, filters));
     let scanning = present.image_scanning_configuration.as_ref();
     let scan_on_push = scanning.map(|scanning| scanning.scan_on_push);
-    let encryption = present
-        .encryption_configuration
-        .as_ref()
-        .and_then(Encryption::of);
+    let encryption = present.encryption_configuration.as_ref();
+    let encryption = encryption.and_then(Encryption::of);
     [
         difference(
             "image tag mutability",

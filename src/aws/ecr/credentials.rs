@@ -1,15 +1,22 @@
 //! Credentials of private registries.
 
-use std::time::SystemTime;
-
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::json;
 
-use super::token::Token;
+use super::ECR;
+use super::token::{AuthorizationData, Token};
 use crate::aws::clients::Endpoint;
 use crate::aws::{Call, Clients, Error, Operation, PrivateHost};
 use crate::content;
 use crate::registry::{CredentialProvider, Credentials};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    authorization_data: Option<Vec<AuthorizationData>>,
+}
 
 /// Credentials of a private ECR registry. All that have the same identity and region share one
 /// token, which is fetched when it is first needed and again before it ends.
@@ -36,16 +43,11 @@ impl EcrCredentials {
             resource: "*".to_owned(),
             region,
         };
-        let client = self.clients.ecr(&self.endpoint);
-        let answer = client.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| self.clients.explain(&call, &error))?;
-        let data = answer.authorization_data().first();
-        let token = data.and_then(|data| {
-            let expires = data
-                .expires_at()
-                .and_then(|at| SystemTime::try_from(*at).ok());
-            Token::read(data.authorization_token()?, expires)
-        });
+        let body = json!({});
+        let asking = self.clients.ask(&ECR, &self.endpoint, &call, &body);
+        let answer: Answer = asking.await?;
+        let data = answer.authorization_data.unwrap_or_default();
+        let token = data.first().and_then(AuthorizationData::token);
         token.ok_or_else(|| Error::Incomplete {
             call: Box::new(call),
             expected: "an authorization token",

@@ -12,6 +12,8 @@ mod settings;
 mod tests;
 mod token;
 
+use super::signed::{Api, JsonApi};
+
 pub use actions::{IMPORT_ACTIONS, PULL_ACTIONS, PUSH_ACTIONS};
 pub use create::{Difference, Ensured};
 pub use credentials::EcrCredentials;
@@ -20,3 +22,15 @@ pub use public::PublicCredentials;
 pub use repository::EcrRepository;
 pub use settings::{Encryption, Mutability, RepositorySettings};
 pub(super) use token::TokenCell;
+
+const ECR: JsonApi = JsonApi {
+    api: Api {
+        id: "ECR",
+        name: "ecr",
+        host: "api.ecr",
+        dual_stack_host: Some("ecr"),
+        is_fips_in_gov_cloud: false,
+    },
+    content_type: "application/x-amz-json-1.1",
+    target: "AmazonEC2ContainerRegistry_V20150921",
+};

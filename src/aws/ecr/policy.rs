@@ -1,10 +1,12 @@
 //! The policy of a repository.
 
-use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::EcrRepository;
+use super::repository::unless_missing;
+use super::{ECR, EcrRepository};
 use crate::aws::{Call, Error, Missing, Operation};
 use crate::content;
 use crate::policy::{PolicyStore, StoreError};
@@ -25,14 +27,6 @@ impl EcrPolicy {
         }
     }
 
-    fn failed<E>(&self, operation: Operation, error: &SdkError<E>) -> StoreError
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        let call = self.call(operation);
-        classified(self.repository.clients.explain(&call, error))
-    }
-
     fn call(&self, operation: Operation) -> Call {
         Call {
             operation,
@@ -42,15 +36,27 @@ impl EcrPolicy {
         }
     }
 
-    /// The text that every answer of success has. Without it, nothing can be told of the policy.
-    fn text(&self, operation: Operation, text: Option<String>) -> Result<String, StoreError> {
-        text.ok_or_else(|| {
-            classified(Error::Incomplete {
-                call: Box::new(self.call(operation)),
-                expected: "the text of the policy",
-            })
+    /// Asks ECR to do `operation` with the policy. Returns its text, which every answer of success
+    /// has: without it, nothing can be told of the policy.
+    async fn ask(&self, operation: Operation, fields: Value) -> Result<String, Error> {
+        let repository = &self.repository;
+        let call = self.call(operation);
+        let body = repository.named_in(fields);
+        let asking = repository
+            .clients
+            .ask(&ECR, &repository.endpoint, &call, &body);
+        let answer: Answer = asking.await?;
+        answer.policy_text.ok_or_else(|| Error::Incomplete {
+            call: Box::new(call),
+            expected: "the text of the policy",
         })
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    policy_text: Option<String>,
 }
 
 /// What an error means for the policy. ECR has one code for whatever it does not like about a
@@ -79,75 +85,26 @@ impl PolicyStore for EcrPolicy {
 
     fn get(&self) -> BoxFuture<'_, Result<Option<String>, StoreError>> {
         async {
-            let repository = &self.repository;
-            let client = repository.clients.ecr(&repository.endpoint);
-            let answer = client
-                .get_repository_policy()
-                .set_registry_id(repository.account.clone())
-                .repository_name(&repository.name)
-                .send()
-                .await;
-            match answer {
-                Ok(answer) => {
-                    let text = self.text(Operation::GetRepositoryPolicy, answer.policy_text);
-                    text.map(Some)
-                }
-                Err(SdkError::ServiceError(error))
-                    if error.err().is_repository_policy_not_found_exception() =>
-                {
-                    Ok(None)
-                }
-                Err(error) => Err(self.failed(Operation::GetRepositoryPolicy, &error)),
-            }
+            let answer = self.ask(Operation::GetRepositoryPolicy, json!({})).await;
+            unless_missing(answer, Missing::Policy).map_err(classified)
         }
         .boxed()
     }
 
     fn set<'a>(&'a self, text: &'a str, force: bool) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
-            let repository = &self.repository;
-            let client = repository.clients.ecr(&repository.endpoint);
-            let answer = client
-                .set_repository_policy()
-                .set_registry_id(repository.account.clone())
-                .repository_name(&repository.name)
-                .policy_text(text)
-                .force(force)
-                .send()
-                .await;
-            match answer {
-                Ok(answer) => {
-                    self.text(Operation::SetRepositoryPolicy, answer.policy_text)?;
-                    Ok(())
-                }
-                Err(error) => Err(self.failed(Operation::SetRepositoryPolicy, &error)),
-            }
+            let fields = json!({ "policyText": text, "force": force });
+            let answer = self.ask(Operation::SetRepositoryPolicy, fields).await;
+            answer.map(drop).map_err(classified)
         }
         .boxed()
     }
 
     fn delete(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         async {
-            let repository = &self.repository;
-            let client = repository.clients.ecr(&repository.endpoint);
-            let answer = client
-                .delete_repository_policy()
-                .set_registry_id(repository.account.clone())
-                .repository_name(&repository.name)
-                .send()
-                .await;
-            match answer {
-                Ok(answer) => {
-                    self.text(Operation::DeleteRepositoryPolicy, answer.policy_text)?;
-                    Ok(())
-                }
-                Err(SdkError::ServiceError(error))
-                    if error.err().is_repository_policy_not_found_exception() =>
-                {
-                    Ok(())
-                }
-                Err(error) => Err(self.failed(Operation::DeleteRepositoryPolicy, &error)),
-            }
+            let answer = self.ask(Operation::DeleteRepositoryPolicy, json!({})).await;
+            let deleted = unless_missing(answer, Missing::Policy);
+            deleted.map(drop).map_err(classified)
         }
         .boxed()
     }

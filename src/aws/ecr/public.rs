@@ -1,14 +1,34 @@
 //! Credentials of ECR Public.
 
-use std::time::SystemTime;
-
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::json;
 
-use super::token::Token;
+use super::token::{AuthorizationData, Token};
+use crate::aws::clients::Endpoint;
+use crate::aws::signed::{Api, JsonApi};
 use crate::aws::{Call, Clients, Error, Operation, PUBLIC_REGION};
 use crate::content;
 use crate::registry::{CredentialProvider, Credentials};
+
+const ECR_PUBLIC: JsonApi = JsonApi {
+    api: Api {
+        id: "ECR PUBLIC",
+        name: "ecr-public",
+        host: "api.ecr-public",
+        dual_stack_host: Some("ecr-public"),
+        is_fips_in_gov_cloud: false,
+    },
+    content_type: "application/x-amz-json-1.1",
+    target: "SpencerFrontendService",
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    authorization_data: Option<AuthorizationData>,
+}
 
 /// Credentials of ECR Public, whose images anyone may pull and only few may push. They raise the
 /// rate at which one may pull.
@@ -42,15 +62,12 @@ impl PublicCredentials {
             resource: "*".to_owned(),
             region: PUBLIC_REGION.to_owned(),
         };
-        let client = self.clients.ecr_public();
-        let answer = client.get_authorization_token().send().await;
-        let answer = answer.map_err(|error| self.clients.explain(&call, &error))?;
-        let token = answer.authorization_data().and_then(|data| {
-            let expires = data
-                .expires_at()
-                .and_then(|at| SystemTime::try_from(*at).ok());
-            Token::read(data.authorization_token()?, expires)
-        });
+        let endpoint = Endpoint::usual(PUBLIC_REGION);
+        let body = json!({});
+        let asking = self.clients.ask(&ECR_PUBLIC, &endpoint, &call, &body);
+        let answer: Answer = asking.await?;
+        let data = answer.authorization_data;
+        let token = data.and_then(|data| data.token());
         token.ok_or_else(|| Error::Incomplete {
             call: Box::new(call),
             expected: "an authorization token",

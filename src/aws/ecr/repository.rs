@@ -1,8 +1,11 @@
 //! One repository, through ECR's API.
 
-use aws_sdk_ecr::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_ecr::types::Repository as Description;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
+use super::ECR;
+use super::settings::{EncryptionConfiguration, ScanningConfiguration, TagFilter};
 use crate::aws::clients::Endpoint;
 use crate::aws::{Arn, Call, Clients, Error, Missing, Operation, PrivateHost};
 
@@ -14,6 +17,22 @@ pub struct EcrRepository {
     pub(super) endpoint: Endpoint,
     pub(super) account: Option<String>,
     pub(super) name: String,
+}
+
+/// What ECR tells of a repository.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Description {
+    repository_uri: Option<String>,
+    pub(super) image_tag_mutability: Option<String>,
+    pub(super) image_tag_mutability_exclusion_filters: Option<Vec<TagFilter>>,
+    pub(super) image_scanning_configuration: Option<ScanningConfiguration>,
+    pub(super) encryption_configuration: Option<EncryptionConfiguration>,
+}
+
+#[derive(Deserialize)]
+struct Descriptions {
+    repositories: Option<Vec<Description>>,
 }
 
 impl EcrRepository {
@@ -50,23 +69,37 @@ impl EcrRepository {
     }
 
     pub(super) async fn describe(&self) -> Result<Option<Description>, Error> {
-        let answer = self.client().describe_repositories();
-        let answer = answer
-            .set_registry_id(self.account.clone())
-            .repository_names(&self.name)
-            .send()
-            .await;
-        let answer = self.explained(Operation::DescribeRepositories, answer);
-        let Some(answer) = unless_missing(answer, Missing::Repository)? else {
+        let body = self.in_registry(json!({ "repositoryNames": [self.name] }));
+        let answer = self.ask(Operation::DescribeRepositories, &body).await;
+        let Some(found): Option<Descriptions> = unless_missing(answer, Missing::Repository)? else {
             return Ok(None);
         };
-        let described = answer.repositories.and_then(|all| all.into_iter().next());
+        let described = found.repositories.and_then(|all| all.into_iter().next());
         self.required(Operation::DescribeRepositories, "a repository", described)
             .map(Some)
     }
 
-    pub(super) fn client(&self) -> aws_sdk_ecr::Client {
-        self.clients.ecr(&self.endpoint)
+    /// Asks ECR to do `operation` with the repository.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        body: &Value,
+    ) -> Result<T, Error> {
+        let call = self.call(operation);
+        self.clients.ask(&ECR, &self.endpoint, &call, body).await
+    }
+
+    /// The fields of a request, and which repository they are about.
+    pub(super) fn named_in(&self, mut fields: Value) -> Value {
+        fields["repositoryName"] = self.name.as_str().into();
+        self.in_registry(fields)
+    }
+
+    fn in_registry(&self, mut fields: Value) -> Value {
+        if let Some(account) = &self.account {
+            fields["registryId"] = account.as_str().into();
+        }
+        fields
     }
 
     pub(super) fn call(&self, operation: Operation) -> Call {
@@ -89,18 +122,6 @@ impl EcrRepository {
             call: Box::new(self.call(operation)),
             expected,
         })
-    }
-
-    /// Says what the error of an answer means.
-    pub(super) fn explained<T, E>(
-        &self,
-        operation: Operation,
-        answer: Result<T, SdkError<E>>,
-    ) -> Result<T, Error>
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        answer.map_err(|error| self.clients.explain(&self.call(operation), &error))
     }
 }
 

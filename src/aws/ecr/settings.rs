@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aws_sdk_ecr::types::{
-    EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability,
-    ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType, Tag,
-};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 /// How a repository is set up. What is `None` is left to ECR's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,49 +42,41 @@ pub enum Encryption {
     KmsDsse(Option<String>),
 }
 
+/// A wildcard for tags, as ECR tells of it.
+#[derive(Deserialize)]
+pub(super) struct TagFilter {
+    filter: String,
+}
+
+/// Whether images are scanned, as ECR tells it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ScanningConfiguration {
+    #[serde(default)]
+    pub(super) scan_on_push: bool,
+}
+
+/// The encryption of images, as ECR tells of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EncryptionConfiguration {
+    encryption_type: String,
+    kms_key: Option<String>,
+}
+
 impl Mutability {
-    pub(super) fn parts(
-        &self,
-    ) -> (
-        ImageTagMutability,
-        Option<Vec<ImageTagMutabilityExclusionFilter>>,
-    ) {
-        let (plain, excluding, except) = match self {
-            Self::Mutable(except) => (
-                ImageTagMutability::Mutable,
-                ImageTagMutability::MutableWithExclusion,
-                except,
-            ),
-            Self::Immutable(except) => (
-                ImageTagMutability::Immutable,
-                ImageTagMutability::ImmutableWithExclusion,
-                except,
-            ),
-        };
-        if except.is_empty() {
-            return (plain, None);
+    fn parts(&self) -> (&'static str, &[String]) {
+        match self {
+            Self::Mutable(except) => ("MUTABLE", except),
+            Self::Immutable(except) => ("IMMUTABLE", except),
         }
-        let filters = except.iter().filter_map(|filter| {
-            let builder = ImageTagMutabilityExclusionFilter::builder()
-                .filter_type(ImageTagMutabilityExclusionFilterType::Wildcard);
-            // Fails only where a part is not given.
-            builder.filter(filter).build().ok()
-        });
-        (excluding, Some(filters.collect()))
     }
 
-    pub(super) fn of(
-        kind: &ImageTagMutability,
-        filters: &[ImageTagMutabilityExclusionFilter],
-    ) -> Option<Self> {
+    pub(super) fn of(kind: &str, filters: &[TagFilter]) -> Option<Self> {
         let except = filters.iter().map(|filter| filter.filter.clone()).collect();
         match kind {
-            ImageTagMutability::Mutable | ImageTagMutability::MutableWithExclusion => {
-                Some(Self::Mutable(except))
-            }
-            ImageTagMutability::Immutable | ImageTagMutability::ImmutableWithExclusion => {
-                Some(Self::Immutable(except))
-            }
+            "MUTABLE" | "MUTABLE_WITH_EXCLUSION" => Some(Self::Mutable(except)),
+            "IMMUTABLE" | "IMMUTABLE_WITH_EXCLUSION" => Some(Self::Immutable(except)),
             _ => None,
         }
     }
@@ -94,10 +84,7 @@ impl Mutability {
 
 impl fmt::Display for Mutability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, except) = match self {
-            Self::Mutable(except) => ("MUTABLE", except),
-            Self::Immutable(except) => ("IMMUTABLE", except),
-        };
+        let (name, except) = self.parts();
         if except.is_empty() {
             return f.write_str(name);
         }
@@ -106,29 +93,20 @@ impl fmt::Display for Mutability {
 }
 
 impl Encryption {
-    fn parts(&self) -> (EncryptionType, Option<&str>) {
+    fn parts(&self) -> (&'static str, Option<&str>) {
         match self {
-            Self::Aes256 => (EncryptionType::Aes256, None),
-            Self::Kms(key) => (EncryptionType::Kms, key.as_deref()),
-            Self::KmsDsse(key) => (EncryptionType::KmsDsse, key.as_deref()),
+            Self::Aes256 => ("AES256", None),
+            Self::Kms(key) => ("KMS", key.as_deref()),
+            Self::KmsDsse(key) => ("KMS_DSSE", key.as_deref()),
         }
-    }
-
-    pub(super) fn configuration(&self) -> Option<EncryptionConfiguration> {
-        let (kind, key) = self.parts();
-        EncryptionConfiguration::builder()
-            .encryption_type(kind)
-            .set_kms_key(key.map(str::to_owned))
-            .build()
-            .ok()
     }
 
     pub(super) fn of(configuration: &EncryptionConfiguration) -> Option<Self> {
         let key = configuration.kms_key.clone();
-        match configuration.encryption_type {
-            EncryptionType::Aes256 => Some(Self::Aes256),
-            EncryptionType::Kms => Some(Self::Kms(key)),
-            EncryptionType::KmsDsse => Some(Self::KmsDsse(key)),
+        match &*configuration.encryption_type {
+            "AES256" => Some(Self::Aes256),
+            "KMS" => Some(Self::Kms(key)),
+            "KMS_DSSE" => Some(Self::KmsDsse(key)),
             _ => None,
         }
     }
@@ -153,18 +131,39 @@ impl fmt::Display for Encryption {
 }
 
 impl RepositorySettings {
-    pub(super) fn scanning(&self) -> Option<ImageScanningConfiguration> {
-        let scan = self.scan_on_push?;
-        Some(
-            ImageScanningConfiguration::builder()
-                .scan_on_push(scan)
-                .build(),
-        )
+    /// The fields of a request to create a repository that is set up so.
+    pub(super) fn request(&self) -> Value {
+        let mut request = json!({});
+        if let Some(mutability) = &self.mutability {
+            let (kind, except) = mutability.parts();
+            request["imageTagMutability"] = kind.into();
+            if !except.is_empty() {
+                request["imageTagMutability"] = format!("{kind}_WITH_EXCLUSION").into();
+                request["imageTagMutabilityExclusionFilters"] =
+                    except.iter().map(|tags| wildcard(tags)).collect();
+            }
+        }
+        if let Some(scan) = self.scan_on_push {
+            request["imageScanningConfiguration"] = json!({ "scanOnPush": scan });
+        }
+        if let Some(encryption) = &self.encryption {
+            let (kind, key) = encryption.parts();
+            let mut configuration = json!({ "encryptionType": kind });
+            if let Some(key) = key {
+                configuration["kmsKey"] = key.into();
+            }
+            request["encryptionConfiguration"] = configuration;
+        }
+        if !self.tags.is_empty() {
+            let tags = self.tags.iter();
+            request["tags"] = tags
+                .map(|(key, value)| json!({ "Key": key, "Value": value }))
+                .collect();
+        }
+        request
     }
+}
 
-    pub(super) fn sdk_tags(&self) -> Option<Vec<Tag>> {
-        let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
-        let tags: Vec<_> = self.tags.iter().filter_map(|pair| tag(pair).ok()).collect();
-        (!tags.is_empty()).then_some(tags)
-    }
+fn wildcard(filter: &str) -> Value {
+    json!({ "filterType": "WILDCARD", "filter": filter })
 }

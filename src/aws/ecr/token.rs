@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::aws::Error;
@@ -24,9 +25,27 @@ pub(super) struct Token {
     expires: SystemTime,
 }
 
+/// A token as ECR and ECR Public tell of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AuthorizationData {
+    authorization_token: Option<String>,
+    /// Seconds since 1970.
+    expires_at: Option<f64>,
+}
+
+impl AuthorizationData {
+    pub(super) fn token(&self) -> Option<Token> {
+        let end = self.expires_at.map(Duration::try_from_secs_f64);
+        let end = end.and_then(Result::ok);
+        let end = end.and_then(|end| SystemTime::UNIX_EPOCH.checked_add(end));
+        Token::read(self.authorization_token.as_deref()?, end)
+    }
+}
+
 impl Token {
     /// Reads the Base64 of `AWS:password`.
-    pub(super) fn read(text: &str, expires: Option<SystemTime>) -> Option<Self> {
+    fn read(text: &str, expires: Option<SystemTime>) -> Option<Self> {
         let text = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
         let (username, password) = text.split_once(':')?;
         let fetched = SystemTime::now();

@@ -55,6 +55,29 @@ async fn read(object: &RemoteObject, range: std::ops::Range<u64>) -> content::Re
 }
 
 #[tokio::test]
+async fn a_key_that_a_url_would_make_another_is_not_asked_for() {
+    for key in ["a/../b.tar", "./b.tar", "a/.", "a/.."] {
+        let s3 = StandIn::start(serve).await;
+        let location = Location {
+            key: key.to_owned(),
+            ..location()
+        };
+        let error = open_object(&s3.clients().await, location).await.err();
+        let error = error.unwrap();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("cannot have . or .."), "{cause}");
+        assert!(s3.seen().is_empty());
+    }
+    let s3 = StandIn::start(serve).await;
+    let location = Location {
+        key: "/a//b..c/...tar\\ %2e'(~)&=;:@$,!*[]{}|^`\"<>".to_owned(),
+        ..location()
+    };
+    open_object(&s3.clients().await, location).await.unwrap();
+    assert_eq!(s3.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn opening_takes_one_request_and_reads_ask_only_for_what_they_lack() {
     let s3 = StandIn::start(serve).await;
     let object = open_object(&s3.clients().await, location()).await.unwrap();

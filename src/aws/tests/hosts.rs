@@ -11,7 +11,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use crate::aws::{
-    Clients, EcrCredentials, EcrHost, Location, PublicCredentials, Role, config, open_object,
+    Clients, EcrCredentials, EcrHost, Location, PublicCredentials, Role, SecretCredentials, config,
+    open_object,
 };
 use crate::registry::CredentialProvider;
 
@@ -128,6 +129,95 @@ async fn ecr_public_is_asked_in_its_only_region() {
         .await
         .unwrap_err();
     assert_eq!(called.last(), "api.ecr-public.us-east-1.amazonaws.com");
+}
+
+const PLAIN: (bool, bool) = (false, false);
+const FIPS: (bool, bool) = (true, false);
+const DUAL_STACK: (bool, bool) = (false, true);
+
+/// Each as the endpoint rules of the service's own client have it.
+#[tokio::test]
+async fn other_services_are_asked_at_their_hosts() {
+    let secret = |region: &str| format!("arn:aws:secretsmanager:{region}:1:secret:pull-AbCdEf");
+    for (region, (fips, dual_stack), host) in [
+        ("eu-west-1", PLAIN, "secretsmanager.eu-west-1.amazonaws.com"),
+        (
+            "us-east-2",
+            FIPS,
+            "secretsmanager-fips.us-east-2.amazonaws.com",
+        ),
+        (
+            "us-gov-west-1",
+            FIPS,
+            "secretsmanager-fips.us-gov-west-1.amazonaws.com",
+        ),
+        (
+            "us-east-1",
+            DUAL_STACK,
+            "secretsmanager.us-east-1.amazonaws.com",
+        ),
+        (
+            "cn-north-1",
+            PLAIN,
+            "secretsmanager.cn-north-1.amazonaws.com.cn",
+        ),
+    ] {
+        let called = Called::default();
+        let clients = called.clients(fips, dual_stack).await;
+        let provider = SecretCredentials::new(&clients, secret(region));
+        provider.credentials("quay.io").await.unwrap_err();
+        assert_eq!(called.last(), host);
+    }
+    let function = |region: &str| format!("arn:aws:lambda:{region}:1:function:images");
+    for (region, (fips, dual_stack), host) in [
+        ("eu-west-1", PLAIN, "lambda.eu-west-1.amazonaws.com"),
+        (
+            "us-gov-west-1",
+            FIPS,
+            "lambda-fips.us-gov-west-1.amazonaws.com",
+        ),
+        ("eu-west-1", DUAL_STACK, "lambda.eu-west-1.api.aws"),
+        (
+            "cn-north-1",
+            DUAL_STACK,
+            "lambda.cn-north-1.api.amazonwebservices.com.cn",
+        ),
+        ("us-iso-east-1", PLAIN, "lambda.us-iso-east-1.c2s.ic.gov"),
+    ] {
+        let called = Called::default();
+        let clients = called.clients(fips, dual_stack).await;
+        let function = function(region);
+        let invoked = clients.invoke_later(&function, "{}".to_owned());
+        invoked.await.unwrap_err();
+        assert_eq!(called.last(), host);
+    }
+    let machine = |region: &str| format!("arn:aws:states:{region}:1:stateMachine:mirror");
+    for (region, (fips, dual_stack), host) in [
+        ("us-east-1", FIPS, "states-fips.us-east-1.amazonaws.com"),
+        ("us-gov-west-1", FIPS, "states.us-gov-west-1.amazonaws.com"),
+        ("eu-west-1", DUAL_STACK, "states.eu-west-1.api.aws"),
+    ] {
+        let called = Called::default();
+        let clients = called.clients(fips, dual_stack).await;
+        let machine = machine(region);
+        let started = clients.start_execution(&machine, "a", "{}");
+        started.await.unwrap_err();
+        assert_eq!(called.last(), host);
+    }
+}
+
+#[tokio::test]
+async fn an_arn_names_no_host() {
+    for region in ["", "evil.example/", "eu-west-1.evil.example#", "Eu-West-1"] {
+        let called = Called::default();
+        let clients = called.clients(false, false).await;
+        let secret = format!("arn:aws:secretsmanager:{region}:1:secret:pull-AbCdEf");
+        let provider = SecretCredentials::new(&clients, secret);
+        let error = provider.credentials("quay.io").await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, format!("{region:?} is no region"));
+        assert_eq!(called.last(), "");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use super::stand_in::{Seen, StandIn, json, json_error};
 use super::{
@@ -77,6 +79,42 @@ async fn a_secret_is_read_once_in_the_region_of_its_arn() {
             .contains("/ap-south-1/secretsmanager/")
     );
     assert_eq!(seen[0].json()["SecretId"], arn);
+}
+
+#[tokio::test]
+async fn a_secret_may_be_kept_as_bytes() {
+    let binary = STANDARD.encode("u:p");
+    let answer = serde_json::json!({"Name": "hub", "SecretBinary": binary});
+    let aws = StandIn::start(move |_| json(StatusCode::OK, &answer)).await;
+    let provider = SecretCredentials::new(&aws.clients().await, "hub");
+    let credentials = provider.credentials("docker.io").await.unwrap();
+    assert_eq!(credentials, Some(Credentials::basic("u", "p")));
+    assert!(aws.seen()[0].header("user-agent").starts_with("longshore/"));
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_not_shown() {
+    for body in [
+        r#"{"SecretString":{"hunter2":1}}"#,
+        r#"["hunter2"]"#,
+        "<p>hunter2",
+    ] {
+        let aws = StandIn::start(move |_| Response::new(Body::from(body))).await;
+        let provider = SecretCredentials::new(&aws.clients().await, "hub");
+        let error = provider.credentials("docker.io").await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("the request or its answer is malformed"),
+            "{error}"
+        );
+        let cause = std::error::Error::source(&error).unwrap();
+        assert!(
+            !format!("{error:?} {cause}").contains("hunter2"),
+            "{error:?}"
+        );
+        assert_eq!(aws.seen().len(), 1);
+    }
 }
 
 #[tokio::test]
