@@ -15,7 +15,6 @@ import os
 import pathlib
 import statistics
 import sys
-import tempfile
 
 import archives
 import compare
@@ -38,7 +37,7 @@ def main():
         processors = memory / OF_ONE_PROCESSOR
         if processors > os.cpu_count():
             sys.exit(f"{memory} MB is more than this machine's {os.cpu_count()} processors")
-        runs = [run(options.bootstrap, archive, memory) for _ in range(options.runs)]
+        runs = [run(options.bootstrap, parts.longshore_event, archive, memory) for _ in range(options.runs)]
         seconds = statistics.median(one["wall, s"] for one in runs)
         peak = max(one["peak memory, MiB"] for one in runs)
         cost = 1000 * seconds * memory / 1024 * PRICE
@@ -60,14 +59,8 @@ def parse_options():
     return parser.parse_args()
 
 
-def run(program, archive, memory):
-    with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bucket = stack.enter_context(parts.serving(compare.Bucket(archive, compare.Network())))
-        registry = stack.enter_context(parts.docker_registry(directory, directory / "storage"))
-        invoke = stack.enter_context(parts.emulating(program, directory, bucket, [registry]))
-        stack.enter_context(limited(invoke.emulator.pid, memory))
-        return invoke(*parts.longshore_event("s3://bucket/a.tar", f"{registry.address}/image:1.0"))
+def run(program, event, archive, memory):
+    return compare.run_once(program, event, archive, limited=lambda process: limited(process, memory))
 
 
 @contextlib.contextmanager
