@@ -35,7 +35,8 @@ def main():
             (gzipped(plain), "gzip"),
             (gzipped(archives.described_first(plain)), "gzip, one pass"),
         ]:
-            figures = compare.measure(options.bootstrap, event(options.compression, options.destinations), archive, options.runs)
+            of = event(options.compression, options.destinations)
+            figures = compare.measure(options.bootstrap, of, archive, options.runs)
             memory, cpu = figures["peak memory, MiB"], figures["CPU, s"]
             parts.print_row(f"{size} MiB", outer, f"{memory:.1f}", f"{cpu:.3g}")
 

@@ -37,7 +37,7 @@ def main():
         processors = memory / OF_ONE_PROCESSOR
         if processors > os.cpu_count():
             sys.exit(f"{memory} MB is more than this machine's {os.cpu_count()} processors")
-        runs = [run(options.bootstrap, parts.longshore_event, archive, memory) for _ in range(options.runs)]
+        runs = [run(options.bootstrap, archive, memory) for _ in range(options.runs)]
         seconds = statistics.median(one["wall, s"] for one in runs)
         peak = max(one["peak memory, MiB"] for one in runs)
         cost = 1000 * seconds * memory / 1024 * PRICE
@@ -59,8 +59,9 @@ def parse_options():
     return parser.parse_args()
 
 
-def run(program, event, archive, memory):
-    return compare.run_once(program, event, archive, limited=lambda process: limited(process, memory))
+def run(program, archive, memory):
+    within = lambda process: limited(process, memory)
+    return compare.run_once(program, parts.longshore_event, archive, limited=within)
 
 
 @contextlib.contextmanager
