@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -34,6 +35,50 @@ def build(directory, size, layers=LAYERS):
             write_image(archive, built)
         unfinished.rename(path)
     return path
+
+
+def build_repeated(directory, size, base):
+    """An archive whose layers have the files of those of a smaller one again and again: a machine
+    has too few files for the largest. `size` is a multiple of the smaller archive's, `base`."""
+    path = directory / f"{size}-of-{base}.tar"
+    if path.exists():
+        return path
+    unfinished = path.with_suffix(".part")
+    names, diff_ids = [], []
+    with tarfile.open(build(directory, base)) as source, tarfile.open(unfinished, "w") as archive:
+        for entry in source:
+            if entry.name.endswith("/layer.tar"):
+                names.append(entry.name)
+                layer = source.extractfile(entry)
+                diff_ids.append(write_repeated(archive, entry.name, layer, size // base))
+        write_documents(archive, names, diff_ids)
+    unfinished.rename(path)
+    return path
+
+
+def write_repeated(archive, name, layer, times):
+    """Writes a layer that has another one's entries so many times; its diff ID."""
+    with tarfile.open(fileobj=layer) as entries:
+        last = entries.getmembers()[-1]
+    length = last.offset_data + -(-last.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    end = bytes(2 * tarfile.BLOCKSIZE)
+    written = tarfile.TarInfo(name)
+    written.size = times * length + len(end)
+    archive.addfile(written)
+    digest = hashlib.sha256()
+    for piece in itertools.chain(*(pieces(layer, length) for _ in range(times)), [end]):
+        digest.update(piece)
+        archive.fileobj.write(piece)
+    archive.offset += written.size
+    return f"sha256:{digest.hexdigest()}"
+
+
+def pieces(file, length):
+    """The first bytes of a file."""
+    file.seek(0)
+    while piece := file.read(min(length, MIB)):
+        length -= len(piece)
+        yield piece
 
 
 def described_first(path):
@@ -85,6 +130,10 @@ def write_image(archive, layers):
         diff_ids.append(f"sha256:{digest}")
         names.append(f"{digest}/layer.tar")
         archive.add(path, names[-1], filter=plain)
+    write_documents(archive, names, diff_ids)
+
+
+def write_documents(archive, names, diff_ids):
     config = json.dumps(
         {
             "architecture": "amd64",

@@ -70,7 +70,6 @@ def compare(figure, archive, values):
 
 def measure(program, event, archive, runs, network=None):
     """The median of each figure; the diff IDs, which no run changes."""
-    network = network or Network()
     figures = [run_once(program, event, archive, network) for _ in range(runs)]
     return {
         figure: value if figure == "diff IDs" else statistics.median(f[figure] for f in figures)
@@ -78,13 +77,21 @@ def measure(program, event, archive, runs, network=None):
     }
 
 
-def run_once(program, event, archive, network):
+def run_once(program, event, archive, network=None, link=None, limited=None):
+    """One deployment's figures. S3 and the registry are reached through a link; the emulator's
+    process is held in the context `limited`."""
+    network, link = network or Network(), link or parts.Link()
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bucket = stack.enter_context(parts.serving(Bucket(archive, network)))
         registry = stack.enter_context(parts.docker_registry(directory, directory / "storage"))
-        invoke = stack.enter_context(parts.emulating(program, directory, bucket, [registry]))
-        kind, properties = event("s3://bucket/archive.tar", f"{registry.address}/image:1.0")
+        bucket.url = "http://" + stack.enter_context(link.to(bucket.address))[0]
+        place, _ = stack.enter_context(link.to(registry.address))
+        registries = [parts.Registry(place, registry.log, registry.process)]
+        invoke = stack.enter_context(parts.emulating(program, directory, bucket, registries))
+        if limited:
+            stack.enter_context(limited(invoke.emulator.pid))
+        kind, properties = event("s3://bucket/archive.tar", f"{place}/image:1.0")
         return invoke(kind, properties) | pushed(registry, archive)
 
 

@@ -34,7 +34,7 @@ def main():
         "cdk-ecr-deployment": in_lambda(options.peer, parts.peer_event, "docker://"),
         "longshore": in_lambda(options.bootstrap, parts.longshore_event, ""),
     }
-    storage = build_source(options)
+    storage = stored_image(options.archives, options.plain, options.layers)
     runs = {name: [] for name in tools}
     for _ in range(options.runs):
         for name, copy in tools.items():
@@ -69,13 +69,13 @@ def print_table(runs):
         parts.print_row(figure, *(f"{median:.3g}" for median in medians), *ratios)
 
 
-def build_source(options):
-    """The storage of a registry that has the image, its layers compressed by `skopeo`."""
-    directory = options.archives
-    storage = directory / f"registry-{options.plain}-{options.layers}"
+def stored_image(directory, plain, layers):
+    """The storage of a registry that has an image of so many MiB, its layers compressed by
+    `skopeo`."""
+    storage = directory / f"registry-{plain}-{layers}"
     if storage.exists():
         return storage
-    archive = archives.build(directory, options.plain, options.layers)
+    archive = archives.build(directory, plain, layers)
     with tempfile.TemporaryDirectory(dir=directory) as unfinished:
         unfinished = pathlib.Path(unfinished)
         kept = unfinished / "storage"

@@ -35,7 +35,8 @@ def main():
             (gzipped(plain), "gzip"),
             (gzipped(archives.described_first(plain)), "gzip, one pass"),
         ]:
-            figures = compare.measure(options.bootstrap, event(options), archive, options.runs)
+            of = event(options.compression, options.destinations)
+            figures = compare.measure(options.bootstrap, of, archive, options.runs)
             memory, cpu = figures["peak memory, MiB"], figures["CPU, s"]
             parts.print_row(f"{size} MiB", outer, f"{memory:.1f}", f"{cpu:.3g}")
 
@@ -55,11 +56,11 @@ def parse_options():
     return parser.parse_args()
 
 
-def event(options):
+def event(compression="gzip", destinations=1):
     def of(source, destination):
         kind, properties = parts.longshore_event(source, destination)
-        more = [destination.replace("/image:", f"/image-{n}:") for n in range(1, options.destinations)]
-        return kind, properties | {"Compression": options.compression, "Destinations": more}
+        more = [destination.replace("/image:", f"/image-{n}:") for n in range(1, destinations)]
+        return kind, properties | {"Compression": compression, "Destinations": more}
 
     return of
 

@@ -19,6 +19,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = pathlib.Path(os.environ.get("LONGSHORE_TEST_TOOLS", ROOT / "target/tools"))
 BOOTSTRAP = ROOT / "target/function/bootstrap"
+LINK = ROOT / "target/release/examples/link"
 PEER = TOOLS / "npm/node_modules/cdk-ecr-deployment/lambda-bin/bootstrap"
 READY_WITHIN = 30
 INVOKED_WITHIN = 900
@@ -54,12 +55,15 @@ class Answers(http.server.ThreadingHTTPServer):
 
     def __init__(self, handler=None):
         super().__init__(("127.0.0.1", 0), handler or AnswersRequest)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.address = f"127.0.0.1:{self.server_port}"
+        self.url = f"http://{self.address}"
         self.answers = []
 
 
 class AnswersRequest(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # A body would wait for the acknowledgement of its headers.
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -86,9 +90,10 @@ def serving(server):
 class Registry:
     """A running `docker-registry`."""
 
-    def __init__(self, address, log):
+    def __init__(self, address, log, process):
         self.address = address
         self.log = log
+        self.process = process
 
     def requests(self):
         """The requests so far, as lines of its log."""
@@ -125,9 +130,35 @@ def docker_registry(directory, storage):
         "http": {"addr": address},
     }
     config.write_text(json.dumps(settings))
-    with running(["docker-registry", "serve", config], log):
+    with running(["docker-registry", "serve", config], log) as process:
         wait_for(address)
-        yield Registry(address, log)
+        yield Registry(address, log, process.pid)
+
+
+# Links
+
+
+class Link:
+    """A network link: its round trip in ms, and what a connection carries in MB/s, without a limit
+    where it is `None`."""
+
+    def __init__(self, round_trip=0, rate=None, program=LINK):
+        self.program = program
+        self.words = [str(round_trip), *([str(rate)] if rate else [])]
+        self.is_direct = not (round_trip or rate)
+
+    @contextlib.contextmanager
+    def to(self, address):
+        """The address at which another one is reached through the link, and the link's process."""
+        if self.is_direct:
+            yield address, None
+            return
+        command = [self.program, address, *self.words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process.stdout.readline().strip(), process.pid
+            finally:
+                process.kill()
 
 
 # Lambdas
@@ -160,7 +191,8 @@ def emulating(program, directory, answers, registries):
         answer = answers.answers.pop()
         if answer["Status"] != "SUCCESS":
             sys.exit(f"{program} failed: {answer['Reason']}")
-        return usage(function.emulator) | {"wall, s": seconds}
+        used = usage(function.emulator) | {"wall, s": seconds}
+        return used | phases(directory / "lambda.log")
 
     with emulator(program, directory, answers.url) as function:
         invoke.emulator = function.emulator
@@ -207,11 +239,22 @@ def usage(emulator):
     """CPU and peak memory of the process that the emulator runs."""
     children = pathlib.Path(f"/proc/{emulator.pid}/task").glob("*/children")
     (process,) = " ".join(path.read_text() for path in children).split()
+    return {"CPU, s": cpu_seconds(process), "peak memory, MiB": peak_memory(process)}
+
+
+def cpu_seconds(process):
     fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return {
-        "CPU, s": (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
-        "peak memory, MiB": peak_memory(process),
-    }
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def phases(log):
+    """The seconds of each phase by the last closing line in a log of Longshore's Lambda; none of
+    another program."""
+    closing = {}
+    for line in log.read_text().splitlines():
+        if line.startswith("{") and '"message":"done"' in line:
+            closing = json.loads(line)
+    return {name: value for name, value in closing.items() if name.startswith("seconds_")}
 
 
 def peak_memory(process):

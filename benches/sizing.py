@@ -15,7 +15,6 @@ import os
 import pathlib
 import statistics
 import sys
-import tempfile
 
 import archives
 import compare
@@ -61,13 +60,8 @@ def parse_options():
 
 
 def run(program, archive, memory):
-    with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        bucket = stack.enter_context(parts.serving(compare.Bucket(archive, compare.Network())))
-        registry = stack.enter_context(parts.docker_registry(directory, directory / "storage"))
-        invoke = stack.enter_context(parts.emulating(program, directory, bucket, [registry]))
-        stack.enter_context(limited(invoke.emulator.pid, memory))
-        return invoke(*parts.longshore_event("s3://bucket/a.tar", f"{registry.address}/image:1.0"))
+    within = lambda process: limited(process, memory)
+    return compare.run_once(program, parts.longshore_event, archive, limited=within)
 
 
 @contextlib.contextmanager

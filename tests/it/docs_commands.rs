@@ -19,7 +19,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "cargo build --profile function",
         "scripts/test makes the same by cargo-lambda",
     ),
-    ("benches/", ".ci/run runs a small size of compare.py"),
+    ("benches/", ".ci/run runs a small size of each"),
     ("cargo bench", ".ci/run has it compress a few files"),
     (
         "sam build",
