@@ -137,6 +137,21 @@ def phase_bars(results):
         yield name, [median or 0 for median in medians]
 
 
+def links(results, _images):
+    part = "links"
+    if not results.rows(part):
+        return []
+    names = ("wall, s", "CPU, s", "S3, registry, links: CPU, s")
+    rows = [[name, *pairs(results, part, [name])] for name in names]
+    least = [
+        sum(results.median(part, name, tool=tool) for name in names[1:])
+        / results.kept[part]["processors"]
+        for tool in (GO, OURS)
+    ]
+    rows.append(["least wall, s", *map(shown, least)])
+    return [*table(["", GO, OURS], rows), "", source(results, part)]
+
+
 def copies(results, images):
     part = "copies"
     if not results.rows(part):
@@ -199,6 +214,7 @@ BLOCKS = {
     "sizes": sizes,
     "memory": memory,
     "phases": phases,
+    "links": links,
     "copies": copies,
     "again": again,
     "start": start,
