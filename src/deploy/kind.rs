@@ -144,7 +144,9 @@ fn of_deploy(error: &Error) -> Option<Kind> {
         | Error::AllowedSetup(_)
         | Error::Setup(_)
         | Error::WebSetup(_) => Some(Kind::Invalid),
-        Error::Remove { .. } | Error::Memo { .. } | Error::Write(_) => None,
+        Error::Remove { .. } | Error::NoDeletion { .. } | Error::Memo { .. } | Error::Write(_) => {
+            None
+        }
     }
 }
 

@@ -40,6 +40,12 @@ pub(crate) enum Command {
     Digest(DigestArgs),
     /// Tell which manifests, layers and config values differ between two images.
     Diff(DiffArgs),
+    /// Delete a tag, or an image with all its tags.
+    Delete(DeleteArgs),
+    /// Keep a login where Docker keeps it, once the registry has taken it.
+    Login(LoginArgs),
+    /// Forget a login.
+    Logout(LogoutArgs),
     /// Let others pull from an ECR repository, by its policy.
     Grant(GrantArgs),
     /// Build an image from a Dockerfile, unless it has been built before.
@@ -220,6 +226,66 @@ pub(crate) struct DiffArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+}
+
+const DELETE_EXAMPLES: &str = "\
+A tag is deleted alone: the image stays under its other tags. ECR deletes an image with its last tag. \
+By its digest an image is deleted with all its tags; the images that an index lists stay.
+
+Examples:
+  longshore delete --dry-run 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.0
+  longshore delete --yes localhost:5000/app@sha256:…";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = DELETE_EXAMPLES)]
+pub(crate) struct DeleteArgs {
+    /// The image: HOST/NAME:TAG or HOST/NAME@DIGEST.
+    #[arg(value_parser = names::deletable)]
+    pub(crate) reference: Reference,
+    /// Delete without asking.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Say what would be deleted, and delete nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+const LOGIN_EXAMPLES: &str = "\
+ECR needs no login: its tokens come from AWS's credentials.
+
+Examples:
+  longshore login --username me --password-stdin quay.io < token
+  pass show registry | longshore login --username me --password-stdin registry.example:5000";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = LOGIN_EXAMPLES)]
+pub(crate) struct LoginArgs {
+    /// The registry: HOST[:PORT], or docker.io.
+    #[arg(value_parser = names::registry)]
+    pub(crate) registry: String,
+    /// The user.
+    #[arg(long, short)]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+const LOGOUT_EXAMPLES: &str = "\
+Examples:
+  longshore logout quay.io";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = LOGOUT_EXAMPLES)]
+pub(crate) struct LogoutArgs {
+    /// The registry: HOST[:PORT], or docker.io.
+    #[arg(value_parser = names::registry)]
+    pub(crate) registry: String,
 }
 
 /// What others wrote into the policy stays as it is. A grant adds to those before it; the same

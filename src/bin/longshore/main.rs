@@ -5,16 +5,20 @@ mod asset;
 mod build;
 mod copy;
 mod credentials;
+mod delete;
 mod destination;
 mod diff;
 mod docker_config;
+mod docker_login;
 mod fleet;
 mod grant;
 mod hash;
 mod inspect;
 mod invoke;
 mod local;
+mod login;
 mod look;
+mod misuse;
 mod names;
 mod output;
 mod place;
@@ -32,6 +36,7 @@ use clap::error::{ContextKind, ContextValue};
 use longshore::redact::{remember_environment, without_credentials};
 
 use args::{Args, Command};
+use misuse::Misuse;
 
 fn main() -> ExitCode {
     remember_environment();
@@ -40,6 +45,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             output::note(&format!("longshore: {error:#}"));
+            if error.is::<Misuse>() {
+                return ExitCode::from(misuse::STATUS);
+            }
             ExitCode::FAILURE
         }
     }
@@ -72,6 +80,9 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Tags(args) => look::tags(args).await,
         Command::Digest(args) => look::digest(args).await,
         Command::Diff(args) => Box::pin(diff::run(args)).await,
+        Command::Delete(args) => delete::run(args).await,
+        Command::Login(args) => login::login(args).await,
+        Command::Logout(args) => login::logout(args).await,
         Command::Grant(args) => grant::run(args).await,
         Command::Build(args) => stop::or_stopped(Box::pin(build::run(*args))).await,
         Command::Hash(args) => hash::run(args),
