@@ -10,6 +10,7 @@ use longshore::deploy::Location;
 use longshore::oci::{Platform, Reference, Repository, Tag};
 use longshore::policy::{AccountId, Action, Organization, Principal};
 
+use crate::access::{DestinationArgs, Side, SourceArgs};
 use crate::build::BuildArgs;
 use crate::destination::{self, Destination};
 use crate::hash::HashArgs;
@@ -95,9 +96,10 @@ pub(crate) struct CopyArgs {
         value_parser = destination::read
     )]
     pub(crate) destination: Option<Destination>,
-    /// Where it goes, too: read once for all. Can be given several times.
-    #[arg(long, value_name = "DESTINATION", value_parser = destination::read)]
-    pub(crate) to: Vec<Destination>,
+    /// Where it goes, too: read once for all. Can be given several times. A repository may be reached
+    /// in its own way: DESTINATION,role=ARN,external-id=ID or DESTINATION,credentials=WHERE.
+    #[arg(long, value_name = "DESTINATION", value_parser = destination::read_with_side)]
+    pub(crate) to: Vec<(Destination, Side)>,
     /// Keep the images that an archive holds, and add this one.
     #[arg(long)]
     pub(crate) append: bool,
@@ -133,6 +135,10 @@ pub(crate) struct CopyArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
+    #[command(flatten)]
+    pub(crate) destination_side: DestinationArgs,
+    #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
 
@@ -162,6 +168,8 @@ pub(crate) struct InspectArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
+    #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
 
@@ -179,6 +187,8 @@ pub(crate) struct TagsArgs {
     /// Print the tags as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
@@ -202,6 +212,8 @@ pub(crate) struct DigestArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
+    #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
 
@@ -224,6 +236,10 @@ pub(crate) struct DiffArgs {
     /// Print the differences as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
+    #[command(flatten)]
+    pub(crate) destination_side: DestinationArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
@@ -251,6 +267,8 @@ pub(crate) struct DeleteArgs {
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) destination_side: DestinationArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
@@ -354,6 +372,12 @@ pub(crate) struct PlaceArgs {
     /// Use the embedded registry and bucket: no AWS account, no Docker, no network.
     #[arg(long)]
     pub(crate) local: bool,
+    /// The profile of AWS's configuration files, in the place of `AWS_PROFILE`.
+    #[arg(long, value_name = "NAME", conflicts_with = "local")]
+    pub(crate) profile: Option<String>,
+    /// AWS's region, in the place of `AWS_REGION`. A repository of ECR names its own.
+    #[arg(long, value_name = "NAME", conflicts_with = "local", value_parser = region)]
+    pub(crate) region: Option<String>,
     #[command(flatten)]
     pub(crate) kept: KeptArgs,
 }
@@ -381,6 +405,17 @@ pub(crate) enum Referrers {
     #[default]
     None,
     Copy,
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty()
+        || !text.chars().all(is_allowed)
+        || !text.ends_with(|c: char| c.is_ascii_digit())
+    {
+        return Err("expected a region such as eu-west-1".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn platform_tag(text: &str) -> Result<(Platform, Tag), String> {

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use longshore::deploy::{Access, Deletion};
+use longshore::deploy::Deletion;
 use serde_json::json;
 
 use crate::args::DeleteArgs;
@@ -22,8 +22,13 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<ExitCode> {
         ))
         .into());
     }
+    let side = args.destination_side.clone().side();
+    let access = side.access(
+        &[args.reference.repository().registry()]
+            .into_iter()
+            .collect(),
+    )?;
     let place = Place::start(&args.place).await?;
-    let access = Access::default();
     let deletion = place.reach().deletion(&args.reference, &access).await?;
     if asks && !is_confirmed(&deletion)? {
         output::note("nothing was deleted");

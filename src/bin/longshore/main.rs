@@ -1,5 +1,6 @@
 //! The command line.
 
+mod access;
 mod args;
 mod asset;
 mod build;
@@ -10,6 +11,7 @@ mod destination;
 mod diff;
 mod docker_config;
 mod docker_login;
+mod failure;
 mod fleet;
 mod grant;
 mod hash;
@@ -36,15 +38,17 @@ use clap::error::{ContextKind, ContextValue};
 use longshore::redact::{remember_environment, without_credentials};
 
 use args::{Args, Command};
+use failure::{Sides, sentence};
 use misuse::Misuse;
 
 fn main() -> ExitCode {
     remember_environment();
     let args = Args::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
+    let sides = Sides::of(&args.command);
     match run(args) {
         Ok(code) => code,
         Err(error) => {
-            output::note(&format!("longshore: {error:#}"));
+            output::note(&format!("longshore: {}", sentence(&error, sides)));
             if error.is::<Misuse>() {
                 return ExitCode::from(misuse::STATUS);
             }
@@ -55,6 +59,10 @@ fn main() -> ExitCode {
 
 /// `error` without the argument that it repeats, where that holds a password or a query.
 fn without_secrets(mut error: clap::Error) -> clap::Error {
+    if is_about_credentials(&error) {
+        let hidden = ContextValue::String("[not shown]".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
+    }
     for kind in [
         ContextKind::InvalidArg,
         ContextKind::InvalidValue,
@@ -69,6 +77,15 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
         }
     }
     error
+}
+
+/// Whether an argument is refused that credentials may stand in.
+fn is_about_credentials(error: &clap::Error) -> bool {
+    let has = |kind, part: &str| {
+        let value = error.get(kind);
+        matches!(value, Some(ContextValue::String(text)) if text.contains(part))
+    };
+    has(ContextKind::InvalidArg, "-credentials") || has(ContextKind::InvalidValue, ",credentials=")
 }
 
 #[tokio::main]

@@ -40,7 +40,8 @@ impl Place {
         if !args.local {
             let variable = |name: &str| std::env::var(name).ok();
             let config = deploy::registry_config(variable)?;
-            let reach = Reach::new(Client::new(config)?, Clients::load().await)
+            let aws = Clients::load_as(args.profile.as_deref(), args.region.as_deref()).await;
+            let reach = Reach::new(Client::new(config)?, aws)
                 .with_logins(|repository| Arc::new(DockerConfig::of(repository)))
                 .with_web(every_host(variable)?);
             return Ok(Self { reach, local: None });
