@@ -201,6 +201,7 @@ fn of_registry(error: &registry::Error, missing: Kind) -> Kind {
         Error::Credentials { source, .. } => of_bytes(source, Kind::Denied).unwrap_or(Kind::Failed),
         Error::Realm { .. } => Kind::Denied,
         Error::Local { .. }
+        | Error::Beyond { .. }
         | Error::Insecure { .. }
         | Error::Host { .. }
         | Error::Redirects { .. } => Kind::Invalid,

@@ -55,6 +55,8 @@ mod registry_client;
 mod registry_copies;
 mod registry_peers;
 mod schema;
+mod sides;
 mod state_machine;
 mod support;
 mod web_source;
+mod wrong_uses;

@@ -1,5 +1,6 @@
 //! The sentence of a failure, with the options that help.
 
+use longshore::aws;
 use longshore::deploy::{self, Advice};
 
 use crate::args::Command;
@@ -48,14 +49,22 @@ impl Sides {
     }
 }
 
+/// How the failure to read a file begins, and that to read what is in it.
+const FILE: &str = "cannot read file ";
+const READING: &str = "cannot read ";
+
 /// An error and its causes on one line, each once.
 pub(crate) fn sentence(error: &anyhow::Error, sides: Sides) -> String {
     let mut texts: Vec<String> = Vec::new();
     for cause in error.chain() {
         let text = match advice(cause).and_then(|advice| help(advice, sides)) {
             Some(help) => format!("{cause}{help}"),
-            None => cause.to_string(),
+            None => unreached(cause).unwrap_or_else(|| cause.to_string()),
         };
+        // The sentence of a file says the same of its source.
+        while text.starts_with(FILE) && texts.last().is_some_and(|last| last.starts_with(READING)) {
+            texts.pop();
+        }
         if texts.last() != Some(&text) {
             texts.push(text);
         }
@@ -68,6 +77,27 @@ fn advice<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Advice
         Some(deploy::Error::Advised { advice, .. }) => Some(advice),
         _ => cause.downcast_ref::<Advice>(),
     }
+}
+
+/// The sentence of a service that was not reached: a person has no VPC to look at.
+fn unreached(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let error = match cause.downcast_ref::<deploy::Error>() {
+        Some(deploy::Error::Object(error) | deploy::Error::Create(error)) => error,
+        _ => cause.downcast_ref::<aws::Error>()?,
+    };
+    let aws::Error::Unreachable {
+        call,
+        service,
+        region,
+        ..
+    } = error
+    else {
+        return None;
+    };
+    Some(format!(
+        "{call} failed: {service} in {region} was not reached: see that the region is right, and the \
+         network"
+    ))
 }
 
 /// The commands and options that help.

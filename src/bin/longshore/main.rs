@@ -13,6 +13,7 @@ mod docker_config;
 mod docker_login;
 mod failure;
 mod fleet;
+mod foreign;
 mod grant;
 mod hash;
 mod inspect;
@@ -43,7 +44,16 @@ use misuse::Misuse;
 
 fn main() -> ExitCode {
     remember_environment();
-    let args = Args::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let Some(answer) = foreign::answer(&error) else {
+                without_secrets(error).exit()
+            };
+            output::note(&format!("longshore: {answer}"));
+            return ExitCode::from(misuse::STATUS);
+        }
+    };
     let sides = Sides::of(&args.command);
     match run(args) {
         Ok(code) => code,
