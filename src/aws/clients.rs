@@ -64,7 +64,12 @@ impl Clients {
     /// Clients under the identity and with the settings that the environment and AWS's
     /// configuration files give. Quick, and does not fail where there are no credentials.
     pub async fn load() -> Self {
-        Self::new(config::from_environment().await, None)
+        Self::load_as(None, None).await
+    }
+
+    /// The same, under a profile and in a region that a person names in the place of those.
+    pub async fn load_as(profile: Option<&str>, region: Option<&str>) -> Self {
+        Self::new(config::from_environment(profile, region).await, None)
     }
 
     /// Clients of stand-ins for AWS that take any credentials: S3's at `s3`, such as

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -24,13 +24,27 @@ const READ: Duration = Duration::from_secs(20);
 /// One call with all its attempts.
 const OPERATION: Duration = Duration::from_secs(90);
 
-/// What the environment and AWS's configuration files give.
-pub(super) async fn from_environment() -> SdkConfig {
+/// What the environment and AWS's configuration files give, but for a profile and a region that are
+/// named.
+pub(super) async fn from_environment(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     // The SDK's own chain would go on to ask the metadata service of EC2, and wait for it where
     // there is none.
-    let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new());
-    remembering(loader().region(region).load().await)
+    let mut of_profile = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile {
+        of_profile = of_profile.profile_name(profile);
+    }
+    let region = RegionProviderChain::first_try(region.map(|name| Region::new(name.to_owned())))
+        .or_else(EnvironmentVariableRegionProvider::new())
+        .or_else(of_profile.build());
+    let mut loader = loader().region(region);
+    if let Some(profile) = profile {
+        // A profile that is named goes before credentials in the environment, as in AWS's own tool.
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile);
+        loader = loader
+            .profile_name(profile)
+            .credentials_provider(credentials.build());
+    }
+    remembering(loader.load().await)
 }
 
 /// The same, but credentials are known as secrets as soon as they are there.

@@ -45,5 +45,5 @@ pub use partition::Partition;
 pub use role::Role;
 pub use s3::{Keys, Location, Objects, Slot, open_object};
 pub use secret_registries::{InvalidSecretRegistries, SecretRegistries};
-pub use secrets::SecretCredentials;
+pub use secrets::{SecretCredentials, WrittenCredentials};
 pub use states::{Execution, Started};

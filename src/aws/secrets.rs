@@ -185,6 +185,27 @@ impl Answer {
     }
 }
 
+/// Credentials in the way in which a secret has them, from elsewhere.
+#[derive(Clone, Debug)]
+pub struct WrittenCredentials(Content);
+
+impl WrittenCredentials {
+    /// Reads `user:password`, or JSON with `username` and `password`.
+    pub fn read(text: &str) -> Option<Self> {
+        read(text).map(Self)
+    }
+
+    /// Returns true if they may be sent to a registry.
+    pub fn are_for(&self, registry: &str) -> bool {
+        self.0.is_for(registry)
+    }
+
+    /// The credentials.
+    pub fn credentials(&self) -> &Credentials {
+        &self.0.credentials
+    }
+}
+
 #[derive(Deserialize)]
 struct Written {
     username: String,

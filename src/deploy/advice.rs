@@ -136,6 +136,15 @@ impl Advice {
     }
 }
 
+/// The property of a resource that gives credentials, where a resource is what asks.
+fn property(pulls: bool, in_lambda: bool) -> &'static str {
+    match (in_lambda, pulls) {
+        (false, _) => "",
+        (true, true) => " (SourceCredentials)",
+        (true, false) => " (DestinationCredentials)",
+    }
+}
+
 /// The IAM action behind a call of the registry protocol
 /// ([ECR repository policies](https://docs.aws.amazon.com/AmazonECR/latest/userguide/security_iam_id-based-policy-examples.html)).
 /// `None`: a redirect has led elsewhere.
@@ -190,8 +199,9 @@ impl fmt::Display for Advice {
             ),
             Self::Credentials { repository, pulls } => write!(
                 f,
-                "{repository} is for others: give credentials that may {} it",
-                if *pulls { "pull from" } else { "push to" }
+                "{repository} is for others: give credentials that may {} it{}",
+                if *pulls { "pull from" } else { "push to" },
+                property(*pulls, is_lambda())
             ),
             Self::Endpoint { host, region } => {
                 write!(
@@ -289,6 +299,13 @@ mod tests {
         let denied = answered(Method::GET, "https://quay.io/v2/app/app/manifests/1", 401);
         let text = advice(&denied, "quay.io/app/app", true);
         assert!(text.contains("credentials that may pull from it"), "{text}");
+    }
+
+    #[test]
+    fn a_lambda_is_told_the_property() {
+        assert_eq!(property(true, true), " (SourceCredentials)");
+        assert_eq!(property(false, true), " (DestinationCredentials)");
+        assert_eq!(property(true, false), "");
     }
 
     #[test]

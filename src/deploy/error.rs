@@ -176,6 +176,16 @@ pub enum Error {
         /// What the registry says.
         source: BoxError,
     },
+    /// The registry does not remove such a thing.
+    #[error("the registry of {repository} removes {what}")]
+    NoDeletion {
+        /// The repository.
+        repository: Repository,
+        /// What it does not remove, and what to do instead.
+        what: String,
+        /// What the registry says.
+        source: BoxError,
+    },
     /// What a rollback may need is not noted, or not removed.
     #[error("cannot keep {memo}")]
     Memo {

@@ -144,7 +144,9 @@ fn of_deploy(error: &Error) -> Option<Kind> {
         | Error::AllowedSetup(_)
         | Error::Setup(_)
         | Error::WebSetup(_) => Some(Kind::Invalid),
-        Error::Remove { .. } | Error::Memo { .. } | Error::Write(_) => None,
+        Error::Remove { .. } | Error::NoDeletion { .. } | Error::Memo { .. } | Error::Write(_) => {
+            None
+        }
     }
 }
 
@@ -199,6 +201,7 @@ fn of_registry(error: &registry::Error, missing: Kind) -> Kind {
         Error::Credentials { source, .. } => of_bytes(source, Kind::Denied).unwrap_or(Kind::Failed),
         Error::Realm { .. } => Kind::Denied,
         Error::Local { .. }
+        | Error::Beyond { .. }
         | Error::Insecure { .. }
         | Error::Host { .. }
         | Error::Redirects { .. } => Kind::Invalid,

@@ -2,6 +2,7 @@
 
 mod advice;
 mod allowed;
+mod delete;
 mod deployer;
 mod deployment;
 mod error;
@@ -30,6 +31,7 @@ use crate::policy::Grants;
 
 pub use advice::Advice;
 pub use allowed::{AllowedRegistries, InvalidAllowedRegistries};
+pub use delete::Deletion;
 pub use deployer::Deployer;
 pub use error::Error;
 pub use image::{

@@ -17,6 +17,8 @@ pub struct Config {
     /// Whether a registry may be on this machine, where it is spoken to without TLS. Link-local
     /// addresses are refused even then.
     pub allow_loopback: bool,
+    /// Whether nothing else than what is on this machine is reached.
+    pub stays_local: bool,
     /// Token servers on other hosts that may have a registry's credentials.
     pub token_realms: TokenRealms,
     /// How failed requests are made again.
@@ -35,6 +37,7 @@ impl Default for Config {
         Self {
             overrides: Overrides::default(),
             allow_loopback: false,
+            stays_local: false,
             token_realms: TokenRealms::default(),
             retry: RetryPolicy::default(),
             patience: Patience::default(),

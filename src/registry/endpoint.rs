@@ -17,6 +17,8 @@ pub(super) struct Endpoint {
     base: Url,
     /// Whether this is a registry on this machine, which may send requests to other ports of it.
     local: bool,
+    /// Whether it may send requests to no other machine.
+    stays_local: bool,
 }
 
 impl Endpoint {
@@ -28,10 +30,16 @@ impl Endpoint {
             return Ok(Self {
                 base: base.clone(),
                 local,
+                stays_local: config.stays_local,
             });
         }
         let host = repository.host();
         let (scheme, local) = match Reach::of_host(host) {
+            Reach::Beyond if config.stays_local => {
+                return Err(Error::Beyond {
+                    host: host.to_owned(),
+                });
+            }
             Reach::Beyond => ("https", false),
             Reach::Loopback if config.allow_loopback => ("http", true),
             Reach::Loopback | Reach::LinkLocal => {
@@ -47,7 +55,11 @@ impl Endpoint {
         let base = Url::parse(&format!("{scheme}://{authority}/")).map_err(|_| Error::Host {
             host: registry.to_owned(),
         })?;
-        Ok(Self { base, local })
+        Ok(Self {
+            base,
+            local,
+            stays_local: config.stays_local,
+        })
     }
 
     /// The address of `path` under the API's root.
@@ -87,6 +99,11 @@ impl Endpoint {
         let reach = Reach::of_url(url);
         if reach == Reach::LinkLocal || reach == Reach::Loopback && !self.local {
             return Err(Error::Local {
+                host: url.host_str().unwrap_or_default().to_owned(),
+            });
+        }
+        if self.stays_local && reach != Reach::Loopback {
+            return Err(Error::Beyond {
                 host: url.host_str().unwrap_or_default().to_owned(),
             });
         }

@@ -108,6 +108,12 @@ pub enum Error {
         /// The host as it was written.
         host: String,
     },
+    /// A registry or redirect on another machine, where nothing beyond this one is reached.
+    #[error("refusing to connect to {host}: --local reaches only what is on this machine")]
+    Beyond {
+        /// The host as it was written.
+        host: String,
+    },
     /// A redirect or upload location without TLS.
     #[error("refusing to send requests to {url} without TLS")]
     Insecure {

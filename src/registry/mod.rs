@@ -27,6 +27,7 @@ mod config;
 mod endpoint;
 mod error;
 mod feed;
+mod login;
 mod manifest;
 mod overrides;
 mod pages;

@@ -9,7 +9,7 @@ use super::auth::{Access, CredentialProvider};
 use super::blob::RemoteBlob;
 use super::client::Client;
 use super::transport::Transport;
-use super::{Error, blob, manifest, referrers, tags, upload};
+use super::{Error, blob, login, manifest, referrers, tags, upload};
 use crate::content::{self, Destination, ManifestKey, Opener, Pushed, Source};
 use crate::oci::{Descriptor, Digest, RawManifest, Reference, Repository, Tag};
 
@@ -58,6 +58,12 @@ impl RemoteRepository {
     /// registry has more than can be read.
     pub async fn tags(&self) -> Result<Vec<Tag>, Error> {
         tags::list(&self.transport).await
+    }
+
+    /// Asks the registry whether it takes the credentials. `false`: it asks for none, so nothing is
+    /// known of them.
+    pub async fn takes_login(&self) -> Result<bool, Error> {
+        login::check(&self.transport).await
     }
 
     /// Removes a manifest with all its tags. Fails where it is not, or where the registry does

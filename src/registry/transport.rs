@@ -147,6 +147,16 @@ impl Transport {
         self.endpoint.url(&format!("{}/{path}", self.name))
     }
 
+    /// The address of the API itself.
+    pub(super) fn root(&self) -> Url {
+        self.endpoint.url("")
+    }
+
+    /// Whether requests have been made with credentials.
+    pub(super) async fn has_credentials(&self) -> bool {
+        self.authenticator.has_credentials().await
+    }
+
     /// Whether `url` is at the registry itself.
     pub(super) fn is_origin_of(&self, url: &Url) -> bool {
         self.endpoint.is_origin_of(url)

@@ -58,6 +58,13 @@ const ELSEWHERE: &[(&str, &str)] = &[
     (". ./variables", "tests/it/events.rs has these variables"),
     ("skopeo inspect", "tests/it/command_line.rs does it"),
     (
+        "longshore copy --source-credentials",
+        "tests/it/sides.rs does it",
+    ),
+    ("longshore copy nginx", "tests/it/sides.rs does it"),
+    ("longshore login", "tests/it/login.rs does it"),
+    ("longshore logout", "tests/it/login.rs does it"),
+    (
         "longshore local",
         "tests/it/support/longshore_local.rs runs it",
     ),

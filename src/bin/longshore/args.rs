@@ -10,6 +10,7 @@ use longshore::deploy::Location;
 use longshore::oci::{Platform, Reference, Repository, Tag};
 use longshore::policy::{AccountId, Action, Organization, Principal};
 
+use crate::access::{DestinationArgs, Side, SourceArgs};
 use crate::build::BuildArgs;
 use crate::destination::{self, Destination};
 use crate::hash::HashArgs;
@@ -40,6 +41,12 @@ pub(crate) enum Command {
     Digest(DigestArgs),
     /// Tell which manifests, layers and config values differ between two images.
     Diff(DiffArgs),
+    /// Delete a tag, or an image with all its tags.
+    Delete(DeleteArgs),
+    /// Keep a login where Docker keeps it, once the registry has taken it.
+    Login(LoginArgs),
+    /// Forget a login.
+    Logout(LogoutArgs),
     /// Let others pull from an ECR repository, by its policy.
     Grant(GrantArgs),
     /// Build an image from a Dockerfile, unless it has been built before.
@@ -89,9 +96,10 @@ pub(crate) struct CopyArgs {
         value_parser = destination::read
     )]
     pub(crate) destination: Option<Destination>,
-    /// Where it goes, too: read once for all. Can be given several times.
-    #[arg(long, value_name = "DESTINATION", value_parser = destination::read)]
-    pub(crate) to: Vec<Destination>,
+    /// Where it goes, too: read once for all. Can be given several times. A repository may be reached
+    /// in its own way: DESTINATION,role=ARN,external-id=ID or DESTINATION,credentials=WHERE.
+    #[arg(long, value_name = "DESTINATION", value_parser = destination::read_with_side)]
+    pub(crate) to: Vec<(Destination, Side)>,
     /// Keep the images that an archive holds, and add this one.
     #[arg(long)]
     pub(crate) append: bool,
@@ -127,6 +135,10 @@ pub(crate) struct CopyArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
+    #[command(flatten)]
+    pub(crate) destination_side: DestinationArgs,
+    #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
 
@@ -156,6 +168,8 @@ pub(crate) struct InspectArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
+    #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
 
@@ -173,6 +187,8 @@ pub(crate) struct TagsArgs {
     /// Print the tags as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
@@ -195,6 +211,8 @@ pub(crate) struct DigestArgs {
     /// Print digest, media type and size as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
@@ -219,7 +237,73 @@ pub(crate) struct DiffArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) source_side: SourceArgs,
+    #[command(flatten)]
+    pub(crate) destination_side: DestinationArgs,
+    #[command(flatten)]
     pub(crate) place: PlaceArgs,
+}
+
+const DELETE_EXAMPLES: &str = "\
+A tag is deleted alone: the image stays under its other tags. ECR deletes an image with its last tag. \
+By its digest an image is deleted with all its tags; the images that an index lists stay.
+
+Examples:
+  longshore delete --dry-run 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1.0
+  longshore delete --yes localhost:5000/app@sha256:…";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = DELETE_EXAMPLES)]
+pub(crate) struct DeleteArgs {
+    /// The image: HOST/NAME:TAG or HOST/NAME@DIGEST.
+    #[arg(value_parser = names::deletable)]
+    pub(crate) reference: Reference,
+    /// Delete without asking.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Say what would be deleted, and delete nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) destination_side: DestinationArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+const LOGIN_EXAMPLES: &str = "\
+ECR needs no login: its tokens come from AWS's credentials.
+
+Examples:
+  longshore login --username me --password-stdin quay.io < token
+  pass show registry | longshore login --username me --password-stdin registry.example:5000";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = LOGIN_EXAMPLES)]
+pub(crate) struct LoginArgs {
+    /// The registry: HOST[:PORT], or docker.io.
+    #[arg(value_parser = names::registry)]
+    pub(crate) registry: String,
+    /// The user.
+    #[arg(long, short)]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+const LOGOUT_EXAMPLES: &str = "\
+Examples:
+  longshore logout quay.io";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = LOGOUT_EXAMPLES)]
+pub(crate) struct LogoutArgs {
+    /// The registry: HOST[:PORT], or docker.io.
+    #[arg(value_parser = names::registry)]
+    pub(crate) registry: String,
 }
 
 /// What others wrote into the policy stays as it is. A grant adds to those before it; the same
@@ -288,6 +372,12 @@ pub(crate) struct PlaceArgs {
     /// Use the embedded registry and bucket: no AWS account, no Docker, no network.
     #[arg(long)]
     pub(crate) local: bool,
+    /// The profile of AWS's configuration files, in the place of `AWS_PROFILE`.
+    #[arg(long, value_name = "NAME", conflicts_with = "local")]
+    pub(crate) profile: Option<String>,
+    /// AWS's region, in the place of `AWS_REGION`. A repository of ECR names its own.
+    #[arg(long, value_name = "NAME", conflicts_with = "local", value_parser = region)]
+    pub(crate) region: Option<String>,
     #[command(flatten)]
     pub(crate) kept: KeptArgs,
 }
@@ -315,6 +405,17 @@ pub(crate) enum Referrers {
     #[default]
     None,
     Copy,
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty()
+        || !text.chars().all(is_allowed)
+        || !text.ends_with(|c: char| c.is_ascii_digit())
+    {
+        return Err("expected a region such as eu-west-1".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn platform_tag(text: &str) -> Result<(Platform, Tag), String> {

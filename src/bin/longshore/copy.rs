@@ -10,6 +10,7 @@ use longshore::deploy::{self, Deployed, Form, Image, ImageFile, Location, Target
 use longshore::oci::{Reference, Tag};
 use serde_json::json;
 
+use crate::access::{Side, check_stdin, reach_targets};
 use crate::args::{Attestations, CopyArgs, Referrers};
 use crate::destination::{Destination, is_source};
 use crate::output;
@@ -32,9 +33,17 @@ pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn image(args: CopyArgs) -> anyhow::Result<Image> {
-    let mut targets: Vec<Target> = Vec::new();
+    let source_side = args.source_side.side();
+    let destination_side = args.destination_side.side();
+    let to = args.to.iter().map(|(_, side)| side);
+    check_stdin(
+        to.chain([&source_side, &destination_side]),
+        Some(&args.source),
+    )?;
+    let mut targets: Vec<(Target, Side)> = Vec::new();
     let mut files: Vec<ImageFile> = Vec::new();
-    for destination in args.destination.into_iter().chain(args.to) {
+    let first = args.destination.map(|first| (first, Side::default()));
+    for (destination, side) in first.into_iter().chain(args.to) {
         let destination = match destination {
             Destination::Repository(destination) => destination,
             Destination::File(file) => {
@@ -50,13 +59,13 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
         };
         let target = target(&destination, &args.tags)?;
         let mut known = targets.iter();
-        if known.any(|known| known.repository == target.repository) {
+        if known.any(|(known, _)| known.repository == target.repository) {
             bail!(
                 "{} is named twice: give its image more tags by --tag",
                 target.repository
             );
         }
-        targets.push(target);
+        targets.push((target, side));
     }
     if args.append && !files.iter().any(is_archive) {
         bail!("--append adds to an archive, and no destination is one");
@@ -65,8 +74,10 @@ fn image(args: CopyArgs) -> anyhow::Result<Image> {
     if let (Referrers::Copy, Some(docker)) = (args.referrers, dockers.next()) {
         bail!("{docker} has no room for referrers: write an oci-archive, or leave --referrers out");
     }
+    reach_targets(&mut targets, &destination_side)?;
     Ok(Image {
-        targets,
+        source_access: source_side.reaching(&args.source)?,
+        targets: targets.into_iter().map(|(target, _)| target).collect(),
         files,
         create_repository: args
             .create_repository

@@ -8,11 +8,9 @@ use longshore::oci::Repository;
 use longshore::redact::Secret;
 use longshore::registry::{CredentialProvider, Credentials};
 
-use crate::docker_config::{AuthFile, LoginFile, auth_files};
+use crate::docker_config::{AuthFile, LoginFile, auth_files, key};
 use crate::output;
 
-/// The key under which Docker keeps what Docker Hub is told.
-const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 /// What the helpers of Docker print for a registry that they know nothing of.
 const NOT_FOUND: &str = "credentials not found in native keychain";
 
@@ -95,7 +93,7 @@ fn read(registry: &str, repository: &str) -> Result<Option<Credentials>, Error> 
         };
         let file = parse(&text, registry)?;
         let login = match auth_file {
-            AuthFile::Docker(_) if file.has_helper(registry) => ask_helper(registry)?,
+            AuthFile::Docker(_) if file.helper(registry).is_some() => ask_helper(registry)?,
             AuthFile::Docker(_) => file.login(registry).map_err(malformed)?,
             AuthFile::Podman(_) => file
                 .login_of_repository(registry, repository)
@@ -117,13 +115,8 @@ fn parse(text: &str, registry: &str) -> Result<LoginFile, Error> {
 /// Asks the helper that Docker's configuration names for a registry.
 fn ask_helper(registry: &str) -> Result<Option<Credentials>, Error> {
     use CredentialRetrievalError as Failure;
-    let key = if registry == "docker.io" {
-        DOCKER_HUB_KEY
-    } else {
-        registry
-    };
     let owned = || registry.to_owned();
-    match get_credential(key) {
+    match get_credential(key(registry)) {
         Ok(DockerCredential::UsernamePassword(username, password)) => {
             Ok(Some(Credentials::basic(username, password)))
         }

@@ -6,6 +6,7 @@ use longshore::deploy::{Form, ImageFile, Location};
 use longshore::oci::Reference;
 use longshore::redact::without_credentials;
 
+use crate::access::{Side, role_arn};
 use crate::names;
 
 /// Where an image goes.
@@ -28,6 +29,37 @@ pub(crate) fn read(text: &str) -> Result<Destination, String> {
         return Err(meant);
     }
     names::destination(text).map(Destination::Repository)
+}
+
+/// The options that follow a destination, each after a comma.
+const OPTIONS: [&str; 3] = [",role=", ",external-id=", ",credentials="];
+
+/// Reads a destination with the way in which it is reached.
+pub(crate) fn read_with_side(text: &str) -> Result<(Destination, Side), String> {
+    let starts = |text: &str| {
+        let found = OPTIONS.iter().filter_map(|option| text.find(option));
+        found.min().unwrap_or(text.len())
+    };
+    let (destination, mut rest) = text.split_at(starts(text));
+    let destination = read(destination)?;
+    let mut side = Side::default();
+    while let Some((name, after)) = rest.split_once('=') {
+        let (value, next) = after.split_at(starts(after));
+        match name {
+            ",role" => side.role = Some(role_arn(value)?),
+            ",external-id" => side.external_id = Some(value.to_owned()),
+            _ => side.credentials = Some(value.parse()?),
+        }
+        rest = next;
+    }
+    if side.external_id.is_some() && side.role.is_none() {
+        return Err("an external-id is for a role: name that, too".to_owned());
+    }
+    let has_side = side.role.is_some() || side.credentials.is_some();
+    if has_side && matches!(destination, Destination::File(_)) {
+        return Err("a file is reached without a role and without credentials".to_owned());
+    }
+    Ok((destination, side))
 }
 
 /// The command that brings an archive to where Longshore does not write.

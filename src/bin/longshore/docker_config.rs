@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 /// Other names of Docker Hub.
 const DOCKER_HUB: [&str; 3] = ["index.docker.io", "docker.io", "registry-1.docker.io"];
+/// The key under which Docker keeps what Docker Hub is told.
+const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -49,13 +51,20 @@ impl LoginFile {
         serde_json::from_str(text).map_err(|_| Malformed)
     }
 
-    /// Whether a helper keeps the login of a registry.
-    pub(crate) fn has_helper(&self, registry: &str) -> bool {
-        let mut helpers = self.cred_helpers.keys();
-        self.creds_store
-            .as_ref()
-            .is_some_and(|store| !store.is_empty())
-            || helpers.any(|key| is_same(key, registry))
+    /// The helper that keeps the login of a registry.
+    pub(crate) fn helper(&self, registry: &str) -> Option<&str> {
+        let mut helpers = self.cred_helpers.iter();
+        let own = helpers.find(|(key, _)| is_same(key, registry));
+        let helper = own.map(|(_, helper)| helper).or(self.creds_store.as_ref());
+        helper
+            .map(String::as_str)
+            .filter(|helper| !helper.is_empty())
+    }
+
+    /// The keys under which the file has something of a registry.
+    pub(crate) fn keys_of(&self, registry: &str) -> Vec<String> {
+        let keys = self.auths.keys().filter(|key| is_same(key, registry));
+        keys.cloned().collect()
     }
 
     /// The login of a repository as podman keeps it: the one with the longest key that is the
@@ -133,6 +142,25 @@ fn is_podmans(key: &str, prefix: &str) -> bool {
     key == prefix || (!key.contains('/') && is_same(key, prefix))
 }
 
+/// The key under which Docker keeps the login of a registry.
+pub(crate) fn key(registry: &str) -> &str {
+    match registry {
+        "docker.io" => DOCKER_HUB_KEY,
+        other => other,
+    }
+}
+
+/// Docker's configuration file. `None`: there is no home.
+pub(crate) fn docker_file() -> Option<PathBuf> {
+    let folder = variable("DOCKER_CONFIG").or_else(|| Some(env::home_dir()?.join(".docker")))?;
+    Some(folder.join("config.json"))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    let value = env::var_os(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
 /// A file in which a tool keeps logins.
 pub(crate) enum AuthFile {
     /// Docker's `config.json`.
@@ -152,15 +180,9 @@ impl AuthFile {
 
 /// The files to read, in order. A file that `REGISTRY_AUTH_FILE` names goes before the default ones.
 pub(crate) fn auth_files() -> Vec<AuthFile> {
-    let variable = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let docker = variable("DOCKER_CONFIG").or_else(|| Some(env::home_dir()?.join(".docker")));
     [
         variable("REGISTRY_AUTH_FILE").map(AuthFile::Podman),
-        docker.map(|folder| AuthFile::Docker(folder.join("config.json"))),
+        docker_file().map(AuthFile::Docker),
         variable("XDG_RUNTIME_DIR")
             .map(|folder| AuthFile::Podman(folder.join("containers/auth.json"))),
     ]

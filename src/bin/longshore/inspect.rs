@@ -11,6 +11,7 @@ use longshore::deploy::Content;
 use longshore::oci::{Digest, ImageConfig, ImageManifest, Manifest, RawManifest};
 use serde_json::{Value, json};
 
+use crate::access::check_stdin;
 use crate::args::InspectArgs;
 use crate::place::Place;
 use crate::stdin;
@@ -20,9 +21,12 @@ use crate::{look, output};
 const MAX_CONFIG: u64 = 4 << 20;
 
 pub(crate) async fn run(args: InspectArgs) -> anyhow::Result<ExitCode> {
+    let side = args.source_side.clone().side();
+    check_stdin([&side], Some(&args.source))?;
+    let access = side.reaching(&args.source)?;
     stdin::settle(&args.source).await?;
     let place = Place::start(&args.place).await?;
-    match look::open(&place, &args.source).await? {
+    match look::open(&place, &args.source, &access).await? {
         Content::Stored { root, source } => {
             let root = look::of_platform(&*source, root, args.platform.clone()).await?;
             stored(&args, &root, &*source).await?;

@@ -61,9 +61,16 @@ pub(crate) async fn run(args: InvokeArgs) -> anyhow::Result<ExitCode> {
 fn read(path: &Path) -> anyhow::Result<Value> {
     let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let event: Value = serde_json::from_slice(&text)
-        .with_context(|| format!("{} is no JSON document", path.display()))?;
+        .with_context(|| format!("{} is no event: it is no JSON document", path.display()))?;
     if !event.is_object() {
         bail!("{} is no event: expected a JSON object", path.display());
+    }
+    if event["RequestType"].is_null() {
+        bail!(
+            "{} is no event of CloudFormation: it has no RequestType; events/ in the repository has \
+             examples",
+            path.display()
+        );
     }
     Ok(event)
 }

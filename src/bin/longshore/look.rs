@@ -11,6 +11,7 @@ use longshore::deploy::{Access, Content, Location};
 use longshore::oci::{Platform, RawManifest};
 use serde_json::json;
 
+use crate::access::check_stdin;
 use crate::args::{DigestArgs, TagsArgs};
 use crate::output;
 use crate::place::Place;
@@ -18,8 +19,9 @@ use crate::stdin;
 
 /// Prints the tags of a repository, each on a line.
 pub(crate) async fn tags(args: TagsArgs) -> anyhow::Result<ExitCode> {
+    let registries = [args.repository.registry()].into_iter().collect();
+    let access = args.source_side.side().access(&registries)?;
     let place = Place::start(&args.place).await?;
-    let access = Access::default();
     let tags = place.reach().tags(&args.repository, &access).await?;
     if args.json {
         let document = json!({"repository": args.repository.to_string(), "tags": tags});
@@ -35,6 +37,9 @@ pub(crate) async fn tags(args: TagsArgs) -> anyhow::Result<ExitCode> {
 
 /// Prints the digest of an image.
 pub(crate) async fn digest(args: DigestArgs) -> anyhow::Result<ExitCode> {
+    let side = args.source_side.side();
+    check_stdin([&side], Some(&args.source))?;
+    let access = side.reaching(&args.source)?;
     stdin::settle(&args.source).await?;
     let place = Place::start(&args.place).await?;
     if let Location::Registry(reference) = &args.source
@@ -42,12 +47,12 @@ pub(crate) async fn digest(args: DigestArgs) -> anyhow::Result<ExitCode> {
         && !args.json
     {
         // Docker Hub counts manifests that are read, and not digests that are asked for.
-        let digest = place.reach().digest(reference, &Access::default()).await?;
+        let digest = place.reach().digest(reference, &access).await?;
         output::result(&digest.to_string());
         place.stop().await;
         return Ok(ExitCode::SUCCESS);
     }
-    let (root, source) = match open(&place, &args.source).await? {
+    let (root, source) = match open(&place, &args.source, &access).await? {
         Content::Stored { root, source } => (root, source),
         Content::Unbuilt(_) => bail!(
             "{} has no digest before it is pushed; `longshore inspect` shows its image ID",
@@ -71,12 +76,15 @@ pub(crate) async fn digest(args: DigestArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Opens an image to look at it.
-pub(crate) async fn open(place: &Place, location: &Location) -> anyhow::Result<Content> {
+pub(crate) async fn open(
+    place: &Place,
+    location: &Location,
+    access: &Access,
+) -> anyhow::Result<Content> {
     let meter = Arc::new(Meter::default());
-    let access = Access::default();
     let opening = place
         .reach()
-        .open(location, &access, Compression::default(), &meter);
+        .open(location, access, Compression::default(), &meter);
     let mut opened = opening.await?;
     opened.settle().await?;
     Ok(opened.content)

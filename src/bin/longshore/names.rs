@@ -83,6 +83,56 @@ pub(crate) fn repository(text: &str) -> Result<Repository, String> {
     Ok(reference.repository().clone())
 }
 
+/// Reads an image that is deleted: by a tag or by a digest, and never by what goes without saying.
+pub(crate) fn deletable(text: &str) -> Result<Reference, String> {
+    if is_archive(text) || text.starts_with("s3://") {
+        return Err("only images of registries are deleted: expected HOST/NAME:TAG".to_owned());
+    }
+    let reference = destination(text)?;
+    match (reference.tag(), reference.digest()) {
+        (None, None) => Err(format!(
+            "it names neither a tag nor a digest: {reference}:TAG deletes a tag, \
+             {reference}@DIGEST the image with all its tags"
+        )),
+        (Some(_), Some(digest)) => {
+            let repository = reference.repository();
+            Err(format!(
+                "it names a tag and a digest, of which one is deleted: expected {repository}:TAG or \
+                 {repository}@{digest}"
+            ))
+        }
+        _ => Ok(reference),
+    }
+}
+
+/// Reads a registry that is logged in to.
+pub(crate) fn registry(text: &str) -> Result<String, String> {
+    let bare = WEB.iter().find_map(|scheme| text.strip_prefix(scheme));
+    let host = bare.unwrap_or(text);
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let host = host.strip_suffix("/v1").unwrap_or(host);
+    let host = host.strip_suffix("/v2").unwrap_or(host);
+    if host.contains('@') {
+        return Err("a user is given by --username, a password over stdin".to_owned());
+    }
+    if let Some((host, _)) = host.split_once('/') {
+        return Err(format!(
+            "a login is for a registry, not for a repository: expected {host}"
+        ));
+    }
+    let name = host.split(':').next().unwrap_or_default();
+    let is_host =
+        name.contains('.') || name == "localhost" || name != host || host.starts_with('[');
+    if !is_host {
+        return Err(
+            "it names no registry: expected its host, such as quay.io, or docker.io for Docker Hub"
+                .to_owned(),
+        );
+    }
+    let image = told(format!("{host}/app").parse::<Reference>())?;
+    Ok(image.repository().registry().to_owned())
+}
+
 /// The command that reads an image of a container engine.
 fn engines_image(text: &str) -> Option<String> {
     ENGINES.iter().find_map(|(prefix, save)| {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use longshore::aws::Clients;
 use longshore::deploy::{self, Deployer, Reach};
 use longshore::local::{BucketOptions, Environment, EnvironmentOptions};
-use longshore::registry::Client;
+use longshore::registry::{self, Client};
 use longshore::web::{self, Hosts};
 
 use crate::args::{KeptArgs, PlaceArgs};
@@ -40,7 +40,8 @@ impl Place {
         if !args.local {
             let variable = |name: &str| std::env::var(name).ok();
             let config = deploy::registry_config(variable)?;
-            let reach = Reach::new(Client::new(config)?, Clients::load().await)
+            let aws = Clients::load_as(args.profile.as_deref(), args.region.as_deref()).await;
+            let reach = Reach::new(Client::new(config)?, aws)
                 .with_logins(|repository| Arc::new(DockerConfig::of(repository)))
                 .with_web(every_host(variable)?);
             return Ok(Self { reach, local: None });
@@ -51,9 +52,12 @@ impl Place {
         let local = local.context("cannot start the embedded registry and bucket")?;
         let variables = local.variables();
         let variable = |name: &str| variables.get(name).cloned();
-        let config = deploy::registry_config(variable)?;
+        let config = registry::Config {
+            stays_local: true,
+            ..deploy::registry_config(variable)?
+        };
         let aws = Clients::local(&local.aws.base_url(), &local.bucket.base_url()).await;
-        let reach = Reach::new(Client::new(config)?, aws).with_web(every_host(variable)?);
+        let reach = Reach::new(Client::new(config)?, aws).with_web(this_machine(variable)?);
         Ok(Self {
             reach,
             local: Some(local),
@@ -82,6 +86,15 @@ impl Place {
 fn every_host(variable: impl Fn(&str) -> Option<String>) -> Result<web::Config, deploy::Error> {
     Ok(web::Config {
         hosts: Hosts::All,
+        ..deploy::web_config(variable)?
+    })
+}
+
+/// With the stand-ins, archives are read from web servers on this machine only.
+fn this_machine(variable: impl Fn(&str) -> Option<String>) -> Result<web::Config, deploy::Error> {
+    let hosts = ["127.0.0.1:*", "localhost:*"];
+    Ok(web::Config {
+        hosts: Hosts::Only(hosts.iter().filter_map(|host| host.parse().ok()).collect()),
         ..deploy::web_config(variable)?
     })
 }

@@ -14,6 +14,8 @@ pub(in crate::registry) enum Access<'a> {
     MountFrom(&'a str),
     /// Removes from it.
     Delete,
+    /// Asks the registry itself who is let in.
+    Login,
 }
 
 /// Resources with the actions on each, such as `repository:app` with `pull` and `push`.
@@ -28,6 +30,7 @@ impl Scopes {
             Access::Push => (&["pull", "push"], None),
             Access::MountFrom(from) => (&["pull", "push"], Some(from)),
             Access::Delete => (&["delete", "pull"], None),
+            Access::Login => return scopes,
         };
         scopes.allow(format!("repository:{repository}"), actions);
         if let Some(from) = from {

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use longshore::content::{Source, UnbuiltImage, collect};
 use longshore::copy::{Selection, describe, select};
-use longshore::deploy::{Content, Location};
+use longshore::deploy::{Access, Content, Location};
 use longshore::oci::{
     Descriptor, Digest, ImageConfig, ImageManifest, Manifest, MediaType, RawManifest,
 };
@@ -46,9 +46,13 @@ pub(super) struct Layer {
 }
 
 impl Image {
-    pub(super) async fn read(place: &Place, location: &Location) -> anyhow::Result<Self> {
+    pub(super) async fn read(
+        place: &Place,
+        location: &Location,
+        access: &Access,
+    ) -> anyhow::Result<Self> {
         let name = location.to_string();
-        match look::open(place, location).await? {
+        match look::open(place, location, access).await? {
             Content::Stored { root, source } => Self::stored(name, &root, &*source).await,
             Content::Unbuilt(image) => Self::unbuilt(name, &image),
         }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use self::image::{Image, Layer, Single};
 use self::values::{Change, changes};
+use crate::access::check_stdin;
 use crate::args::DiffArgs;
 use crate::output;
 use crate::place::Place;
@@ -25,11 +26,18 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<ExitCode> {
     if stdin::is_read_by(&args.before) && stdin::is_read_by(&args.after) {
         bail!("only one of the two images can come over stdin");
     }
+    let (of_before, of_after) = (args.source_side.side(), args.destination_side.side());
+    let is_piped = [&args.before, &args.after]
+        .into_iter()
+        .find(|image| stdin::is_read_by(image));
+    check_stdin([&of_before, &of_after], is_piped)?;
+    let of_before = of_before.reaching(&args.before)?;
+    let of_after = of_after.reaching(&args.after)?;
     stdin::settle(&args.before).await?;
     stdin::settle(&args.after).await?;
     let place = Place::start(&args.place).await?;
-    let before = Image::read(&place, &args.before).await?;
-    let after = Image::read(&place, &args.after).await?;
+    let before = Image::read(&place, &args.before, &of_before).await?;
+    let after = Image::read(&place, &args.after, &of_after).await?;
     place.stop().await;
     let difference = Difference::of(&before, &after);
     if args.json {
