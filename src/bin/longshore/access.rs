@@ -18,9 +18,13 @@ const MAX_CREDENTIALS: u64 = 64 << 10;
 /// How the source is reached.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Reaching the source")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a command has the options of both sides, each by its own name"
+)]
 pub(crate) struct SourceArgs {
-    /// Where the credentials of its registry are: file:PATH, env:NAME, or - for standard input.
-    /// They are USER:PASSWORD, or JSON with username and password.
+    /// Where the credentials of its registry are: `file:PATH`, `env:NAME`, or - for standard
+    /// input. They are USER:PASSWORD, or JSON with username and password.
     #[arg(long, value_name = "WHERE")]
     source_credentials: Option<CredentialsAt>,
     /// The role of AWS that is taken on for it.
@@ -34,9 +38,13 @@ pub(crate) struct SourceArgs {
 /// How the destination is reached.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Reaching the destination")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a command has the options of both sides, each by its own name"
+)]
 pub(crate) struct DestinationArgs {
-    /// Where the credentials of its registry are: file:PATH, env:NAME, or - for standard input.
-    /// They are USER:PASSWORD, or JSON with username and password.
+    /// Where the credentials of its registry are: `file:PATH`, `env:NAME`, or - for standard
+    /// input. They are USER:PASSWORD, or JSON with username and password.
     #[arg(long, value_name = "WHERE")]
     destination_credentials: Option<CredentialsAt>,
     /// The role of AWS that is taken on for it.
@@ -216,12 +224,9 @@ pub(crate) fn check_stdin<'a>(
 /// Gives targets their own way of being reached, or else that of all. Credentials for all go to one
 /// registry only.
 pub(crate) fn reach_targets(targets: &mut [(Target, Side)], all: &Side) -> anyhow::Result<()> {
-    let takes_common = |(target, side): &&(Target, Side)| {
-        side.credentials.is_none() && !target.repository.registry().is_empty()
-    };
     let common: BTreeSet<String> = targets
         .iter()
-        .filter(takes_common)
+        .filter(|(_, side)| side.credentials.is_none())
         .map(|(target, _)| target.repository.registry().to_owned())
         .collect();
     let beyond_ecr: BTreeSet<&str> = common

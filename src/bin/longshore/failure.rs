@@ -41,9 +41,8 @@ impl Sides {
         match self {
             Self::None => None,
             Self::Source => Some(source),
-            Self::Destination => Some(destination),
             Self::Both if pulls => Some(source),
-            Self::Both => Some(destination),
+            Self::Destination | Self::Both => Some(destination),
             Self::Either => Some(format!("{source} (of the second image, {destination})")),
         }
     }
