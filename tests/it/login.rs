@@ -217,7 +217,7 @@ async fn a_helper_keeps_the_login_in_the_place_of_the_file() {
 }
 
 #[tokio::test]
-async fn a_token_server_is_asked_too_and_an_open_registry_is_told() {
+async fn an_open_registry_is_told() {
     let world = World::new(Auth::None).await;
     let run = world.login(PASSWORD).await;
     assert!(run.status.success(), "{}", stderr(&run));
