@@ -7,8 +7,8 @@
 //!
 //! An event's properties name a source (an archive in S3, an image in a registry) and a
 //! destination repository. [`oci`] has the data of both sides, [`content`] the interfaces between
-//! them. Nothing is written to disk, and memory does not grow with the image: bodies flow from
-//! source to destination in bounded windows.
+//! them. Bodies flow from source to destination in bounded windows: memory does not grow with the
+//! image, and the Lambda writes nothing to disk.
 
 pub mod archive;
 pub mod assets;

@@ -75,7 +75,7 @@ struct Reading {
     _under_way: UnderWay,
 }
 
-/// How the bytes are read.
+/// The way in which the bytes are read.
 enum Stage {
     /// By one request, whose speed is measured.
     One(Measured),
@@ -168,7 +168,7 @@ impl UnderWay {
         Self(())
     }
 
-    /// How many there are.
+    /// The number of them.
     fn count() -> usize {
         UNDER_WAY.load(Ordering::Relaxed)
     }
@@ -207,7 +207,7 @@ impl Measured {
         self.bytes as f64 / self.began.elapsed().as_secs_f64().max(1e-3)
     }
 
-    /// Whether most of the time was spent waiting for bytes.
+    /// Returns true if most of the time was spent waiting for bytes.
     fn is_slow(&self) -> bool {
         self.waited * 4 >= self.began.elapsed() * 3
     }

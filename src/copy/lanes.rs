@@ -1,4 +1,4 @@
-//! How many blobs are copied at once.
+//! The number of blobs that are copied at once, adapted to the network.
 
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ impl Lanes {
         }
     }
 
-    /// Whether a blob of `size` bytes may be under way beside `under_way` others. Small ones need
-    /// not wait for the number to grow.
+    /// Returns true if a blob of `size` bytes may be under way beside `under_way` others. Small ones
+    /// need not wait for the number to grow.
     pub(super) fn have_room(&self, under_way: usize, size: u64) -> bool {
         let is_small = size <= SMALL && self.rest == 0;
         under_way < if is_small { self.most } else { self.allowed }

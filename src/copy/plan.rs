@@ -130,9 +130,9 @@ impl Plan {
     }
 }
 
-/// What was found of something that an index lists.
+/// The result of looking up something that an index lists.
 pub(super) struct Found {
-    /// How many targets were asked for it.
+    /// The number of targets that were asked for it.
     asked: usize,
     /// `None` where all of them have it.
     entry: Result<Option<Entry>>,

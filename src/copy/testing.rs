@@ -27,7 +27,7 @@ pub(super) struct MemoryRepository {
     pub(super) mountable: BTreeSet<Digest>,
     /// Blobs that it does not take.
     pub(super) refused: Mutex<BTreeSet<Digest>>,
-    /// How long it takes to take a blob.
+    /// The time that it takes to store a blob.
     pub(super) push_time: Option<Duration>,
 }
 

@@ -40,10 +40,11 @@ fn tls() -> Option<ClientConfig> {
     Some(config)
 }
 
-/// The certificates of the system's one file, where it has one: its directory has the same again,
-/// and takes a hundred times as long to read.
+/// The system's certificates. Where they are in one file, its directory is not read: it has the same
+/// again, and takes a hundred times as long. Apple's and Microsoft's systems have a store of their own.
 fn certificates() -> CertificateResult {
-    if std::env::var_os(DIRECTORY).is_none() {
+    let has_store = cfg!(any(target_vendor = "apple", windows));
+    if !has_store && std::env::var_os(DIRECTORY).is_none() {
         let file = openssl_probe::probe().cert_file;
         let found = load_certs_from_paths(file.as_deref().map(Path::new), None);
         if !found.certs.is_empty() {
