@@ -72,6 +72,7 @@ impl<'a> Flow<'a> {
             Some(found) = self.look_ups.next() => plan.take(self.source, found),
             Some(blob) = self.searches.next() => {
                 let blob = blob?;
+                self.run.meter.expect(blob.what.size * blob.at.len() as u64);
                 if !blob.at.is_empty() {
                     self.lacking.push(blob);
                 }

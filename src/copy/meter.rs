@@ -20,6 +20,7 @@ use crate::oci::{Descriptor, Digest, RawManifest, Tag};
 pub struct Meter {
     read: AtomicU64,
     uploaded: AtomicU64,
+    expected: AtomicU64,
     tally: Arc<Tally>,
     state: Mutex<State>,
     /// What counts the same for several runs.
@@ -155,6 +156,19 @@ impl Meter {
         }
     }
 
+    /// Announces bytes of blobs that are going to be sent.
+    pub(super) fn expect(&self, bytes: u64) {
+        for meter in self.each() {
+            meter.expected.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes of blobs that are known to be missing at the destinations, those that were sent since
+    /// among them. 0 for layers that are compressed on their way, as their sizes are not known.
+    pub fn expected(&self) -> u64 {
+        self.expected.load(Ordering::Relaxed)
+    }
+
     fn blob_begun(&self, progress: &Arc<BlobProgress>) {
         for meter in self.each() {
             meter.state().active.push(Arc::clone(progress));
@@ -186,8 +200,8 @@ impl Meter {
         }
     }
 
-    /// Bytes of blobs sent so far.
-    pub(super) fn uploaded(&self) -> u64 {
+    /// Bytes of blobs sent so far, those of retries among them.
+    pub fn uploaded(&self) -> u64 {
         self.uploaded.load(Ordering::Relaxed)
     }
 

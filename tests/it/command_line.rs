@@ -55,6 +55,45 @@ fn an_argument_that_is_refused_shows_no_secret() {
     }
 }
 
+#[test]
+fn quiet_leaves_the_result_and_the_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = format!("oci:{}", folder.path().join("layout").display());
+    let copied = longshore(&["copy", "--quiet", EXAMPLE, &layout]);
+    assert!(copied.status.success(), "{}", stderr(&copied));
+    assert_eq!(stderr(&copied), "");
+    assert!(copied.stdout.starts_with(layout.as_bytes()));
+    let failed = longshore(&["inspect", "-q", "oci:nowhere"]);
+    assert!(!failed.status.success());
+    assert!(stderr(&failed).starts_with("longshore: "), "{failed:?}");
+}
+
+#[test]
+fn a_shell_can_complete_and_man_has_pages() {
+    let script = longshore(&["completions", "bash"]);
+    let mut shell = Command::new("bash")
+        .args(["-c", ". /dev/stdin && complete -p longshore"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = shell.stdin.take().unwrap();
+    stdin.write_all(&script.stdout).unwrap();
+    drop(stdin);
+    assert!(shell.wait().unwrap().success());
+    for shell in ["zsh", "fish"] {
+        let script = longshore(&["completions", shell]);
+        let script = String::from_utf8(script.stdout).unwrap();
+        assert!(script.contains("list-tags"), "{shell}: {script}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let written = longshore(&["man", folder.path().to_str().unwrap()]);
+    assert!(written.status.success(), "{}", stderr(&written));
+    let page = std::fs::read_to_string(folder.path().join("longshore-copy.1")).unwrap();
+    assert!(page.contains("destination\\-role"), "{page}");
+}
+
 /// `longshore inspect --json` with an archive on stdin.
 fn inspect_stdin(stdin: Stdio) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_longshore"));

@@ -166,7 +166,7 @@ async fn what_a_registry_made_it_wait_for_is_told_in_the_closing_line() {
     world.cloud.create(&world.image(1)).await.succeeded();
     let lines = world.cloud.log_lines();
     assert_eq!(sum(&lines, "retries"), 3);
-    assert_eq!(sum(&lines, "throttles"), 2);
+    assert_eq!(sum(&lines, "throttles"), 3);
 }
 
 /// A function that knows nothing yet.

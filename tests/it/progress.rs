@@ -34,9 +34,16 @@ async fn a_terminal_shows_bars_and_anything_else_does_not() {
     let bar = format!("{} [", &layer.digest.hex()[..12]);
     assert!(on_terminal.contains(&bar), "{on_terminal}");
     assert!(on_terminal.contains("/1.00 MiB"), "{on_terminal}");
+    assert!(on_terminal.contains("total "), "{on_terminal}");
+    assert!(on_terminal.contains("% "), "{on_terminal}");
+    assert!(on_terminal.contains(" left"), "{on_terminal}");
 
     let elsewhere = run(Command::new("sh").args(["-c", &format!("{} 2>&1", copy("-two"))]));
     let elsewhere = String::from_utf8(elsewhere).unwrap();
     assert!(!elsewhere.contains(&bar), "{elsewhere}");
     assert!(elsewhere.contains("uploaded 1.00 MiB"), "{elsewhere}");
+
+    let quietly = run(Command::new("sh").args(["-c", &format!("{} --quiet 2>&1", copy("-three"))]));
+    let uri = format!("{}@{}\n", images.named("-three"), image.digest());
+    assert_eq!(String::from_utf8(quietly).unwrap(), uri);
 }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use longshore::archive::Compression;
 use longshore::deploy::Location;
 use longshore::oci::{Platform, Reference, Repository, Tag};
@@ -22,6 +23,9 @@ use crate::sync::SyncArgs;
 #[derive(Debug, Parser)]
 #[command(name = "longshore", version, max_term_width = 100)]
 pub(crate) struct Args {
+    /// Write results, warnings and errors only: no progress, and no notes.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -61,6 +65,35 @@ pub(crate) enum Command {
     Invoke(InvokeArgs),
     /// Serve the embedded registry and bucket until interrupted.
     Local(LocalArgs),
+    /// Print what a shell needs to complete longshore's words.
+    Completions(CompletionsArgs),
+    /// Write the manual pages of longshore and its commands.
+    Man(ManArgs),
+}
+
+/// What `longshore completions` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  longshore completions bash > ~/.local/share/bash-completion/completions/longshore
+  longshore completions zsh > ~/.zfunc/_longshore
+  longshore completions fish > ~/.config/fish/completions/longshore.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// What `longshore man` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  longshore man ~/.local/share/man/man1
+  man longshore-copy")]
+pub(crate) struct ManArgs {
+    /// The directory that the pages are written to.
+    #[arg(value_name = "DIRECTORY")]
+    pub(crate) directory: PathBuf,
 }
 
 /// How a source is written.

@@ -159,7 +159,7 @@ impl Outcome {
         let registries = args.push.iter().map(|push| push.repository().registry());
         let registries = registries.map(|registry| (registry.to_owned(), Access::default()));
         let logins = logins.of_build(registries, &|warning| {
-            output::note(&format!("longshore: warning: {warning}"));
+            output::warn(&format!("longshore: warning: {warning}"));
         });
         let built = assets::build(&self.hash, asset, &cache, &logins, report).await?;
         self.reused = built.reused;

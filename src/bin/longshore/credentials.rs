@@ -62,7 +62,7 @@ impl CredentialProvider for DockerConfig {
             let read = reading.await.unwrap_or(Err(unreadable));
             // Many images are for everyone. If this one is not, the registry says so.
             Ok(read.unwrap_or_else(|error| {
-                output::note(&format!("longshore: {error}; going on without a login"));
+                output::warn(&format!("longshore: {error}; going on without a login"));
                 None
             }))
         }

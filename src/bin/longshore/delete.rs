@@ -31,7 +31,7 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<ExitCode> {
     let place = Place::start(&args.place).await?;
     let deletion = place.reach().deletion(&args.reference, &access).await?;
     if asks && !is_confirmed(&deletion)? {
-        output::note("nothing was deleted");
+        output::warn("nothing was deleted");
         return Ok(ExitCode::FAILURE);
     }
     if !args.dry_run {
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<ExitCode> {
 
 /// Asks the person at the terminal.
 fn is_confirmed(deletion: &Deletion) -> anyhow::Result<bool> {
-    output::note(&format!("to be deleted: {}", sentence(deletion)));
+    output::warn(&format!("to be deleted: {}", sentence(deletion)));
     write!(io::stderr(), "Delete it? [y/N] ").context("cannot ask")?;
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);

@@ -19,6 +19,7 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Begins to show a run. With `quiet`, nothing is shown.
     pub(crate) fn show(meter: &Arc<Meter>, quiet: bool) -> Self {
+        let quiet = quiet || crate::output::is_quiet();
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let has_bar = !quiet && std::io::stderr().is_terminal();
         let images = if has_bar {

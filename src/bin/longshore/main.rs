@@ -28,6 +28,7 @@ mod place;
 mod progress;
 mod publish;
 mod resource;
+mod shell;
 mod stdin;
 mod stop;
 mod sync;
@@ -50,15 +51,18 @@ fn main() -> ExitCode {
             let Some(answer) = foreign::answer(&error) else {
                 without_secrets(error).exit()
             };
-            output::note(&format!("longshore: {answer}"));
+            output::warn(&format!("longshore: {answer}"));
             return ExitCode::from(misuse::STATUS);
         }
     };
+    if args.quiet {
+        output::be_quiet();
+    }
     let sides = Sides::of(&args.command);
     match run(args) {
         Ok(code) => code,
         Err(error) => {
-            output::note(&format!("longshore: {}", sentence(&error, sides)));
+            output::warn(&format!("longshore: {}", sentence(&error, sides)));
             if error.is::<Misuse>() {
                 return ExitCode::from(misuse::STATUS);
             }
@@ -117,5 +121,7 @@ async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::List(args) => publish::list(&args),
         Command::Invoke(args) => invoke::run(args).await,
         Command::Local(args) => local::run(args).await,
+        Command::Completions(args) => Ok(shell::complete(&args)),
+        Command::Man(args) => shell::write_manual(&args),
     }
 }

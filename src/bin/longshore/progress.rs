@@ -22,7 +22,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Begins to show what `meter` counts. With `quiet`, nothing is shown.
+    /// Begins to show what `meter` counts. With `quiet`, or by `--quiet`, nothing is shown.
     pub(crate) fn show(meter: &Arc<Meter>, quiet: bool) -> Self {
         let screen = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         Self::show_on(screen, meter, quiet)
@@ -31,7 +31,7 @@ impl Progress {
     /// The same, below what `screen` shows already.
     pub(crate) fn show_on(screen: MultiProgress, meter: &Arc<Meter>, quiet: bool) -> Self {
         let meter = Arc::clone(meter);
-        let task = if quiet {
+        let task = if quiet || crate::output::is_quiet() {
             tokio::spawn(std::future::ready(()))
         } else if std::io::stderr().is_terminal() {
             tokio::spawn(bars(meter, screen.clone()))
@@ -64,35 +64,54 @@ impl Drop for Progress {
 async fn bars(meter: Arc<Meter>, screen: MultiProgress) {
     let mut drawn = Bars {
         screen,
-        bars: HashMap::new(),
+        blobs: HashMap::new(),
+        total: None,
     };
     let mut redraw = interval(REDRAW);
     loop {
         redraw.tick().await;
         drawn.update(&meter.active());
+        drawn.update_total(&meter);
     }
 }
 
 /// The bars on the screen, cleared when they are dropped.
 struct Bars {
     screen: MultiProgress,
-    bars: HashMap<String, ProgressBar>,
+    blobs: HashMap<String, ProgressBar>,
+    /// All that is to be sent, once some of it is known.
+    total: Option<ProgressBar>,
 }
 
 impl Bars {
     fn update(&mut self, active: &[Arc<BlobProgress>]) {
         for blob in active {
-            let bar = self.bars.entry(blob.label.clone());
+            let bar = self.blobs.entry(blob.label.clone());
             let bar = bar.or_insert_with(|| self.screen.add(bar_of(blob)));
             bar.set_position(blob.sent());
         }
-        self.bars.retain(|label, bar| {
+        self.blobs.retain(|label, bar| {
             let is_active = active.iter().any(|blob| blob.label == *label);
             if !is_active {
                 bar.finish_and_clear();
             }
             is_active
         });
+    }
+}
+
+impl Bars {
+    fn update_total(&mut self, meter: &Meter) {
+        let expected = meter.expected();
+        if expected == 0 {
+            return;
+        }
+        let total = self.total.get_or_insert_with(|| {
+            let bar = ProgressBar::new(expected).with_style(style(SIZED));
+            self.screen.insert(0, bar.with_message("total       "))
+        });
+        total.set_length(expected);
+        total.set_position(meter.uploaded().min(expected));
     }
 }
 
@@ -103,20 +122,23 @@ impl Drop for Bars {
     }
 }
 
+/// A bar of something whose size is known.
+const SIZED: &str =
+    "{msg} [{bar:24}] {percent:>3}% {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+/// A bar of something whose size is not known before its end.
+const UNSIZED: &str = "{msg} {spinner} {bytes} {bytes_per_sec}";
+
 fn bar_of(blob: &BlobProgress) -> ProgressBar {
     let (bar, template) = match blob.size {
-        Some(size) => (
-            ProgressBar::new(size),
-            "{msg} [{bar:32}] {bytes}/{total_bytes} {bytes_per_sec}",
-        ),
-        None => (
-            ProgressBar::new_spinner(),
-            "{msg} {spinner} {bytes} {bytes_per_sec}",
-        ),
+        Some(size) => (ProgressBar::new(size), SIZED),
+        None => (ProgressBar::new_spinner(), UNSIZED),
     };
-    let style = ProgressStyle::with_template(template);
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.with_style(style).with_message(blob.label.clone())
+    bar.with_style(style(template))
+        .with_message(blob.label.clone())
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 async fn lines(meter: Arc<Meter>) {

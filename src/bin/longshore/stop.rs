@@ -40,7 +40,7 @@ pub(crate) async fn or_stopped(
         done = command => return done,
         number = signalled => number,
     };
-    output::note("longshore: stopped by a signal");
+    output::warn("longshore: stopped by a signal");
     Ok(ExitCode::from(BY_SIGNAL + number))
 }
 

@@ -148,7 +148,7 @@ impl Drop for LedgerFile {
         }
         let text = format!("{:#}\n", json!(self.ledger.get_mut()));
         if let Err(error) = write(&self.path, &text) {
-            output::note(&format!("longshore: {error:#}"));
+            output::warn(&format!("longshore: {error:#}"));
         }
     }
 }
@@ -195,13 +195,13 @@ fn show(report: &Report, meter: &Meter, args: &SyncArgs) {
         ));
     }
     for (repository, reason) in &report.drift.unseen {
-        output::note(&format!("not looked at: {repository}: {reason}"));
+        output::warn(&format!("not looked at: {repository}: {reason}"));
     }
     for tag in &report.pruned.removed {
         output::result(&format!("pruned: {tag}"));
     }
     for (tag, reason) in &report.pruned.failed {
-        output::note(&format!("not pruned: {tag}: {reason}"));
+        output::warn(&format!("not pruned: {tag}: {reason}"));
     }
     if !args.dry_run {
         output::note(&moved(&meter.report()));

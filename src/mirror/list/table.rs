@@ -129,7 +129,7 @@ pub const ENTRY: &[Property] = &[
     optional(
         "maxConcurrency",
         "number from 1 to 32",
-        "`4`",
+        "4 to 16",
         "`MaxConcurrency` of `Custom::ECRImage`: blobs of one image copied at once.",
     ),
     optional(

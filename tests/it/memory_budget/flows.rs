@@ -105,9 +105,13 @@ async fn archives_are_read_ahead_within_bounds() {
 async fn large_blobs_are_read_ahead_within_bounds() {
     let (from, _bucket) = environment(RegistryOptions::default()).await;
     let (to, _other) = environment(RegistryOptions::default()).await;
-    image(&from, &[257, 258]).await;
+    image(&from, &[65, 66]).await;
+    from.registry.faults().add(pace(24).on("GET", "/blobs/"));
     let run = copied("source.example/source:1", &from, &to, 1).await;
     succeeded("large blobs", &run);
+    let requests = from.registry.requests();
+    let ranges = requests.iter().filter(|request| request.range.is_some());
+    assert!(ranges.count() > 10, "the large blobs are read by ranges");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ const ROWS: [(&str, &str, &str); 20] = [
         "archives_are_read_ahead_within_bounds",
     ),
     (
-        "blob of a registry of 256 MiB",
+        "blob of a registry of 48 MiB",
         "flows",
         "large_blobs_are_read_ahead_within_bounds",
     ),
