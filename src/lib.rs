@@ -11,12 +11,14 @@
 //! image, and the Lambda writes nothing to disk.
 
 pub mod archive;
+#[cfg(feature = "cli")]
 pub mod assets;
 pub mod aws;
 pub mod cloudformation;
 pub mod content;
 pub mod copy;
 pub mod deploy;
+#[cfg(feature = "cli")]
 pub mod local;
 pub mod mirror;
 pub mod network;

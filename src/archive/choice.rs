@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use super::Error;
-use super::selector::Selector;
 use crate::oci::Digest;
 
-/// How many images an error lists.
+/// The number of images that an error lists.
 const LISTED: usize = 12;
 
 /// One image that can be chosen.
@@ -42,7 +40,7 @@ impl Choices {
         self.listed.len() + self.more
     }
 
-    fn of(choices: &[Choice]) -> Self {
+    pub(super) fn of(choices: &[Choice]) -> Self {
         let listed = choices
             .iter()
             .take(LISTED)
@@ -63,52 +61,5 @@ impl fmt::Display for Choices {
             write!(f, " and {} more", self.more)?;
         }
         Ok(())
-    }
-}
-
-/// The position of the image that `selector` means, or of the only one.
-pub(super) fn choose(choices: &[Choice], selector: Option<&Selector>) -> Result<usize, Error> {
-    if choices.is_empty() {
-        return Err(Error::Empty);
-    }
-    let Some(selector) = selector else {
-        return match choices {
-            [_] => Ok(0),
-            _ => Err(Error::Ambiguous {
-                choices: Choices::of(choices),
-            }),
-        };
-    };
-    let found = match selector {
-        Selector::Index(index) => Some(*index).filter(|index| *index < choices.len()),
-        Selector::Whole => None,
-        Selector::Digest(digest) => choices
-            .iter()
-            .position(|choice| choice.digest.as_ref() == Some(digest)),
-        Selector::Tag(_) => return choose_by_name(choices, selector),
-    };
-    found.ok_or_else(|| not_found(choices, selector))
-}
-
-fn choose_by_name(choices: &[Choice], selector: &Selector) -> Result<usize, Error> {
-    let mut named = (0..choices.len()).filter(|index| {
-        choices[*index]
-            .names
-            .iter()
-            .any(|name| selector.names(name))
-    });
-    let first = named.next().ok_or_else(|| not_found(choices, selector))?;
-    if named.next().is_some() {
-        return Err(Error::Ambiguous {
-            choices: Choices::of(choices),
-        });
-    }
-    Ok(first)
-}
-
-fn not_found(choices: &[Choice], selector: &Selector) -> Error {
-    Error::NotFound {
-        wanted: selector.clone(),
-        choices: Choices::of(choices),
     }
 }

@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Error;
-use super::index::{File, Index};
+use super::file::File;
+use super::index::Index;
 use super::scan::{End, Found};
 use crate::content::{self, ByteStream, FileError, FileObject, RangeRead, Task};
 

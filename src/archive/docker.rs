@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Deserializer};
 
 use super::Error;
-use super::choice::{Choice, choose};
+use super::choice::Choice;
+use super::choose::choose;
 use super::compression::Compression;
 use super::layer::{Layer, digest_in_name};
 use super::order::ArchiveOrder;
@@ -167,7 +168,8 @@ impl Docker {
         ArchiveOrder::of(&self.store, name)
     }
 
-    /// Whether files of its images lie where those of a layout do: then there may be one, too.
+    /// Returns true if files of its images lie where those of a layout do: then there may be one,
+    /// too.
     pub(super) fn is_beside_layout(&self) -> bool {
         let mut images = self.images.iter();
         images.any(|image| digest_in_name(&image.config).is_some())

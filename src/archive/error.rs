@@ -1,4 +1,4 @@
-//! What goes wrong while an archive is read.
+//! Errors of reading an archive.
 
 use std::io;
 
@@ -30,15 +30,15 @@ pub enum Error {
          expected what `docker save` or an OCI archive exporter writes"
     )]
     NotTar {
-        /// What it looks like.
+        /// The format that it seems to have.
         found: &'static str,
     },
     /// The archive is compressed as a whole, and does not decompress.
     #[error("the archive's {format} stream is damaged or cut off: write or upload it again")]
     Outer {
-        /// What compressed it.
+        /// The compression.
         format: &'static str,
-        /// What the decompressor says.
+        /// The decompressor's error.
         source: io::Error,
     },
     /// The archive ends too early.
@@ -49,17 +49,17 @@ pub enum Error {
     Truncated {
         /// Which part is cut off.
         what: String,
-        /// Where it should end.
+        /// The place where it should end.
         expected: u64,
-        /// Where the archive ends.
+        /// The place where the archive ends.
         actual: u64,
     },
     /// A tar header is not what the format says.
     #[error("malformed tar header at byte {offset}: {problem}")]
     Header {
-        /// Where the header starts.
+        /// The place where the header starts.
         offset: u64,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
     /// A file is stored without its holes, in a format that only `tar` programs read.
@@ -74,11 +74,11 @@ pub enum Error {
     /// Something is larger than any image needs.
     #[error("{what} is too large: expected at most {limit}, got {actual}")]
     TooLarge {
-        /// What it is, a number or a length in bytes.
+        /// The thing, a number or a length in bytes.
         what: String,
         /// The bound.
         limit: u64,
-        /// What there is, at least.
+        /// The value that was met, at least.
         actual: u64,
     },
     /// A file that must be there is not.
@@ -86,9 +86,9 @@ pub enum Error {
     Missing {
         /// The file.
         entry: String,
-        /// What names it.
+        /// The document that names it.
         named_by: String,
-        /// What may be the reason; empty or starting with a colon.
+        /// A possible reason; empty or starting with a colon.
         hint: &'static str,
     },
     /// Links lead from one to the next without an end.
@@ -102,7 +102,7 @@ pub enum Error {
     Json {
         /// The file.
         entry: String,
-        /// What the parser says.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// A manifest of the archive is malformed.
@@ -113,7 +113,7 @@ pub enum Error {
         "the archive holds no image: there is neither manifest.json nor index.json at its top{hint}"
     )]
     NoImage {
-        /// What may be the reason; empty or starting with a colon.
+        /// A possible reason; empty or starting with a colon.
         hint: &'static str,
     },
     /// The files are those of a layout that only its own tool reads.
@@ -128,9 +128,9 @@ pub enum Error {
     /// No image of the archive is the one asked for.
     #[error("no image in the archive is {wanted}; it holds {choices}")]
     NotFound {
-        /// What was asked for.
+        /// The image that was asked for.
         wanted: Selector,
-        /// What there is.
+        /// The images that there are.
         choices: Choices,
     },
     /// Several images of the archive may be meant.
@@ -139,17 +139,17 @@ pub enum Error {
          position), or all of an OCI layout as one image with #@index; it holds {choices}"
     )]
     Ambiguous {
-        /// What there is.
+        /// The images that there are.
         choices: Choices,
     },
     /// Config and manifest disagree about the number of layers.
     #[error("{manifest} lists {listed} layers, but the image config {config}")]
     LayerCount {
-        /// What lists the layers.
+        /// The document that lists the layers.
         manifest: String,
-        /// How many layers are listed.
+        /// The number of layers that are listed.
         listed: usize,
-        /// How many diff IDs the config has.
+        /// The number of diff IDs that the config has.
         config: usize,
     },
     /// A layer is not the one that the config means.
@@ -189,7 +189,7 @@ pub enum Error {
     LayerFormat {
         /// The layer's file.
         entry: String,
-        /// What compressed it.
+        /// The compression.
         format: &'static str,
     },
     /// Compressed data cannot be decompressed.
@@ -197,7 +197,7 @@ pub enum Error {
     Corrupt {
         /// The file.
         entry: String,
-        /// What the decompressor says.
+        /// The decompressor's error.
         source: io::Error,
     },
     /// Compressing failed.
@@ -205,13 +205,13 @@ pub enum Error {
     Compress {
         /// The layer's file.
         entry: String,
-        /// What the compressor says.
+        /// The compressor's error.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// Whether trying again can help.
+    /// Returns true if trying again can help.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Read(error) if error.is_retryable())
     }

@@ -5,7 +5,7 @@ use tar::EntryType;
 /// Length of a header, and the unit in which data is padded.
 pub(super) const BLOCK: usize = 512;
 
-/// What one header says.
+/// The content of one header.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) kind: EntryType,

@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::Error;
 use super::compression::{Check, Codec, Compression, Expected, Format, compress, pass, window_log};
-use super::index::File;
+use super::file::File;
 use super::store::Store;
 use crate::content::{ByteStream, DecoderMemory, Opener, Result};
 use crate::oci::{Descriptor, Digest};
@@ -17,10 +17,10 @@ pub(super) struct StoredBlob {
     pub(super) store: Arc<Store>,
     /// The blob's file in the archive.
     pub(super) entry: String,
-    /// What names the blob, for the error where it is missing.
+    /// The document that names the blob, for the error where it is missing.
     pub(super) named_by: String,
     pub(super) descriptor: Descriptor,
-    /// What a wrong digest means.
+    /// The error of a wrong digest.
     pub(super) mismatch: fn(String, Digest, Digest) -> Error,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct MadeLayer {
     pub(super) made: Arc<OnceLock<Descriptor>>,
 }
 
-/// What is done to a layer on its way.
+/// The treatment of a layer on its way.
 pub(super) enum Making {
     Compress(Arc<dyn Codec>),
     Pass,
@@ -158,7 +158,7 @@ fn skip(stream: ByteStream, offset: u64) -> ByteStream {
 pub(super) struct Layer {
     pub(super) store: Arc<Store>,
     pub(super) entry: String,
-    /// What names the layer, for the error where it is missing.
+    /// The document that names the layer, for the error where it is missing.
     pub(super) named_by: &'static str,
     pub(super) diff_id: Digest,
     pub(super) compression: Compression,
@@ -166,7 +166,7 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// What is pushed, now that the file is known.
+    /// The content that is pushed, now that the file is known.
     pub(super) fn pushed(&self, file: File) -> std::result::Result<&Arc<dyn Opener>, Error> {
         if let Some(pushed) = self.pushed.get() {
             return Ok(pushed);

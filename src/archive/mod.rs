@@ -22,10 +22,12 @@
 //! the depth of links and of nested indexes.
 
 mod choice;
+mod choose;
 mod compression;
 mod directory;
 mod docker;
 mod error;
+mod file;
 mod header;
 mod index;
 mod layer;
@@ -117,8 +119,8 @@ impl Archive {
         Self { store }
     }
 
-    /// Whether all files are known. Until then, what was selected is what the archive said so far:
-    /// something behind may say otherwise.
+    /// Returns true if all files are known. Until then, what was selected is what the archive said
+    /// so far: something behind may say otherwise.
     pub fn is_complete(&self) -> bool {
         self.store.is_complete()
     }
@@ -177,7 +179,8 @@ impl Archive {
         Ok(())
     }
 
-    /// Whether an archive whose `manifest.json` came first looks as if a layout comes behind it.
+    /// Returns true if an archive whose `manifest.json` came first looks as if a layout comes
+    /// behind it.
     async fn may_have_layout(&self) -> Result<bool, Error> {
         Ok(self.has(docker::MANIFEST) && Docker::read(&self.store).await?.is_beside_layout())
     }
@@ -238,7 +241,7 @@ impl Archive {
         }
     }
 
-    /// What the OCI layout of the archive, if it has one, says of the image.
+    /// The image of the archive's OCI layout, if there is one.
     async fn layout(
         &self,
         selector: Option<&Selector>,

@@ -1,4 +1,4 @@
-//! What is read next of an archive that can only be read from the beginning on.
+//! The order in which an archive is read that can only be read from the beginning on.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What archives that are compressed as a whole hold: it can only be read from the beginning on.
+//! Archives that are compressed as a whole: they can only be read from the beginning on.
 
 use std::io::{self, BufRead, Read};
 use std::ops::Range;
@@ -146,7 +146,7 @@ impl Read for Input {
 /// A place in the decompressed bytes, from where on they can be read.
 pub(super) struct Cursor {
     stream: ByteStream,
-    /// Where `rest` begins.
+    /// The place where `rest` begins.
     position: u64,
     rest: Bytes,
     ended: bool,
@@ -162,7 +162,7 @@ impl Cursor {
         }
     }
 
-    /// Where it is.
+    /// The place where it is.
     pub(super) fn position(&self) -> u64 {
         self.position
     }

@@ -1,8 +1,8 @@
 //! Archives that can only be read from the beginning on: one place in the bytes, which moves ahead
 //! to find the files, and again to serve them.
 //!
-//! What lies behind it takes another pass. So none is needed where each file is wanted at the
-//! latest when it is found.
+//! A file that lies behind it takes another pass. So none is needed where each file is wanted at
+//! the latest when it is found.
 
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -46,7 +46,7 @@ impl Passes {
         }
     }
 
-    /// How errors name it.
+    /// Its name in errors.
     pub(super) fn name(&self) -> &str {
         self.object.name()
     }

@@ -1,7 +1,7 @@
 //! PAX extended headers: records of `<length> <key>=<value>\n`
 //! ([POSIX, pax Extended Header](https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_03)).
 
-/// What an extended header says about the entry that follows it.
+/// The members of an extended header, which are about the entry that follows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extended {
     pub(super) path: Option<Vec<u8>>,

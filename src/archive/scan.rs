@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use super::Error;
 use super::compression::Format;
+use super::file::File;
+use super::file::MAX_DOCUMENT;
 use super::header::BLOCK;
-use super::index::File;
-use super::store::MAX_DOCUMENT;
 use super::walk::{Length, Step, Walker};
 use crate::content;
 
-/// Where a tar is read from, ever further on.
+/// The place where a tar is read from, ever further on.
 pub(super) trait Reader: Send {
     /// How long the tar is, as far as is known.
     fn length(&self) -> Length;
@@ -46,7 +46,7 @@ fn truncated(what: String, expected: u64, actual: u64) -> Error {
     }
 }
 
-/// What is found on the way.
+/// A thing that is found on the way.
 pub(super) enum Found {
     /// A file by its name, with its content where that is a document which came by.
     File(String, File, Option<Bytes>),
@@ -56,7 +56,7 @@ pub(super) enum Found {
     End(End),
 }
 
-/// How a tar ends.
+/// The way in which a tar ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Marked,
@@ -85,7 +85,7 @@ impl Scan {
         self.walker.position()
     }
 
-    /// What comes next. A scan that fails here or is stopped is not gone on with.
+    /// Returns the next thing. A scan that fails here or is stopped is not gone on with.
     pub(super) async fn next(&mut self, reader: &mut impl Reader) -> Result<Found, Error> {
         loop {
             let at = self.walker.position();

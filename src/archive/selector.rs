@@ -19,8 +19,8 @@ pub enum Selector {
 }
 
 impl Selector {
-    /// Whether `name`, as an archive has it, is what this selects: letter by letter, or as Docker
-    /// completes names (`app` is `docker.io/library/app:latest`).
+    /// Returns true if `name`, as an archive has it, is what this selects: letter by letter, or as
+    /// Docker completes names (`app` is `docker.io/library/app:latest`).
     pub(super) fn names(&self, name: &str) -> bool {
         let Self::Tag(wanted) = self else {
             return false;

@@ -8,12 +8,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
 
 use super::Error;
-use super::index::{File, Index};
+use super::file::{File, MAX_DOCUMENT};
+use super::index::Index;
 use super::passes::Passes;
 use crate::content::{self, ByteStream, RangeRead, Windows, collect_exactly, stream_ranges};
-
-/// Largest document (manifest, config, list of images) that is read.
-pub(super) const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// An archive's files, as far as they are known, and what they are read from.
 pub(super) struct Store {
@@ -21,7 +19,7 @@ pub(super) struct Store {
     index: RwLock<Index>,
 }
 
-/// What files are read from.
+/// The place that files are read from.
 enum Files {
     /// From where any can be read, also several at once.
     Object(Arc<dyn RangeRead>),
@@ -55,7 +53,7 @@ impl Store {
         }
     }
 
-    /// How errors name the archive.
+    /// The name in errors of the archive.
     pub(super) fn name(&self) -> &str {
         match &*self.files {
             Files::Object(object) => object.name(),
@@ -63,7 +61,7 @@ impl Store {
         }
     }
 
-    /// Whether the archive can only be read from the beginning on.
+    /// Returns true if the archive can only be read from the beginning on.
     pub(super) fn is_sequential(&self) -> bool {
         matches!(*self.files, Files::Passes(_))
     }
@@ -73,7 +71,7 @@ impl Store {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether all files are known.
+    /// Returns true if all files are known.
     pub(super) fn is_complete(&self) -> bool {
         self.index().is_complete()
     }

@@ -1,4 +1,4 @@
-//! What it costs to read an archive that is compressed as a whole, in the order that it asks for.
+//! The cost of reading an archive that is compressed as a whole, in the order that it asks for.
 
 use std::collections::BTreeMap;
 
@@ -72,8 +72,8 @@ impl Parts {
         parts
     }
 
-    /// What `docker save` writes since 25: a layout over plain layers, which are to be compressed,
-    /// beside `manifest.json`.
+    /// An archive as `docker save` writes it since version 25: a layout over plain layers, which
+    /// are to be compressed, beside `manifest.json`.
     fn docker_25(length: usize) -> Self {
         let mut blobs = Self(Vec::new());
         let image = blobs.image_of(&MediaType::OCI_LAYER, length);
@@ -134,8 +134,8 @@ async fn read_all(object: &Arc<Counting>) -> Vec<Digest> {
     done
 }
 
-/// How often all of an object was read, beside its beginning, by which its format is told. Each is
-/// so small that a pass reads it at once.
+/// The number of times that all of an object was read, beside its beginning, by which its format is
+/// told. Each is so small that a pass reads it at once.
 fn passes(object: &Counting) -> u64 {
     let read = object.bytes() - object.size().min(64 << 10);
     assert_eq!(read % object.size(), 0);

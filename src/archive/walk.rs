@@ -29,7 +29,7 @@ pub(super) enum Length {
     AtMost(u64),
 }
 
-/// What extensions said about the entry to come.
+/// The members of extensions, which are about the entry to come.
 #[derive(Clone, Debug, Default)]
 struct Pending {
     any: bool,
@@ -38,7 +38,7 @@ struct Pending {
     gnu_link: Option<Vec<u8>>,
 }
 
-/// What a header turned out to be.
+/// The meaning of a header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Describes the entry to come: hand its data to [`Walker::extend`].
@@ -72,7 +72,7 @@ impl Walker {
         }
     }
 
-    /// Where the next header is.
+    /// The place where the next header is.
     pub(super) fn position(&self) -> u64 {
         self.next
     }

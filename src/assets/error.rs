@@ -1,4 +1,4 @@
-//! What goes wrong with assets.
+//! Errors of assets.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::content::FileError;
 use crate::oci::InvalidReference;
 use crate::{archive, aws, deploy};
 
-/// What goes wrong with an asset.
+/// An asset that cannot be built or published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,7 +29,7 @@ pub enum Error {
     /// A link leads to a socket, a pipe or a device.
     #[error("{path} is neither a file nor a directory: exclude what leads there", path = .path.display())]
     NoFile {
-        /// Where the link leads.
+        /// The place where the link leads.
         path: PathBuf,
     },
     /// A link leads out of the directory, which the follow mode forbids.
@@ -44,13 +44,13 @@ pub enum Error {
     /// There is no directory to build.
     #[error("there is no directory {path}", path = .path.display())]
     NoDirectory {
-        /// Where it should be.
+        /// The place where it should be.
         path: PathBuf,
     },
     /// There is no Dockerfile.
     #[error("there is no Dockerfile at {path}: name it with --file", path = .path.display())]
     NoDockerfile {
-        /// Where it should be.
+        /// The place where it should be.
         path: PathBuf,
     },
     /// The Dockerfile is not in the directory.
@@ -62,7 +62,7 @@ pub enum Error {
     /// Nothing can be written.
     #[error("cannot write {path}", path = .path.display())]
     Write {
-        /// What or where.
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -104,9 +104,9 @@ pub enum Error {
     ProgramFailed {
         /// The program.
         program: String,
-        /// How it ended.
+        /// The way in which it ended.
         status: String,
-        /// What it wrote last.
+        /// The last lines that it wrote.
         last_lines: Vec<String>,
     },
     /// A program has not ended.
@@ -114,7 +114,7 @@ pub enum Error {
     ProgramSlow {
         /// The program.
         program: String,
-        /// How long was waited.
+        /// The time that was waited.
         after: std::time::Duration,
     },
     /// AWS does not do what it is asked for.
@@ -123,7 +123,7 @@ pub enum Error {
     /// The image cannot be pushed.
     #[error(transparent)]
     Deploy(Box<deploy::Error>),
-    /// What is to be uploaded cannot be read.
+    /// The file to be uploaded cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// A command has not said what it made.
@@ -134,7 +134,7 @@ pub enum Error {
     PrintedNothing {
         /// The program.
         program: String,
-        /// What it should have printed.
+        /// The output that was expected.
         expected: &'static str,
     },
     /// A tarball holds no image that can be read.
@@ -142,7 +142,7 @@ pub enum Error {
     Tarball {
         /// The tarball.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<archive::Error>,
     },
     /// A directory is to be uploaded as it is.
@@ -167,7 +167,7 @@ pub enum Error {
     ImageName {
         /// The name.
         image: String,
-        /// What is wrong with it.
+        /// The fault.
         source: InvalidReference,
     },
     /// The program is being stopped.

@@ -12,9 +12,10 @@ mod image;
 mod login;
 mod manifest;
 mod publish;
+mod report;
 mod stage;
 
-pub use build::{Builder, Built, Cache, Report, build};
+pub use build::{Builder, Built, Cache, build};
 pub use error::Error;
 pub use image::{ImageAsset, Input, UnknownInput};
 pub use login::{BuildLogins, Logins};
@@ -22,4 +23,5 @@ pub use manifest::{
     Asset, Destination, InvalidPattern, Manifest, ManifestError, Pattern, Place, Source,
 };
 pub use publish::{Done, Progress, PublishOptions, Published, Publisher, Step};
+pub use report::Report;
 pub use stage::{Staged, Staging};

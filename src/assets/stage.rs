@@ -10,13 +10,13 @@ use crate::content::{FileObject, RangeRead};
 use crate::copy::Meter;
 use crate::deploy::{InvalidLocation, Location};
 
-/// Where archives are staged: `s3://bucket[/prefix]`, written as sources are.
+/// The place where archives are staged: `s3://bucket[/prefix]`, written as sources are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staging {
     /// As it is written, without a slash at its end.
     text: String,
     bucket: String,
-    /// What its keys begin with, as S3 has it.
+    /// The prefix of its keys, as S3 has it.
     prefix: String,
 }
 
@@ -70,7 +70,7 @@ impl Staged {
         &self.source
     }
 
-    /// Whether it was there.
+    /// Returns true if it was there.
     pub fn is_there(&self) -> bool {
         self.slot.size().is_some()
     }

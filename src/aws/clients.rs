@@ -11,9 +11,9 @@ use tokio::sync::OnceCell;
 
 use super::cache::Cache;
 use super::config::{self, DEFAULT_REGION};
-use super::ecr::TokenCell;
 use super::explain::Identity;
 use super::failure::Failure;
+use super::token::TokenCell;
 use super::{Arn, Call, Error, Partition, PrivateHost, Role};
 
 /// Clients of AWS under one identity: the function's own, or a role that it took on.
@@ -146,7 +146,7 @@ impl Clients {
         aws_sdk_sts::Client::from_conf(config.build())
     }
 
-    /// What all of this identity's clients have in common.
+    /// The configuration of all clients of this identity.
     pub(super) fn config(&self) -> &SdkConfig {
         &self.0.config
     }

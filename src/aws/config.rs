@@ -1,4 +1,4 @@
-//! What all clients have in common, and where stand-ins for AWS are.
+//! The configuration of all clients, and the addresses of stand-ins for AWS.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const READ: Duration = Duration::from_secs(20);
 /// One call with all its attempts.
 const OPERATION: Duration = Duration::from_secs(90);
 
-/// What the environment and AWS's configuration files give, but for a profile and a region that are
+/// The configuration by the environment and AWS's files, but for a profile and a region that are
 /// named.
 pub(super) async fn from_environment(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     // The SDK's own chain would go on to ask the metadata service of EC2, and wait for it where
@@ -120,8 +120,8 @@ impl LoadServiceConfig for StandIns {
     }
 }
 
-/// Whether S3 is a stand-in without a DNS name for every bucket: one without TLS, at an address, or
-/// at a name without a domain.
+/// Returns true if S3 is a stand-in without a DNS name for every bucket: one without TLS, at an
+/// address, or at a name without a domain.
 pub(super) fn needs_path_style(config: &SdkConfig) -> bool {
     endpoint(config, "S3").is_some_and(|endpoint| has_no_subdomains(&endpoint))
 }

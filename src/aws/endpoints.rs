@@ -12,16 +12,16 @@ pub enum EcrHost {
     Public,
 }
 
-/// What the name of a private registry tells.
+/// The parts of a private registry's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrivateHost {
     /// The account's ID, 12 digits. A `PrivateLink` name tells none.
     pub account: Option<String>,
     /// The region.
     pub region: String,
-    /// Whether it is a FIPS 140 endpoint.
+    /// True if it is a FIPS 140 endpoint.
     pub fips: bool,
-    /// Whether it is reached over IPv4 and IPv6.
+    /// True if it is reached over IPv4 and IPv6.
     pub dual_stack: bool,
 }
 

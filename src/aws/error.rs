@@ -1,5 +1,6 @@
 //! Why a call to AWS failed, and what to do about it.
 
+use super::Missing;
 use super::failure::{Answer, Cause};
 use super::hint;
 use super::operation::{Call, Permission, Service};
@@ -13,9 +14,9 @@ pub enum Error {
     /// A permission is missing.
     #[error("{call} was denied: allow {permission}{}", hint::of_denial(call))]
     Denied {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What must be allowed.
+        /// The permission that is missing.
         permission: Permission,
         /// The service's words.
         source: Answer,
@@ -27,11 +28,11 @@ pub enum Error {
         hint::of_external_id(*.external_id)
     )]
     RoleDenied {
-        /// What the role was for.
+        /// The call that the role was for.
         call: Box<Call>,
         /// The role's ARN.
         role: Box<str>,
-        /// Whether an external ID was given.
+        /// True if an external ID was given.
         external_id: bool,
         /// STS's words.
         source: Answer,
@@ -39,7 +40,7 @@ pub enum Error {
     /// The role could not be taken on.
     #[error("assuming role {role} for {call} failed")]
     Role {
-        /// What the role was for.
+        /// The call that the role was for.
         call: Box<Call>,
         /// The role's ARN.
         role: Box<str>,
@@ -49,7 +50,7 @@ pub enum Error {
     /// AWS does not know the credentials, or does not take them any more.
     #[error("{call} failed: the AWS credentials were not accepted; if they expired, log in again")]
     BadCredentials {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
         /// The service's words.
         source: Answer,
@@ -65,12 +66,12 @@ pub enum Error {
         /// Why it has none.
         source: Box<Self>,
     },
-    /// What was asked for is not there.
+    /// The thing that was asked for is not there.
     #[error("{call} failed: there is no {missing}{}", hint::of_missing(*.missing, call))]
     NotFound {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What is missing.
+        /// The thing that is missing.
         missing: Missing,
         /// The service's words.
         source: Answer,
@@ -80,7 +81,7 @@ pub enum Error {
         "{call} failed: the object is archived; restore it, or store it in a class that can be read at once"
     )]
     Archived {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
         /// The service's words.
         source: Answer,
@@ -90,7 +91,7 @@ pub enum Error {
         "{call} failed: the object changed while it was read; deploy again when its upload is finished, or pin it by ?versionId="
     )]
     Changed {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
     },
     /// The key that encrypts the object or secret cannot be used.
@@ -98,7 +99,7 @@ pub enum Error {
         "{call} failed: the KMS key that encrypts it cannot be used; see that it is enabled and not pending deletion"
     )]
     Key {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
         /// The service's words.
         source: Answer,
@@ -106,7 +107,7 @@ pub enum Error {
     /// The image is part of an index that is still there.
     #[error("{call} failed: an index in the repository still names it; remove that first")]
     InUse {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
         /// The service's words.
         source: Answer,
@@ -114,7 +115,7 @@ pub enum Error {
     /// The service wants fewer requests.
     #[error("{call} failed: {} keeps asking for fewer requests", call.operation.service())]
     Throttled {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
         /// The service's words.
         source: Answer,
@@ -122,7 +123,7 @@ pub enum Error {
     /// The service failed on its side.
     #[error("{call} failed: {} is not available at the moment", call.operation.service())]
     Unavailable {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
         /// The service's words.
         source: Answer,
@@ -134,27 +135,27 @@ pub enum Error {
         service.vpc_endpoint(region)
     )]
     Unreachable {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What was not reached: the service itself, or STS.
+        /// The service that was not reached: the called one, or STS.
         service: Service,
-        /// Where that is.
+        /// The place where that is.
         region: Box<str>,
-        /// What the network said.
+        /// The network's error.
         source: Cause,
     },
     /// The service was reached, or its host, and no answer came.
     #[error("{call} failed on the way to {service} in {region}: {trouble}")]
     Connection {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
         /// To what the connection was: the service itself, or STS.
         service: Service,
-        /// Where that is.
+        /// The place where that is.
         region: Box<str>,
-        /// What is the matter with it.
+        /// The trouble.
         trouble: Trouble,
-        /// What the network said.
+        /// The network's error.
         source: Cause,
     },
     /// Somebody else than AWS answered.
@@ -163,9 +164,9 @@ pub enum Error {
          request"
     )]
     Foreign {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What was answered.
+        /// The answer.
         source: Answer,
     },
     /// There is nothing to sign with.
@@ -173,15 +174,15 @@ pub enum Error {
         "{call} failed: no AWS credentials were found; in a Lambda they come from the function's role, elsewhere set AWS_PROFILE or log in"
     )]
     NoCredentials {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What was tried.
+        /// The attempt and its error.
         source: Cause,
     },
     /// The service refused, for a reason that it gives itself.
     #[error("{call} failed in {}", call.region)]
     Refused {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
         /// The service's words.
         source: Answer,
@@ -189,33 +190,33 @@ pub enum Error {
     /// The call could not be made as it stands.
     #[error("{call} failed: the request or its answer is malformed")]
     Malformed {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What is wrong.
+        /// The error.
         source: Cause,
     },
     /// An answer lacks what it must have.
     #[error("{call} failed: expected {expected} in the answer")]
     Incomplete {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What is missing or wrong.
+        /// The member that is missing or malformed.
         expected: &'static str,
     },
-    /// What is to be written cannot be read.
+    /// The content to be written cannot be read.
     #[error("{call} failed: its content cannot be read")]
     Unread {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What reads it.
+        /// The error of reading it.
         source: Box<content::Error>,
     },
     /// A body ended before it should.
     #[error("{call} broke off")]
     Interrupted {
-        /// What was called.
+        /// The call.
         call: Box<Call>,
-        /// What the network said.
+        /// The network's error.
         source: Cause,
     },
     /// A secret is for other registries than the one that it is named for.
@@ -251,47 +252,8 @@ pub enum Error {
     },
 }
 
-/// What is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// The bucket.
-    Bucket,
-    /// The object.
-    Object,
-    /// That version of the object.
-    Version,
-    /// The repository.
-    Repository,
-    /// The repository's policy, or its lifecycle policy.
-    Policy,
-    /// The image.
-    Image,
-    /// The secret.
-    Secret,
-    /// The state machine.
-    StateMachine,
-    /// The execution of the state machine.
-    Execution,
-}
-
-impl std::fmt::Display for Missing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Bucket => "such bucket",
-            Self::Object => "such object",
-            Self::Version => "such version of the object",
-            Self::Repository => "such repository",
-            Self::Policy => "such policy",
-            Self::Image => "such image",
-            Self::Secret => "such secret",
-            Self::StateMachine => "such state machine",
-            Self::Execution => "such execution",
-        })
-    }
-}
-
 impl Error {
-    /// Whether trying again can help.
+    /// Returns true if trying again can help.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Throttled { .. }

@@ -1,4 +1,4 @@
-//! What an answer means: from a service's codes to an [`Error`] that says what to do.
+//! The meaning of an answer: from a service's codes to an [`Error`] that says what to do.
 
 use super::failure::{Answer, Failure};
 use super::operation::{Call, Operation, Permission};

@@ -1,4 +1,4 @@
-//! What an SDK's error says, without the SDK: one small type for all operations.
+//! An SDK's error without the SDK: one small type for all operations.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::network::Trouble;
 /// Longest text taken over from elsewhere, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// How a call failed.
+/// The way in which a call failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The service answered with an error.
@@ -27,17 +27,17 @@ pub(super) enum Failure {
     NoCredentials(Cause),
     /// STS refused the role.
     RoleRefused(Answer),
-    /// What gives credentials was not reached: STS, for a role.
+    /// The provider of credentials was not reached: STS, for a role.
     CredentialsUnreachable(Cause),
     /// The connection to what gives credentials was refused, or broke.
     CredentialsBroken(Trouble, Cause),
-    /// What gives credentials answered something that cannot be read: STS, for a role.
+    /// The provider of credentials answered something that cannot be read: STS, for a role.
     CredentialsMalformed(Cause),
     /// The call could not be made, or its answer could not be read.
     Malformed(Cause),
 }
 
-/// What a service answered: its code, its message and the request's ID.
+/// A service's refusal: its code, its message and the request's ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status. 0 where it is not known.
@@ -78,7 +78,7 @@ impl Answer {
         }
     }
 
-    /// Whether it lacks all that each answer of AWS has: a proxy gave it, or a firewall.
+    /// Returns true if it lacks all that each answer of AWS has: a proxy gave it, or a firewall.
     pub(super) fn is_of_another(&self) -> bool {
         self.code.is_empty() && self.request_id.is_empty()
     }
@@ -171,7 +171,7 @@ impl Failure {
     }
 }
 
-/// Whether the connection was given up: in the middle of an answer where that had begun.
+/// Returns true if the connection was given up: in the middle of an answer where that had begun.
 fn is_timeout(error: &(dyn StdError + 'static)) -> bool {
     let error = error.downcast_ref::<ConnectorError>();
     error.is_some_and(ConnectorError::is_timeout)

@@ -36,7 +36,7 @@ pub(super) fn of_external_id(given: bool) -> &'static str {
     if given { " and the external ID" } else { "" }
 }
 
-/// Where to look for what is missing.
+/// The place to look for what is missing.
 pub(super) fn of_missing(missing: Missing, call: &Call) -> String {
     match missing {
         Missing::Bucket if call.operation.writes() => {

@@ -24,7 +24,7 @@ use crate::redact::RedactedUrl;
 /// are read as they come, and have any length.
 const MAX_ANSWER: usize = 4 << 20;
 
-/// How long the body of an answer may take that is read whole.
+/// The time that the body of an answer may take that is read whole.
 const BODY: Duration = Duration::from_secs(20);
 
 type Timeouts = (Option<Duration>, Option<Duration>);
@@ -89,7 +89,7 @@ fn not_again(error: ConnectorError) -> ConnectorError {
     }
 }
 
-/// Whether the answer is an object, by what the SDK writes into the address.
+/// Returns true if the answer is an object, by what the SDK writes into the address.
 fn reads_object(request: &HttpRequest) -> bool {
     let query = request.uri().split_once('?').map(|(_, query)| query);
     query.is_some_and(|query| query.split('&').any(|part| part == "x-id=GetObject"))
@@ -128,7 +128,7 @@ fn connector(settings: &HttpConnectorSettings) -> SharedHttpConnector {
 struct Sender {
     /// The client, or why there is none.
     client: Result<reqwest::Client, Arc<reqwest::Error>>,
-    /// How long an answer may take to begin.
+    /// The time that an answer may take to begin.
     limit: Option<Duration>,
 }
 

@@ -17,6 +17,7 @@ mod function;
 mod hint;
 mod http;
 mod identity;
+mod missing;
 mod operation;
 mod partition;
 mod role;
@@ -29,6 +30,7 @@ mod stand_in;
 mod states;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use arn::{Arn, InvalidArn};
 pub use clients::Clients;
@@ -37,9 +39,10 @@ pub use ecr::{
     Mutability, PULL_ACTIONS, PUSH_ACTIONS, PublicCredentials, RepositorySettings,
 };
 pub use endpoints::{EcrHost, PUBLIC_REGION, PrivateHost};
-pub use error::{Error, Missing};
+pub use error::Error;
 pub use failure::{Answer, Cause};
 pub use identity::Account;
+pub use missing::Missing;
 pub use operation::{Call, Operation, Permission, Service};
 pub use partition::Partition;
 pub use role::Role;

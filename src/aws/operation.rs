@@ -162,7 +162,7 @@ impl Operation {
         action.split_once(':').map_or(action, |(_, name)| name)
     }
 
-    /// Whether it is part of writing an object of S3.
+    /// Returns true if it is part of writing an object of S3.
     pub(super) fn writes(self) -> bool {
         matches!(
             self,
@@ -170,7 +170,7 @@ impl Operation {
         )
     }
 
-    /// How a sentence about it begins.
+    /// The way in which a sentence about it begins.
     fn verb(self) -> &'static str {
         self.facts().2
     }

@@ -7,9 +7,9 @@
 pub struct Partition {
     /// As it stands in ARNs, such as `aws-cn`.
     pub id: &'static str,
-    /// Where most endpoints' names end, such as `amazonaws.com.cn`.
+    /// The place where most endpoints' names end, such as `amazonaws.com.cn`.
     pub dns_suffix: &'static str,
-    /// Where the names of dual-stack registries end, such as `on.aws`.
+    /// The place where the names of dual-stack registries end, such as `on.aws`.
     pub dual_stack_suffix: &'static str,
     /// What the names of its VPC endpoints begin with, such as `cn.com.amazonaws`. Some services'
     /// begin with `com.amazonaws` everywhere.
@@ -98,7 +98,7 @@ impl Partition {
             .unwrap_or(&AWS)
     }
 
-    /// Where the names of dual-stack APIs end, such as `api.aws`.
+    /// The place where the names of dual-stack APIs end, such as `api.aws`.
     pub(super) fn dual_stack_api_suffix(&self) -> String {
         self.dual_stack_suffix.replacen("on.", "api.", 1)
     }
@@ -111,7 +111,7 @@ impl Partition {
     }
 }
 
-/// Whether `text` is written as regions are: `eu-west-1`, `us-isob-east-1`.
+/// Returns true if `text` is written as regions are: `eu-west-1`, `us-isob-east-1`.
 pub(super) fn is_region(text: &str) -> bool {
     let mut parts = text.split('-').rev();
     let number = parts.next().unwrap_or_default();

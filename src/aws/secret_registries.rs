@@ -24,8 +24,8 @@ pub enum InvalidSecretRegistries {
 }
 
 impl SecretRegistries {
-    /// Whether a secret that Secrets Manager knows by these `names` (its name and forms of its ARN)
-    /// may be sent to `registry`.
+    /// Returns true if a secret that Secrets Manager knows by these `names` (its name and forms of
+    /// its ARN) may be sent to `registry`.
     pub(super) fn allow(&self, names: &[&str], registry: &str) -> bool {
         let is_named = |pattern: &str| names.iter().any(|name| matches(pattern, name));
         let mut own = self.0.iter().filter(|(secret, _)| is_named(secret));
@@ -40,7 +40,7 @@ impl SecretRegistries {
     }
 }
 
-/// Whether `text` is `pattern`, in which each `*` stands for any characters.
+/// Returns true if `text` is `pattern`, in which each `*` stands for any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == text;

@@ -49,7 +49,7 @@ pub(super) struct Api {
     pub(super) host: &'static str,
     /// What its dual-stack hosts begin with. `None`: it has none, and is called by the others.
     pub(super) dual_stack_host: Option<&'static str>,
-    /// Whether the hosts of `GovCloud` are FIPS's as they are.
+    /// True if the hosts of `GovCloud` are FIPS's as they are.
     pub(super) is_fips_in_gov_cloud: bool,
 }
 
@@ -167,7 +167,7 @@ impl Clients {
         request.build()
     }
 
-    /// Where `api` is: at the endpoint that is set for it, or at its own host.
+    /// The place where `api` is: at the endpoint that is set for it, or at its own host.
     fn url(&self, api: &Api, endpoint: &Endpoint) -> Result<String, InvalidRegion> {
         let config = self.config();
         if let Some(set) = config::endpoint(config, api.id) {

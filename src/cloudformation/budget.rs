@@ -1,12 +1,12 @@
-//! How long a request may take: the shorter of what the function and what CloudFormation has, less
-//! a reserve for the answer.
+//! The time that a request may take: the shorter of what the function and what CloudFormation has,
+//! less a reserve for the answer.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::error::Limit;
-use super::handler::Invocation;
+use super::invocation::Invocation;
 use super::request::Request;
 
 /// The longest time that is kept for the answer.
@@ -19,7 +19,7 @@ const WORTHWHILE: Duration = Duration::from_secs(5);
 /// The time of one invocation for one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
-    /// How long the work may take.
+    /// The time that the work may take.
     pub(super) work: Duration,
     /// When it is stopped.
     pub(super) until: Instant,
@@ -53,7 +53,7 @@ impl Budget {
         }
     }
 
-    /// Whether there is time for another invocation after this one.
+    /// Returns true if there is time for another invocation after this one.
     pub(super) fn has_more(&self) -> bool {
         self.after >= WORTHWHILE
     }

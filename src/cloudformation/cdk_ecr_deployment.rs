@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::done::Done;
 use super::ecr_image::{attributes, bring};
 use super::error::Failure;
+use super::invalid_properties::{InvalidProperties, Properties};
 use super::property::{Property, optional, required};
-use super::reader::{InvalidProperties, Reader};
-use super::request::{Properties, Request};
-use super::resource::Done;
+use super::reader::Reader;
+use super::request::Request;
 use crate::copy::Meter;
 use crate::deploy::{Access, Credentials, Deploy, Image, Location, S3Location, Target};
 use crate::oci::{Platform, Reference, Tag};

@@ -49,7 +49,7 @@ impl Continuation {
         }
     }
 
-    /// How long the request has been worked on.
+    /// The time that the request has been worked on.
     pub(super) fn age(&self) -> Duration {
         Duration::from_millis(now().saturating_sub(self.started_at))
     }

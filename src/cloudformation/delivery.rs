@@ -20,12 +20,12 @@ use crate::network::{Reach, Resolver, SharedResolver, Trouble, http_client};
 use crate::redact::RedactedUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one attempt may take before another is made, at the most.
+/// The time that one attempt may take before another is made, at the most.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 /// The part of the time left that one attempt may take: where there is little, there is still
 /// time for another.
 const ATTEMPT_PART: u32 = 2;
-/// How long one attempt may take even if there is less time.
+/// The time that one attempt may take even if there is less time.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(500);
 /// The first pause between attempts; each next one is up to twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -47,19 +47,19 @@ pub enum DeliveryError {
     /// The URL would carry the answer in the clear.
     #[error("the ResponseURL {url} is not https: the answer was not sent")]
     NotSecure {
-        /// Where the answer should go.
+        /// The place where the answer should go.
         url: RedactedUrl,
     },
     /// The URL leads to an address that no answer of a stack goes to.
     #[error("the ResponseURL {url} is a loopback or link-local address: the answer was not sent")]
     Local {
-        /// Where the answer should go.
+        /// The place where the answer should go.
         url: RedactedUrl,
     },
     /// The server said no, and will again.
     #[error("the ResponseURL {url} answered {status}: it expires and takes one answer only")]
     Refused {
-        /// Where the answer should go.
+        /// The place where the answer should go.
         url: RedactedUrl,
         /// What the server said.
         status: StatusCode,
@@ -71,9 +71,9 @@ pub enum DeliveryError {
         last.advice()
     )]
     OutOfTime {
-        /// Where the answer should go.
+        /// The place where the answer should go.
         url: RedactedUrl,
-        /// How often it was tried.
+        /// The number of times that it was tried.
         attempts: u32,
         /// What the last attempt failed with.
         #[source]
@@ -118,7 +118,7 @@ impl AttemptError {
         }
     }
 
-    /// Whether another attempt can end otherwise.
+    /// Returns true if another attempt can end otherwise.
     fn may_pass(&self) -> bool {
         match self {
             Self::Request(error) => Trouble::of(error).may_pass(),
@@ -136,7 +136,7 @@ pub enum Delivered {
     Before,
 }
 
-/// Whether an answer may be put where another is.
+/// True if an answer may be put where another is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Write {
     /// Only where there is none.

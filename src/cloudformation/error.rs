@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::failed_record::End;
-use super::reader::InvalidProperties;
-use super::request::UnreadableProperties;
+use super::invalid_properties::{InvalidProperties, UnreadableProperties};
 use crate::content::BoxError;
 use crate::deploy::Kind;
 
@@ -39,7 +38,7 @@ pub enum Failure {
     UnknownResource {
         /// What the template asks for.
         resource_type: String,
-        /// What there is.
+        /// The images that there are.
         known: &'static str,
     },
     /// No such request.
@@ -208,7 +207,7 @@ pub enum Failure {
     Ended {
         /// What should have been done.
         what: String,
-        /// How the invocation ended.
+        /// The way in which the invocation ended.
         end: End,
     },
     /// A defect of this program.
@@ -295,7 +294,7 @@ impl fmt::Display for Limit {
 }
 
 impl Limit {
-    /// How there is more time.
+    /// The way in which there is more time.
     fn advice(self) -> &'static str {
         match self {
             Self::Function | Self::Invocations => "give the function more time or memory",
@@ -313,7 +312,7 @@ impl Limit {
 pub enum Error {
     /// The event asks for nothing.
     #[error(transparent)]
-    NoRequest(#[from] super::NoRequest),
+    NoRequest(#[from] NoRequest),
     /// CloudFormation did not get the answer.
     #[error("the answer could not be delivered")]
     Undelivered(#[source] super::DeliveryError),
@@ -337,3 +336,21 @@ impl Error {
         }
     }
 }
+
+/// An event that is no request: nobody waits for an answer to it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoRequest {
+    /// Not a JSON object.
+    #[error("the event is not a JSON object; {EXPECTED}")]
+    NotAnObject(#[source] serde_json::Error),
+    /// Neither `RequestType` nor `ResponseURL`.
+    #[error("the event has neither a RequestType nor a ResponseURL; {EXPECTED}")]
+    NothingAsked,
+}
+
+const EXPECTED: &str = "this function is the provider of CloudFormation custom resources and is \
+    invoked by the stacks that name it as ServiceToken. To try it by hand, send an event such as \
+    {\"RequestType\": \"Create\", \"ResourceType\": \"Custom::ECRImage\", \
+    \"ResourceProperties\": {\"Source\": \"…\", \"Destination\": \"…\"}}: without a ResponseURL \
+    the answer is returned";

@@ -30,11 +30,11 @@ pub(super) struct FailedRecord {
     pub(super) event: Box<RawValue>,
     /// The ID of that invocation.
     pub(super) invocation: String,
-    /// How it ended.
+    /// The way in which it ended.
     pub(super) end: End,
 }
 
-/// How an invocation ended that did not end by itself.
+/// The way in which an invocation ended that did not end by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// The process used more memory than the function has.

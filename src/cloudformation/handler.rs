@@ -18,15 +18,17 @@ use tracing::{Instrument, Span, error, info, info_span};
 use super::budget::Budget;
 use super::continuation::{MAX_INVOCATIONS, Successor};
 use super::delivery::{Delivered, Delivery};
+use super::done::{Done, FAILED_CREATE};
 use super::ecr_mirror;
 use super::error::{Error, Failure, Limit, Waited};
 use super::executions::Executions;
 use super::failed_record::{self, FailedRecord, Message};
+use super::invocation::Invocation;
 use super::metrics::close;
 use super::reason;
 use super::reply::is_left_to_the_caller;
 use super::request::{Action, Reply, Request};
-use super::resource::{Done, FAILED_CREATE, Means, bring_about, is_of_mirror};
+use super::resource::{Means, bring_about, is_of_mirror};
 use super::response::{Answer, Attributes, Outcome};
 use super::text;
 use crate::content::Waits;
@@ -37,19 +39,6 @@ use crate::redact::scrub;
 /// What is left when the answer has been tried for the last time: to log it before the platform
 /// ends the function.
 const TO_LOG: Duration = Duration::from_millis(300);
-
-/// One invocation of the function, as far as the handler needs to know it.
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    /// The invocation's ID, under which the platform logs it.
-    pub id: String,
-    /// When the platform ends it.
-    pub deadline: Instant,
-    /// ARN of the function that was invoked, with its version or alias if one was named.
-    pub function: String,
-    /// The log group that its log lines go to. Empty where there is none.
-    pub log_group: String,
-}
 
 /// Answers requests of CloudFormation.
 pub struct Handler {

@@ -17,7 +17,7 @@ use crate::redact::scrub_json;
 
 /// The level that the Lambda's configuration asks for.
 const LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
-/// Whether CloudWatch is told which fields of the closing line are metrics.
+/// True if CloudWatch is told which fields of the closing line are metrics.
 const METRICS: &str = "LONGSHORE_METRICS";
 
 /// Sends logs, and what a panic says, to standard output for the rest of the process.

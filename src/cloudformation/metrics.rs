@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::handler::Invocation;
+use super::invocation::Invocation;
 use super::request::Request;
 use super::response::{Answer, Outcome};
 use crate::copy::{Phase, Report};

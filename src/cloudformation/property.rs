@@ -6,7 +6,7 @@
 pub struct Property {
     /// Its name in the template.
     pub name: &'static str,
-    /// Whether a resource must have it.
+    /// True if a resource must have it.
     pub required: bool,
     /// What it is: `string`, `list of strings`, ….
     pub kind: &'static str,
@@ -14,6 +14,17 @@ pub struct Property {
     pub default: &'static str,
     /// What it means, in one or two sentences.
     pub doc: &'static str,
+    /// True if it decides which image a source gives. Two events that do not differ in such a
+    /// property mean the same image, and a rollback needs no more than that.
+    pub decides_content: bool,
+}
+
+impl Property {
+    /// The same property, which decides which image a source gives.
+    pub(crate) const fn deciding_content(mut self) -> Self {
+        self.decides_content = true;
+        self
+    }
 }
 
 pub(crate) const fn required(
@@ -27,6 +38,7 @@ pub(crate) const fn required(
         kind,
         default: "",
         doc,
+        decides_content: false,
     }
 }
 
@@ -42,5 +54,6 @@ pub(crate) const fn optional(
         kind,
         default,
         doc,
+        decides_content: false,
     }
 }

@@ -11,40 +11,14 @@ use std::str::FromStr;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::invalid_properties::{InvalidProperties, Properties};
 use super::property::Property;
-use super::request::Properties;
 use super::text;
 
-/// How many problems are shown; whoever has more gets the number of the rest.
-pub(crate) const SHOWN_PROBLEMS: usize = 8;
 /// Longest text of one problem, in bytes.
 pub(crate) const MAX_PROBLEM: usize = 400;
 /// How alike two names are, from 0 to 1, to think of one as the other misspelt.
 const ALIKE: f64 = 0.7;
-
-/// Properties that cannot be used, with everything that is wrong with them.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct InvalidProperties {
-    problems: Vec<String>,
-}
-
-impl InvalidProperties {
-    /// All that is wrong, each with the path of its property first.
-    pub fn problems(&self) -> &[String] {
-        &self.problems
-    }
-}
-
-impl fmt::Display for InvalidProperties {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.problems.len().min(SHOWN_PROBLEMS);
-        f.write_str(&self.problems[..shown].join("; "))?;
-        match self.problems.len() - shown {
-            0 => Ok(()),
-            more => write!(f, "; and {more} more"),
-        }
-    }
-}
 
 /// Reads the properties of one resource and collects what is wrong with them.
 pub(super) struct Reader<'a> {
@@ -89,9 +63,7 @@ impl<'a> Reader<'a> {
     pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, InvalidProperties> {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
-            _ => Err(InvalidProperties {
-                problems: self.problems,
-            }),
+            _ => Err(InvalidProperties::new(self.problems)),
         }
     }
 
@@ -265,7 +237,7 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// Whether the property is there and not empty.
+    /// Returns true if the property is there and not empty.
     pub(super) fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }

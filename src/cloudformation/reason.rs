@@ -1,7 +1,7 @@
 //! The reason of a failure, as people read it in the events of a stack.
 
 use super::error::Failure;
-use super::handler::Invocation;
+use super::invocation::Invocation;
 use super::reader::scalar;
 use super::request::Request;
 use super::text;

@@ -1,6 +1,6 @@
 //! Who answers CloudFormation: this function, or the one that invoked it.
 
-/// Whether the function that invoked this one answers CloudFormation.
+/// Returns true if the function that invoked this one answers CloudFormation.
 ///
 /// The provider framework of the CDK passes the event on as it got it, `ResponseURL` and all,
 /// takes what this function returns, and answers that. It is known by the resource's

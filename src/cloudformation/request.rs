@@ -7,12 +7,13 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::Url;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use super::continuation::{self, Continuation};
-use super::error::Failure;
-use super::reader::{InvalidProperties, scalar};
+use super::error::{Failure, NoRequest};
+use super::invalid_properties::{InvalidProperties, Properties, UnreadableProperties};
+use super::reader::scalar;
 use super::salvage;
 use crate::redact::{RedactedUrl, remember_address};
 
@@ -24,9 +25,6 @@ const MAX_SERVICE_TIMEOUT: u64 = 3600;
 const MAX_PROPERTIES: usize = 1 << 20;
 /// Most bytes of a field that is one text.
 const MAX_TEXT: usize = 64 << 10;
-
-/// The properties of a resource, as the template has them.
-pub type Properties = Map<String, Value>;
 
 /// A request of CloudFormation
 /// ([custom resource request objects](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html)).
@@ -78,31 +76,6 @@ pub enum Reply {
     Return,
 }
 
-/// An event that is no request: nobody waits for an answer to it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NoRequest {
-    /// Not a JSON object.
-    #[error("the event is not a JSON object; {EXPECTED}")]
-    NotAnObject(#[source] serde_json::Error),
-    /// Neither `RequestType` nor `ResponseURL`.
-    #[error("the event has neither a RequestType nor a ResponseURL; {EXPECTED}")]
-    NothingAsked,
-}
-
-const EXPECTED: &str = "this function is the provider of CloudFormation custom resources and is \
-    invoked by the stacks that name it as ServiceToken. To try it by hand, send an event such as \
-    {\"RequestType\": \"Create\", \"ResourceType\": \"Custom::ECRImage\", \
-    \"ResourceProperties\": {\"Source\": \"…\", \"Destination\": \"…\"}}: without a ResponseURL \
-    the answer is returned";
-
-/// `ResourceProperties` that are no JSON object, or one that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the event's ResourceProperties cannot be read: {reason}")]
-pub struct UnreadableProperties {
-    reason: String,
-}
-
 impl Request {
     /// Who asks, as an auditor should see it: the stack's name and the resource's.
     pub(super) fn purpose(&self) -> String {
@@ -110,7 +83,7 @@ impl Request {
         format!("{stack}/{}", self.logical_resource_id)
     }
 
-    /// How long CloudFormation waits for the answer: the property `ServiceTimeout`.
+    /// The time that CloudFormation waits for the answer: the property `ServiceTimeout`.
     pub(super) fn service_timeout(&self) -> Duration {
         let properties = self.properties.as_ref().ok();
         let value = properties.and_then(|properties| properties.get("ServiceTimeout"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::done::{Done, FAILED_CREATE};
 use super::error::Failure;
 use super::executions::Executions;
 use super::request::{Action, Request};
@@ -14,8 +15,6 @@ use super::{cdk_ecr_deployment, ecr_image, ecr_mirror, ecr_pull_policy};
 use crate::copy::Meter;
 use crate::deploy::Deploy;
 
-/// How the physical ID of a Create that failed begins. What has it was never made.
-pub(super) const FAILED_CREATE: &str = "failed-create/";
 /// The type of resources that have none of their own.
 const GENERAL: &str = "AWS::CloudFormation::CustomResource";
 /// The resources' types, for whoever asks for another.
@@ -24,15 +23,6 @@ const KNOWN: &str =
 /// How long after the end the deadline of a policy is. It is the handler that stops work and hands
 /// it on; the policy's own deadline is there to explain in time what is waited for.
 const LATER: Duration = Duration::from_secs(1);
-
-/// A resource that is as it was asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Done {
-    /// What the resource is called from now on.
-    pub(super) physical_resource_id: String,
-    /// What `Fn::GetAtt` finds.
-    pub(super) attributes: Attributes,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resource {
@@ -63,7 +53,7 @@ impl Resource {
     }
 }
 
-/// Whether the request is about a mirror, whose runs answer.
+/// Returns true if the request is about a mirror, whose runs answer.
 pub(super) fn is_of_mirror(request: &Request) -> bool {
     Resource::of(request) == Some(Resource::Mirror)
 }

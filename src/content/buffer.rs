@@ -14,7 +14,7 @@ use bytes::Bytes;
 /// As many buffers are kept when nobody has use for them.
 const KEPT: usize = 128;
 
-/// Where buffers are put back.
+/// The place where buffers are put back.
 static FREE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
 fn free() -> MutexGuard<'static, Vec<Box<[u8]>>> {
@@ -47,7 +47,7 @@ impl Buffer {
         self.filled
     }
 
-    /// Whether nothing is in it.
+    /// Returns true if nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.filled == 0
     }

@@ -10,15 +10,15 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error that knows whether the same request may succeed when it is made again.
 pub trait Retryable: std::error::Error + Send + Sync + 'static {
-    /// Whether trying again can help.
+    /// Returns true if trying again can help.
     fn is_retryable(&self) -> bool;
 
-    /// Whether what was asked for is not there.
+    /// Returns true if what was asked for is not there.
     fn is_not_found(&self) -> bool {
         false
     }
 
-    /// Whether the place does not do such a thing at all.
+    /// Returns true if the place does not do such a thing at all.
     fn is_unsupported(&self) -> bool {
         false
     }
@@ -53,7 +53,7 @@ pub enum Error {
     /// An open stream yielded nothing for too long.
     #[error("no byte came for {} seconds", after.as_secs())]
     Stalled {
-        /// How long was waited.
+        /// The time that was waited.
         after: std::time::Duration,
     },
     /// The place that holds or takes the content failed.
@@ -78,7 +78,7 @@ impl Error {
         })
     }
 
-    /// Whether trying again can help.
+    /// Returns true if trying again can help.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Backend(error) => error.retryable,
@@ -90,17 +90,17 @@ impl Error {
         }
     }
 
-    /// Whether what was asked for is not there.
+    /// Returns true if what was asked for is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Backend(error) if error.not_found)
     }
 
-    /// Whether it was met where content comes from, while it was sent elsewhere.
+    /// Returns true if it was met where content comes from, while it was sent elsewhere.
     pub fn is_read(&self) -> bool {
         matches!(self, Self::Read(_))
     }
 
-    /// Whether the place does not do such a thing at all.
+    /// Returns true if the place does not do such a thing at all.
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Self::Backend(error) if error.unsupported)
     }

@@ -34,7 +34,7 @@ pub enum FileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// It is a directory or a device.
@@ -74,7 +74,7 @@ impl FileObject {
         })
     }
 
-    /// Where the file is.
+    /// The place where the file is.
     pub fn path(&self) -> &Path {
         &self.path
     }

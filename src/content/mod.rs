@@ -80,7 +80,7 @@ pub trait RangeRead: Send + Sync {
     /// Length in bytes.
     fn size(&self) -> u64;
 
-    /// How errors name the object. No secret and no query of a URL.
+    /// The name in errors of the object. No secret and no query of a URL.
     fn name(&self) -> &str;
 
     /// Opens the bytes of `range`, which lies within the object. The stream yields exactly that
@@ -107,7 +107,7 @@ pub trait Opener: Send + Sync {
 
 /// A place that has manifests and blobs: a repository of a registry, an OCI layout.
 pub trait Source: Send + Sync {
-    /// How errors name this place, such as `docker.io/library/nginx`.
+    /// The name in errors of this place, such as `docker.io/library/nginx`.
     fn name(&self) -> &str;
 
     /// The exact bytes of a manifest, checked against the descriptor's digest.
@@ -156,7 +156,8 @@ pub trait Order: Send + Sync {
 
 /// A place that takes manifests and blobs: a repository of a registry, an archive.
 pub trait Destination: Send + Sync {
-    /// How errors name this place, such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app`.
+    /// The name in errors of this place, such as
+    /// `123456789012.dkr.ecr.eu-west-1.amazonaws.com/app`.
     fn name(&self) -> &str;
 
     /// The size of a blob that is already here, or `None`.
@@ -194,7 +195,7 @@ pub trait Destination: Send + Sync {
     }
 }
 
-/// How a blob came to be at the destination.
+/// The way in which a blob came to be at the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
     /// Its bytes were sent.

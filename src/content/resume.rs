@@ -11,7 +11,7 @@ use super::{ByteStream, Error, Result};
 /// Reopens content at an absolute offset.
 pub type Reopen = Arc<dyn Fn(u64) -> BoxFuture<'static, Result<ByteStream>> + Send + Sync>;
 
-/// How often a stream is reopened without [`PROGRESS`].
+/// The number of times that a stream is reopened without [`PROGRESS`].
 const ATTEMPTS_WITHOUT_PROGRESS: u32 = 4;
 /// Bytes that are worth another attempt. Without such a bound, a server that breaks off each answer
 /// after a few bytes is asked again for as long as there is time.

@@ -107,7 +107,7 @@ pub(crate) fn waiting(mut stream: ByteStream, what: impl FnOnce() -> String) -> 
 struct Trickle {
     wait: Wait,
     pending_since: Option<Instant>,
-    /// How long the body was waited for since it last made progress.
+    /// The time that the body was waited for since it last made progress.
     waited: Duration,
     /// What came of it since then.
     bytes: usize,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::blob::{Item, Mounts};
-use super::run::next_of;
+use super::fetch::next_of;
 use super::{KnownLayers, Phase, Result, Run};
 use crate::content::{MemoryOpener, Opener, Order, UnbuiltImage, UnbuiltLayer};
 use crate::oci::{Descriptor, Digest, ImageManifest, MediaType, RawManifest};
@@ -14,7 +14,8 @@ use crate::oci::{Descriptor, Digest, ImageManifest, MediaType, RawManifest};
 /// What layers became, by diff ID.
 type Stored<'a> = HashMap<&'a Digest, Descriptor>;
 
-/// How errors name the place of an image that has no manifest yet. Their causes name the object.
+/// The name in errors of the place of an image that has no manifest yet. Their causes name the
+/// object.
 const ARCHIVE: &str = "the archive";
 
 impl Run {
@@ -134,8 +135,8 @@ impl Run {
 }
 
 impl Run {
-    /// Whether Docker's manifest is built, which every registry and consumer takes: where every
-    /// layer can stand in it.
+    /// Returns true if Docker's manifest is built, which every registry and consumer takes: where
+    /// every layer can stand in it.
     fn is_docker(&self, layers: &[Descriptor]) -> bool {
         let mut layers = layers.iter();
         !self.options.oci_manifests && layers.all(|layer| docker_layer(&layer.media_type).is_some())

@@ -16,10 +16,25 @@ use crate::oci::Descriptor;
 pub(super) struct Item<'a> {
     /// The name of the place that it is read from.
     pub(super) from: &'a str,
-    /// How people see it on the way: the start of its digest or diff ID.
+    /// Its name for people on the way: the start of its digest or diff ID.
     pub(super) label: String,
     pub(super) opener: Arc<dyn Opener>,
     pub(super) mounts: Mounts<'a>,
+}
+
+impl<'a> Item<'a> {
+    /// A blob that `source` has.
+    pub(super) fn of(source: &'a dyn Source, blob: &Descriptor) -> Self {
+        Self {
+            from: source.name(),
+            label: blob.digest.hex().chars().take(12).collect(),
+            opener: source.blob(blob),
+            mounts: Mounts {
+                origin: Some(source),
+                listed: true,
+            },
+        }
+    }
 }
 
 /// Which repositories a blob may be mounted from.
@@ -27,7 +42,7 @@ pub(super) struct Item<'a> {
 pub(super) struct Mounts<'a> {
     /// The place that has it.
     pub(super) origin: Option<&'a dyn Source>,
-    /// Whether those that a target lists may have it.
+    /// True if those that a target lists may have it.
     pub(super) listed: bool,
 }
 
@@ -140,7 +155,7 @@ impl Run {
     }
 }
 
-/// Whether a destination has a blob, of the size that it must have.
+/// Returns true if a destination has a blob, of the size that it must have.
 async fn has_blob(destination: &dyn Destination, blob: &Descriptor) -> Result<bool> {
     let found = destination.blob_size(&blob.digest).await;
     found.map(|size| size == Some(blob.size)).map_err(at(

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::Result;
-use super::plan::{fetch_listed, parse};
+use super::fetch::{fetch_listed, parse};
 use super::select::{image_platform, is_attestation};
 use super::walk::{Bounds, CONCURRENCY, Seen};
 use crate::content::Source;

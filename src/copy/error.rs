@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::content::{self, ManifestKey};
-use crate::oci::{Descriptor, InvalidManifest};
+use crate::oci::{Descriptor, Digest, InvalidManifest};
 
 /// A copy that failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +42,9 @@ pub enum Operation {
 /// One of the two sides of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
-    /// Where the image comes from.
+    /// The place where the image comes from.
     Source,
-    /// Where it goes.
+    /// The place where it goes.
     Destination,
 }
 
@@ -74,9 +74,9 @@ pub enum Cause {
     /// The image is there, but not for a platform that was asked for.
     #[error("no image for {wanted}; there is {}", list(available))]
     NoPlatform {
-        /// What was asked for.
+        /// The image that was asked for.
         wanted: String,
-        /// What there is.
+        /// The images that there are.
         available: Vec<String>,
     },
     /// The image is for several platforms, and goes where there is room for one.
@@ -86,7 +86,7 @@ pub enum Cause {
         list(available)
     )]
     SeveralPlatforms {
-        /// What there is.
+        /// The images that there are.
         available: Vec<String>,
     },
     /// The image has more manifests, or deeper ones, than Longshore copies.
@@ -105,10 +105,25 @@ pub enum Cause {
     NoAttestation(#[source] Box<Self>),
     /// A tag that cannot be moved.
     #[error(transparent)]
-    Tag(#[from] super::TagConflict),
+    Tag(#[from] TagConflict),
     /// A blob was pushed and its digest is still not known: a defect of the opener.
     #[error("the blob has no digest after it was read to its end")]
     NoDigest,
+}
+
+/// A tag that points elsewhere and that the registry does not move.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the tag points to {present} and the registry refuses to move it to {wanted}; \
+     where tags are immutable, use a new tag, or push by digest without one"
+)]
+pub struct TagConflict {
+    /// What the tag names.
+    pub present: Digest,
+    /// What it was to name.
+    pub wanted: Digest,
+    /// What the registry says.
+    pub source: content::Error,
 }
 
 impl fmt::Display for Operation {
@@ -142,23 +157,23 @@ impl Error {
         }
     }
 
-    /// Whether what was being done is not there.
+    /// Returns true if what was being done is not there.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(&*self.cause, Cause::Content(error) if error.is_not_found())
     }
 
-    /// Whether it is an attestation of an index that is not there.
+    /// Returns true if it is an attestation of an index that is not there.
     pub(super) fn is_no_attestation(&self) -> bool {
         matches!(&*self.cause, Cause::NoAttestation(_))
     }
 
-    /// Whether the destination refused to take something because it never takes such.
+    /// Returns true if the destination refused to take something because it never takes such.
     pub(super) fn is_refused_push(&self) -> bool {
         let unsupported = matches!(&*self.cause, Cause::Content(error) if error.is_unsupported());
         self.operation == Operation::Push && self.side == Side::Destination && unsupported
     }
 
-    /// Whether the same copy may succeed when it is made again.
+    /// Returns true if the same copy may succeed when it is made again.
     pub fn is_retryable(&self) -> bool {
         matches!(&*self.cause, Cause::Content(error) if error.is_retryable())
     }
@@ -180,12 +195,12 @@ pub(super) fn at<E: Into<Cause>>(
     }
 }
 
-/// How errors name a manifest.
+/// The name in errors of a manifest.
 pub(super) fn manifest_of(descriptor: &Descriptor) -> String {
     format!("manifest {}", descriptor.digest)
 }
 
-/// How errors name a blob.
+/// The name in errors of a blob.
 pub(super) fn blob_of(descriptor: &Descriptor) -> String {
     format!("blob {} ({} bytes)", descriptor.digest, descriptor.size)
 }

@@ -6,9 +6,10 @@ use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::blob::Item;
 use super::lanes::Lanes;
-use super::plan::{Found, Plan, Wanted, look_up};
-use super::run::item;
+use super::plan::{Found, Plan, look_up};
+use super::target::Wanted;
 use super::walk::CONCURRENCY;
 use super::{Result, Run};
 use crate::content::Source;
@@ -130,7 +131,7 @@ fn transfer<'a>(
     source: &'a dyn Source,
     blob: Wanted<Descriptor>,
 ) -> BoxFuture<'a, Result<()>> {
-    async move { run.send_blob(&item(source, &blob.what), &blob.at).await }.boxed()
+    async move { run.send_blob(&Item::of(source, &blob.what), &blob.at).await }.boxed()
 }
 
 /// The largest blob goes first, so that no large one is left for the end.

@@ -205,7 +205,7 @@ impl Meter {
         self.uploaded.load(Ordering::Relaxed)
     }
 
-    /// Where requests are counted that have to be made again.
+    /// The place where requests are counted that have to be made again.
     pub fn tally(&self) -> &Arc<Tally> {
         &self.tally
     }

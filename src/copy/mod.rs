@@ -14,17 +14,20 @@ mod blob;
 mod checkpoint;
 mod describe;
 mod error;
+mod fetch;
 mod flow;
 mod lanes;
 mod meter;
 mod order;
 mod plan;
 mod referrers;
+mod rehearsal;
 mod reuse;
 mod run;
 mod select;
 #[cfg(test)]
 mod several;
+mod stored;
 mod tag;
 mod target;
 mod tee;
@@ -36,12 +39,12 @@ mod walk;
 
 pub use checkpoint::{Checkpoint, StoredLayer};
 pub use describe::{Description, describe};
-pub use error::{Cause, Error, Operation, Side};
+pub use error::{Cause, Error, Operation, Side, TagConflict};
 pub use meter::{BlobProgress, Meter, MeteredObject, MeteredSource, Phase, Report, Transfer};
+pub use rehearsal::{Changes, Rehearsal, TagChange};
 pub use reuse::KnownLayers;
 pub use run::{Concurrency, Options, Run};
 pub use select::{Selection, select};
-pub use tag::TagConflict;
 pub use target::Target;
 
 /// The result of the engine.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::plan::Wanted;
+use super::target::Wanted;
 use crate::oci::{Digest, RawManifest};
 
 /// A manifest, and what it lists. The same one may be there again, for other targets.

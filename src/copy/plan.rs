@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::error::{Cause, at, manifest_of};
+use super::error::{Cause, at};
+use super::fetch::{fetch_listed, parse};
 use super::order::{Node, in_steps};
 use super::select::is_attestation;
-use super::target::Places;
+use super::target::{Places, Wanted};
 use super::walk::Bounds;
 use super::{Error, Operation, Result, Run, Side};
 use crate::content::{ManifestKey, Source};
-use crate::oci::{Descriptor, Digest, Manifest, RawManifest};
+use crate::oci::{Descriptor, Digest, RawManifest};
 
 /// What is to be copied.
 pub(super) struct Plan {
@@ -23,19 +24,10 @@ pub(super) struct Plan {
     pub(super) blobs: Vec<Wanted<Descriptor>>,
     nodes: Vec<Node>,
     seen: Seen,
-    /// How many manifests the targets already have.
+    /// The number of manifests that the targets already have.
     pub(super) present: u64,
     /// An attestation that is not there. Any other manifest that is not there is told first.
     no_attestation: Option<Error>,
-}
-
-/// Something, and the targets that lack it.
-#[derive(Clone)]
-pub(super) struct Wanted<T> {
-    pub(super) what: T,
-    pub(super) at: Places,
-    /// How many indexes it is in.
-    pub(super) depth: usize,
 }
 
 impl Plan {
@@ -232,38 +224,9 @@ impl Known {
     }
 }
 
-/// Whether registries store the blob, or its publisher does.
+/// Returns true if registries store the blob, or its publisher does.
 fn is_elsewhere(blob: &Descriptor) -> bool {
     blob.media_type.is_foreign_layer() && !blob.urls.is_empty()
-}
-
-pub(super) async fn fetch(source: &dyn Source, descriptor: &Descriptor) -> Result<RawManifest> {
-    let subject = manifest_of(descriptor);
-    source.manifest(descriptor).await.map_err(at(
-        Operation::Fetch,
-        Side::Source,
-        source.name(),
-        subject,
-    ))
-}
-
-/// What an index lists, if it is a manifest and no blob.
-pub(super) async fn fetch_listed(
-    source: &dyn Source,
-    entry: &Descriptor,
-) -> Result<Option<RawManifest>> {
-    let subject = manifest_of(entry);
-    source
-        .listed(entry)
-        .await
-        .map_err(at(Operation::Fetch, Side::Source, source.name(), subject))
-}
-
-pub(super) fn parse(source: &dyn Source, manifest: &RawManifest) -> Result<Manifest> {
-    let subject = manifest_of(&manifest.descriptor());
-    manifest
-        .parse()
-        .map_err(at(Operation::Read, Side::Source, source.name(), subject))
 }
 
 impl Run {

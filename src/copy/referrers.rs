@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::error::{Cause, at, manifest_of};
-use super::plan::{fetch, fetch_listed, parse};
+use super::fetch::{fetch, fetch_listed, parse};
 use super::walk::{Bounds, Seen};
 use super::{Operation, Result, Run, Side};
 use crate::content::Source;

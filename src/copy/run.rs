@@ -3,27 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::blob::{Item, Mounts};
 use super::error::{at, manifest_of};
-use super::flow::Flow;
-use super::plan::{Plan, Wanted, look_up};
 use super::target::{Failures, Places};
-use super::{Error, Meter, Operation, Phase, Result, Side, Target};
-use crate::content::{Order, Source};
-use crate::oci::{Descriptor, Digest, RawManifest};
+use super::{Error, Meter, Operation, Result, Side, Target};
+use crate::oci::RawManifest;
 
-/// Manifests pushed at once.
-const MANIFESTS: usize = 4;
-
-/// How a run works.
+/// The way in which a run works.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Blobs under way at once.
     pub concurrency: Concurrency,
-    /// Whether a manifest that is built is OCI's, also where Docker's would do: some tools find no
+    /// True if a manifest that is built is OCI's, also where Docker's would do: some tools find no
     /// other in a layout.
     pub oci_manifests: bool,
 }
@@ -76,7 +69,8 @@ pub struct Run {
     /// The targets that this is for.
     pub(super) places: Places,
     failures: Arc<Failures>,
-    /// Where it is no failure that a target never takes such content: the targets that do not.
+    /// The place where it is no failure that a target never takes such content: the targets that do
+    /// not.
     refusals: Option<Arc<Failures>>,
     pub(super) options: Options,
     pub(super) meter: Arc<Meter>,
@@ -95,27 +89,7 @@ impl Run {
         }
     }
 
-    /// Copies the image of `root`, exactly, to the targets. No tag is written.
-    pub async fn copy(&self, source: &dyn Source, root: &RawManifest) -> Result<()> {
-        let planning = Plan::begin(self, source, root);
-        let mut plan = self.meter.time(Phase::Plan, planning).await?;
-        if let Some(order) = source.order() {
-            let pushing = self.push_in_order(source, &*order, &mut plan);
-            self.meter.time(Phase::Blobs, pushing).await?;
-        } else {
-            let mut flow = Flow::new(self, source);
-            let planning = flow.look_up_all(&mut plan);
-            self.meter.time(Phase::Plan, planning).await?;
-            let copying = flow.copy_all(&mut plan);
-            self.meter.time(Phase::Blobs, copying).await?;
-        }
-        self.meter
-            .count(|report| report.manifests_reused += plan.present);
-        let pushing = self.push_steps(plan.into_steps());
-        self.meter.time(Phase::Manifests, pushing).await
-    }
-
-    /// Whether one of the targets is the place of this name.
+    /// Returns true if one of the targets is the place of this name.
     pub fn goes_to(&self, name: &str) -> bool {
         let mut targets = self.places.iter().map(|&place| &self.targets[place]);
         targets.any(|target| target.destination.name() == name)
@@ -196,50 +170,6 @@ impl Run {
         self.failures.give_up(place, self.targets.len(), error)
     }
 
-    /// Takes what the source has in its order: looks up manifests, and pushes blobs of those that
-    /// it came upon, one by one.
-    async fn push_in_order(
-        &self,
-        source: &dyn Source,
-        order: &dyn Order,
-        plan: &mut Plan,
-    ) -> Result<()> {
-        loop {
-            let wanted = plan.entries.iter().chain(&plan.blobs);
-            let wanted: Vec<_> = wanted.map(|wanted| &wanted.what.digest).collect();
-            if wanted.is_empty() {
-                return Ok(());
-            }
-            let next = next_of(order, source.name(), &wanted).await?;
-            match next.checked_sub(plan.entries.len()) {
-                None => {
-                    let entry = plan.entries.swap_remove(next);
-                    plan.take(source, look_up(self, source, entry).await)?;
-                    plan.complete()?;
-                }
-                Some(next) => {
-                    let blob = plan.blobs.swap_remove(next);
-                    self.push_blob(&item(source, &blob.what), &blob.at).await?;
-                }
-            }
-        }
-    }
-
-    /// Pushes manifests, children before parents.
-    async fn push_steps(&self, steps: Vec<Vec<Wanted<RawManifest>>>) -> Result<()> {
-        for step in steps {
-            let pushes: Vec<_> = step
-                .iter()
-                .map(|manifest| self.push_manifest(&manifest.what, &manifest.at))
-                .collect();
-            stream::iter(pushes)
-                .buffer_unordered(MANIFESTS)
-                .try_collect::<()>()
-                .await?;
-        }
-        Ok(())
-    }
-
     /// Pushes one manifest under its digest.
     pub(super) async fn push_manifest(
         &self,
@@ -263,23 +193,4 @@ impl Run {
         self.meter.count(|report| report.manifests_pushed += pushed);
         Ok(())
     }
-}
-
-pub(super) fn item<'a>(source: &'a dyn Source, blob: &Descriptor) -> Item<'a> {
-    Item {
-        from: source.name(),
-        label: blob.digest.hex().chars().take(12).collect(),
-        opener: source.blob(blob),
-        mounts: Mounts {
-            origin: Some(source),
-            listed: true,
-        },
-    }
-}
-
-/// Which of `wanted` comes next in the place of this name.
-pub(super) async fn next_of(order: &dyn Order, place: &str, wanted: &[&Digest]) -> Result<usize> {
-    let subject = "the image".to_owned();
-    let next = order.next(wanted).await;
-    next.map_err(at(Operation::Read, Side::Source, place, subject))
 }

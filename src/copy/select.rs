@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::error::{Cause, at, manifest_of};
-use super::plan::{fetch, fetch_listed, parse};
+use super::fetch::{fetch, fetch_listed, parse};
 use super::walk::{Indexes, document_of};
 use super::{Error, MAX_CONFIG, Operation, Result, Side};
 use crate::content::{Source, collect};
@@ -21,11 +21,11 @@ const MAX_VALUES: usize = 100_000;
 pub struct Selection {
     /// The platforms. `None`: all.
     pub platforms: Option<Vec<Platform>>,
-    /// Whether the platforms are of an index only: a single image is then taken as it is.
+    /// True if the platforms are of an index only: a single image is then taken as it is.
     pub of_index_only: bool,
-    /// Whether attestations are left out of an index.
+    /// True if attestations are left out of an index.
     pub drop_attestations: bool,
-    /// Whether there is room for one platform only: of an index that has one, that image is meant.
+    /// True if there is room for one platform only: of an index that has one, that image is meant.
     pub single: bool,
 }
 
@@ -72,7 +72,8 @@ pub async fn select(
     rebuild(source, root, &indexes, &kept)
 }
 
-/// Whether a manifest lists others: an index, or one of an unknown media type that has `manifests`.
+/// Returns true if a manifest lists others: an index, or one of an unknown media type that has
+/// `manifests`.
 fn is_list(manifest: &Manifest) -> bool {
     matches!(manifest, Manifest::Index(_)) || !manifest.entries().is_empty()
 }

@@ -3,24 +3,9 @@
 use futures_util::FutureExt;
 
 use super::error::{Cause, at, manifest_of};
-use super::{Operation, Phase, Result, Run, Side, Target};
+use super::{Operation, Phase, Result, Run, Side, TagConflict, Target};
 use crate::content::ManifestKey;
 use crate::oci::{Digest, RawManifest, Tag};
-
-/// A tag that points elsewhere and that the registry does not move.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the tag points to {present} and the registry refuses to move it to {wanted}; \
-     where tags are immutable, use a new tag, or push by digest without one"
-)]
-pub struct TagConflict {
-    /// What the tag names.
-    pub present: Digest,
-    /// What it was to name.
-    pub wanted: Digest,
-    /// What the registry says.
-    pub source: crate::content::Error,
-}
 
 impl Run {
     /// Points the tags of each target to the manifest, whose content is there, and completes the
@@ -110,7 +95,8 @@ impl Run {
     }
 }
 
-/// Whether every tag of a target names the manifest already. With none to ask for, it cannot tell.
+/// Returns true if every tag of a target names the manifest already. With none to ask for, it
+/// cannot tell.
 async fn is_tagged(target: &Target, manifest: &RawManifest) -> Result<bool> {
     for tag in &target.tags {
         if tagged_digest(target, tag).await?.as_ref() != Some(manifest.digest()) {

@@ -31,6 +31,15 @@ impl Target {
 /// Some of a run's targets, by their positions in its list.
 pub(super) type Places = BTreeSet<usize>;
 
+/// Something, and the targets that lack it.
+#[derive(Clone)]
+pub(super) struct Wanted<T> {
+    pub(super) what: T,
+    pub(super) at: Places,
+    /// How many indexes it is in.
+    pub(super) depth: usize,
+}
+
 /// Why targets were given up, by their positions.
 #[derive(Default)]
 pub(super) struct Failures(Mutex<BTreeMap<usize, Error>>);

@@ -21,7 +21,7 @@ pub(super) struct MemoryRepository {
     pub(super) name: String,
     pub(super) state: Mutex<State>,
     pub(super) immutable: bool,
-    /// Whether it takes no manifest with a subject, as ECR takes none of some.
+    /// True if it takes no manifest with a subject, as ECR takes none of some.
     pub(super) without_subjects: bool,
     /// What it has of other repositories of its registry.
     pub(super) mountable: BTreeSet<Digest>,

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::error::{Cause, at, manifest_of};
-use super::plan::{fetch, parse};
+use super::fetch::{fetch, parse};
 use super::{Error, Operation, Result, Side};
 use crate::content::Source;
 use crate::oci::{Descriptor, Digest, Platform, RawManifest};

@@ -19,7 +19,7 @@ pub enum Advice {
         action: &'static str,
         /// The repository's ARN, or its name where that does not tell.
         resource: String,
-        /// Whether the call was to pull: what it pulls from may be a pull-through cache.
+        /// True if the call was to pull: what it pulls from may be a pull-through cache.
         pulls: bool,
     },
     /// ECR has no such image to pull.
@@ -36,7 +36,7 @@ pub enum Advice {
     Credentials {
         /// The repository.
         repository: String,
-        /// Whether the call was to pull.
+        /// True if the call was to pull.
         pulls: bool,
     },
     /// No connection to a host was made in time, or its name was not found, from within a Lambda.
@@ -48,7 +48,7 @@ pub enum Advice {
     },
 }
 
-/// Whether this process is a Lambda: only there is a VPC to blame.
+/// Returns true if this process is a Lambda: only there is a VPC to blame.
 fn is_lambda() -> bool {
     std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some()
 }

@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::reach::Reach;
 use super::{Access, Advice, Error};
-use crate::aws::EcrRepository;
+use crate::aws::{EcrHost, EcrRepository};
 use crate::content::{BoxError, Destination, ManifestKey};
 use crate::oci::{Digest, Reference, Tag};
 use crate::registry::{self, ErrorCode, RemoteRepository};
@@ -84,7 +84,7 @@ impl Deletion {
         self.tag().is_none() || self.ecr.is_some() && is_last()
     }
 
-    /// How many manifests an index lists. They stay.
+    /// The number of manifests that an index lists. They stay.
     pub fn manifests(&self) -> usize {
         self.manifests
     }
@@ -141,21 +141,35 @@ impl Deletion {
         Ok(named.ok().map(|tags| tags.into_iter().flatten().collect()))
     }
 
+    /// What the registry does not remove, and what to do instead.
+    fn instead(&self) -> String {
+        let repository = self.reference.repository();
+        if EcrHost::parse(repository.registry()) == Some(EcrHost::Public) {
+            let name = repository.name().split_once('/');
+            let name = name.map_or(repository.name(), |(_, name)| name);
+            let id = match self.tag() {
+                Some(tag) => format!("imageTag={tag}"),
+                None => format!("imageDigest={}", self.digest),
+            };
+            return format!(
+                "no images by its API; in the account that owns it, `aws ecr-public \
+                 batch-delete-image --region us-east-1 --repository-name {name} --image-ids {id}` \
+                 does"
+            );
+        }
+        let image = repository.at(&self.digest);
+        match self.tag() {
+            Some(_) => format!("no single tag; {image} removes the image with all its tags"),
+            None => "no images by its API: its operator may have turned that off".to_owned(),
+        }
+    }
+
     fn failed(&self, what: impl std::fmt::Display, error: BoxError) -> Error {
         let repository = self.reference.repository().clone();
         let of_registry = error.downcast_ref::<registry::Error>();
         if of_registry.is_some_and(is_unsupported) {
-            let tag = self.tag().cloned();
-            let image = repository.at(&self.digest);
             return Error::NoDeletion {
-                what: match tag {
-                    Some(_) => {
-                        format!("no single tag; {image} removes the image with all its tags")
-                    }
-                    None => {
-                        "no images by its API: its operator may have turned that off".to_owned()
-                    }
-                },
+                what: self.instead(),
                 repository,
                 source: error,
             };
@@ -170,8 +184,8 @@ impl Deletion {
     }
 }
 
-/// Whether a registry does not remove such a thing. Some say so by the code only, and some take a
-/// tag for a malformed digest.
+/// Returns true if a registry does not remove such a thing. Some say so by the code only, and some
+/// take a tag for a malformed digest.
 fn is_unsupported(error: &registry::Error) -> bool {
     let codes = [ErrorCode::UNSUPPORTED, ErrorCode::DIGEST_INVALID];
     error.is_unsupported() || codes.iter().any(|code| error.has_code(code))

@@ -8,8 +8,11 @@ use tokio::time::Instant;
 
 use super::deployment::Deployment;
 use super::error::partly;
+use super::open::Opened;
 use super::reach::Reach;
-use super::{Deploy, Deployed, Error, Granted, Image, Memo, MemoPlace, PolicyPart, PushedImage};
+use super::{
+    Deploy, Deployed, Error, Granted, Image, Memo, MemoPlace, PolicyPart, Preview, PushedImage,
+};
 use crate::archive::Writer;
 use crate::content::BoxError;
 use crate::copy::{Meter, Phase};
@@ -30,25 +33,50 @@ impl Deployer {
     /// Brings the image to its targets, with all its tags. What fails at one of several does not
     /// keep it from the others.
     pub async fn run(&self, image: &Image, meter: &Arc<Meter>) -> Result<Deployed, Error> {
-        let reach = self.reach.with_attempts(image.retry);
-        let reach = reach.with_tally(meter.tally());
+        let reach = self.reach_for(image, meter);
         let mut files = Vec::new();
         for file in &image.files {
             files.push(Writer::open(file.clone()).await.map_err(Error::Write)?);
         }
-        let source = image.pinned_source();
-        let opening = reach.open(&source, &image.source_access, image.compression, meter);
-        let opened = meter.time(Phase::Resolve, opening.boxed()).await;
+        let opened = open(&reach, image, meter).await;
         if opened.is_ok() {
             create_missing(&reach, image).await?;
         }
-        let deployment = Deployment::prepare(&reach, image, files, meter).await?;
+        let deployment =
+            Deployment::prepare(&reach, image, files, meter, |written| written).await?;
         let brought = match opened {
             Ok(opened) => deployment.bring(opened).await,
             Err(error) => deployment.fall_back(error).await,
         };
         deployment.finish(brought)
     }
+
+    /// Finds out what [`Deployer::run`] would do, by the same steps, and writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of `run` that show before a write. Where one of several destinations fails, all do.
+    pub async fn preview(&self, image: &Image, meter: &Arc<Meter>) -> Result<Preview, Error> {
+        let reach = self.reach_for(image, meter);
+        let mut files = Vec::new();
+        for file in &image.files {
+            files.push(Writer::look(file.clone()).await.map_err(Error::Write)?);
+        }
+        let opened = open(&reach, image, meter).await?;
+        Preview::find(&reach, image, files, opened, meter).await
+    }
+
+    fn reach_for(&self, image: &Image, meter: &Meter) -> Reach {
+        let reach = self.reach.with_attempts(image.retry);
+        reach.with_tally(meter.tally())
+    }
+}
+
+/// Opens the image's source.
+async fn open(reach: &Reach, image: &Image, meter: &Arc<Meter>) -> Result<Opened, Error> {
+    let source = image.pinned_source();
+    let opening = reach.open(&source, &image.source_access, image.compression, meter);
+    meter.time(Phase::Resolve, opening.boxed()).await
 }
 
 /// Creates the repositories that are missing, if the image asks for it.

@@ -1,6 +1,6 @@
 //! One deployment: an image on its way to its targets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::partly;
@@ -16,7 +16,7 @@ use crate::copy::{
 use crate::oci::{Digest, ImageConfig, RawManifest, Tag};
 use crate::registry::RemoteRepository;
 
-/// How many of an image's tags are looked at for layers to reuse. More rarely tell more.
+/// The number of an image's tags that are looked at for layers to reuse. More rarely tell more.
 const LEARNED_TAGS: usize = 4;
 
 /// The image, where it goes, and what is done for it.
@@ -33,12 +33,14 @@ pub(super) struct Deployment<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// Finds the way to every place that takes part. Nothing is sent yet.
+    /// Finds the way to every place that takes part. Nothing is sent yet. `write_to` makes of each
+    /// destination the one that the run writes to.
     pub(super) async fn prepare(
         reach: &Reach,
         image: &'a Image,
         files: Vec<Writer>,
         meter: &'a Arc<Meter>,
+        mut write_to: impl FnMut(Arc<dyn Destination>) -> Arc<dyn Destination>,
     ) -> Result<Self, Error> {
         let mut destinations = Vec::new();
         for target in &image.targets {
@@ -53,18 +55,21 @@ impl<'a> Deployment<'a> {
             let access = access.unwrap_or_default();
             shared.push(reach.source(reference.repository(), &access).await?);
         }
-        let targets = image.targets.iter().zip(&destinations);
-        let targets = targets.map(|(target, destination)| copy::Target {
-            tags: target.tags.clone(),
-            mount_from: shared
-                .iter()
-                .filter_map(|place| place.mountable_from(&**destination))
-                .collect(),
-            ..copy::Target::new(destination.clone())
-        });
+        let mut targets = Vec::with_capacity(image.places());
+        for (target, destination) in image.targets.iter().zip(&destinations) {
+            targets.push(copy::Target {
+                tags: target.tags.clone(),
+                mount_from: shared
+                    .iter()
+                    .filter_map(|place| place.mountable_from(&**destination))
+                    .collect(),
+                ..copy::Target::new(write_to(destination.clone()))
+            });
+        }
         let files: Vec<_> = files.into_iter().map(Arc::new).collect();
-        let written = files.iter().map(|file| copy::Target::new(file.clone()));
-        let targets = targets.chain(written).collect();
+        for file in &files {
+            targets.push(copy::Target::new(write_to(file.clone())));
+        }
         Ok(Self {
             image,
             run: Run::new(targets, options(image), meter.clone()),
@@ -91,6 +96,43 @@ impl<'a> Deployment<'a> {
         let brought = self.describe(copied.manifest.clone()).await?;
         self.tag(&opened.content, &copied).await?;
         Ok(brought)
+    }
+
+    /// Goes through the steps of [`Deployment::bring`] at destinations that only record them.
+    pub(super) async fn rehearse(&self, mut opened: Opened) -> Result<Rehearsed, Failed> {
+        opened.settle().await?;
+        let unbuilt = match &opened.content {
+            Content::Stored { .. } => None,
+            Content::Unbuilt(unbuilt) => Some(unbuilt),
+        };
+        if let Some(unbuilt) = unbuilt {
+            self.check_platforms(unbuilt)?;
+            let mut known = self.learn().await;
+            let config = Digest::sha256(&unbuilt.config);
+            if known.image_of(&self.run, &config).is_none() {
+                known.read_configs().await;
+                let layers = self.run.rehearse(unbuilt, &known).await?;
+                return Ok(Rehearsed {
+                    manifest: None,
+                    layers,
+                });
+            }
+        }
+        let copied = self.copy(&opened.content).await?;
+        self.tag(&opened.content, &copied).await?;
+        Ok(Rehearsed {
+            manifest: Some(copied.manifest),
+            layers: 0,
+        })
+    }
+
+    /// Fails if the rehearsal failed at any destination.
+    pub(super) fn rehearsed(self, result: Result<Rehearsed, Failed>) -> Result<Rehearsed, Error> {
+        let (rehearsed, errors) = self.told(result, self.run.failures())?;
+        match rehearsed {
+            Some(rehearsed) if errors.is_empty() => Ok(rehearsed),
+            _ => Err(partly(self.image, |_| false, errors)),
+        }
     }
 
     /// Copies what the source holds, but no tag, and nothing that refers to it.
@@ -257,21 +299,36 @@ impl<'a> Deployment<'a> {
     pub(super) fn finish(self, brought: Result<Brought, Failed>) -> Result<Deployed, Error> {
         let image = self.image;
         let failures = self.run.failures();
-        let ended = match brought {
-            Ok(brought) if failures.is_empty() => return Ok(brought.at(image)),
-            Ok(_) => None,
-            Err(Failed::Before(error)) => return Err(error),
-            Err(Failed::Copying(error)) => Some(self.named(error)),
-        };
-        let has_ended = ended.is_some();
         let failed: BTreeSet<usize> = failures.keys().copied().collect();
+        let (brought, errors) = self.told(brought, failures)?;
+        match brought {
+            Some(brought) if errors.is_empty() => Ok(brought.at(image)),
+            brought => {
+                let is_done = |position| brought.is_some() && !failed.contains(&position);
+                Err(partly(image, is_done, errors))
+            }
+        }
+    }
+
+    /// The result, if it was not the engine that failed at all targets, and every error of the
+    /// engine.
+    fn told<T>(
+        &self,
+        result: Result<T, Failed>,
+        failures: BTreeMap<usize, copy::Error>,
+    ) -> Result<(Option<T>, Vec<Error>), Error> {
         let of_targets = failures.into_iter().map(|(position, error)| {
-            let target = image.targets.get(position);
+            let target = self.image.targets.get(position);
             Error::copy(target.map(|target| &target.repository), error)
         });
-        let errors = ended.into_iter().chain(of_targets).collect();
-        let is_done = |position| !has_ended && !failed.contains(&position);
-        Err(partly(image, is_done, errors))
+        match result {
+            Ok(value) => Ok((Some(value), of_targets.collect())),
+            Err(Failed::Before(error)) => Err(error),
+            Err(Failed::Copying(error)) => {
+                let ended = std::iter::once(self.named(error));
+                Ok((None, ended.chain(of_targets).collect()))
+            }
+        }
     }
 
     /// Reads what can be told of an image that was copied, from the first target that has it.
@@ -301,6 +358,14 @@ struct Copied {
     manifest: RawManifest,
     /// The run for those targets whose tags do not name it yet.
     untagged: Run,
+}
+
+/// What a rehearsal found out beside what the destinations recorded.
+pub(super) struct Rehearsed {
+    /// `None`: an image without a manifest, of which there is something new.
+    pub(super) manifest: Option<RawManifest>,
+    /// The number of its layers that have no digest before they are compressed.
+    pub(super) layers: u64,
 }
 
 /// An image that is at the targets, with its tags.

@@ -30,7 +30,7 @@ pub enum Error {
     Archive {
         /// The source.
         location: Location,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<archive::Error>,
     },
     /// What stands after `#` selects nothing.
@@ -38,7 +38,7 @@ pub enum Error {
     Selector {
         /// The source.
         location: Location,
-        /// What is wrong with it.
+        /// The fault.
         source: archive::InvalidSelector,
     },
     /// The function's operator does not let images come from there.
@@ -67,7 +67,7 @@ pub enum Error {
     Repository {
         /// The repository.
         repository: Repository,
-        /// What is wrong with it.
+        /// The fault.
         source: registry::Error,
     },
     /// The source names no image that is there.
@@ -115,9 +115,9 @@ pub enum Error {
     Platform {
         /// The source.
         location: Location,
-        /// What was asked for.
+        /// The image that was asked for.
         wanted: String,
-        /// What there is.
+        /// The images that there are.
         available: String,
     },
     /// The archive's image has a config that is no image config.
@@ -125,7 +125,7 @@ pub enum Error {
     Config {
         /// The source.
         location: Location,
-        /// What the parser says.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// The destination repository does not exist.
@@ -208,7 +208,7 @@ pub enum Error {
     Grants {
         /// The repository.
         repository: Repository,
-        /// What is wrong.
+        /// The error.
         source: policy::InvalidGrant,
     },
     /// The repository's policy does not say what it should.

@@ -12,29 +12,29 @@ use crate::registry;
 /// One image and where it is to be: the properties of `Custom::ECRImage`, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// Where the image comes from.
+    /// The place where the image comes from.
     pub source: Location,
     /// The repositories that it goes to: each once, and at least one but for `files`. The first is the one that the
     /// image is called by.
     pub targets: Vec<Target>,
     /// Files and directories that it goes to, too. With any, there may be no repository.
     pub files: Vec<ImageFile>,
-    /// How a repository that is missing is created, if it is.
+    /// The way in which a repository that is missing is created, if it is.
     pub create_repository: Option<RepositorySettings>,
     /// The platforms to copy. `None`: everything, exactly as it is.
     pub platforms: Option<Vec<Platform>>,
     /// Tags for single platforms of an index.
     pub platform_tags: Vec<(Platform, Tag)>,
-    /// Whether platforms select from an index only: a source that is one image is then taken as
-    /// it is, whatever its platform.
+    /// True if platforms select from an index only: a source that is one image is then taken as it
+    /// is, whatever its platform.
     pub platforms_of_index_only: bool,
     /// What becomes of BuildKit's attestation manifests.
     pub attestations: Attestations,
     /// What becomes of signatures, SBOMs and other manifests about the image.
     pub referrers: Referrers,
-    /// How layers that an archive holds uncompressed are compressed.
+    /// The way in which layers that an archive holds uncompressed are compressed.
     pub compression: Compression,
-    /// How the source is reached.
+    /// The way in which the source is reached.
     pub source_access: Access,
     /// What becomes of the image when the resource goes.
     pub removal: RemovalPolicy,
@@ -89,19 +89,19 @@ impl Image {
         }
     }
 
-    /// Whether it goes where there is room for one platform only.
+    /// Returns true if it goes where there is room for one platform only.
     pub(super) fn is_single(&self) -> bool {
         let mut files = self.files.iter();
         files.any(|file| file.form == Form::DockerArchive)
     }
 
-    /// Whether it goes into a layout of OCI.
+    /// Returns true if it goes into a layout of OCI.
     pub(super) fn has_layout(&self) -> bool {
         let mut files = self.files.iter();
         files.any(|file| file.form != Form::DockerArchive)
     }
 
-    /// How many places it goes to.
+    /// The number of places that it goes to.
     pub(super) fn places(&self) -> usize {
         self.targets.len() + self.files.len()
     }
@@ -133,7 +133,7 @@ pub struct Target {
     pub repository: Repository,
     /// The tags to write there, without duplicates. Empty: by digest only.
     pub tags: Vec<Tag>,
-    /// How it is reached.
+    /// The way in which it is reached.
     pub access: Access,
 }
 
@@ -156,7 +156,7 @@ impl Target {
     }
 }
 
-/// How one side is reached.
+/// The way in which one side is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// The registry's credentials, if it needs others than ECR's own.
@@ -176,7 +176,7 @@ impl Access {
     }
 }
 
-/// Where the credentials of a registry are. `Debug` shows no secret.
+/// The place where the credentials of a registry are. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// In the secret of Secrets Manager that has this ARN or name.
@@ -285,7 +285,7 @@ impl Deployed {
 }
 
 impl Place {
-    /// Where `target` is.
+    /// The place where `target` is.
     pub(super) fn of(target: &Target) -> Self {
         let host = EcrHost::parse(target.repository.registry());
         let private = host.as_ref().filter(|host| **host != EcrHost::Public);

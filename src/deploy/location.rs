@@ -1,4 +1,4 @@
-//! Where a source is: how the `Source` of a resource or a command names it.
+//! The place where a source is: how the `Source` of a resource or a command names it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub struct S3Location {
     pub key: String,
     /// The object's version, if one is pinned.
     pub version_id: Option<String>,
-    /// What stands after `#`: which image of the archive.
+    /// The selector after `#`, which chooses an image of the archive.
     pub selector: Option<String>,
 }
 
@@ -44,9 +44,9 @@ pub struct S3Location {
 /// query: it is what opens a presigned URL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpsLocation {
-    /// Where it is.
+    /// The place where it is.
     pub url: Url,
-    /// What stands after `#`: which image of the archive.
+    /// The selector after `#`, which chooses an image of the archive.
     pub selector: Option<String>,
 }
 
@@ -62,9 +62,9 @@ impl fmt::Debug for HttpsLocation {
 /// A file or folder and what to select from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLocation {
-    /// Where it is.
+    /// The place where it is.
     pub path: PathBuf,
-    /// What stands after `#`: which image of the archive.
+    /// The selector after `#`, which chooses an image of the archive.
     pub selector: Option<String>,
 }
 
@@ -94,9 +94,9 @@ pub enum InvalidLocation {
     /// It is no image reference either.
     #[error("malformed image reference {text:?}")]
     Reference {
-        /// What is written.
+        /// The text as it was written.
         text: String,
-        /// What is wrong with it.
+        /// The fault.
         source: InvalidReference,
     },
 }

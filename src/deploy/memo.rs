@@ -14,23 +14,23 @@ use crate::oci::{Digest, MediaType, RawManifest, Repository, Tag};
 /// The config and the one layer of an artifact that has neither
 /// ([manifest.md, "Guidelines for Artifact Usage"](https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidelines-for-artifact-usage)).
 const EMPTY: &[u8] = b"{}";
-/// What kind of artifact it is.
+/// The type of the artifact.
 const ARTIFACT_TYPE: &str = "application/vnd.longshore.rollback.v1";
-/// How the memo's tags begin.
+/// The way in which the memo's tags begin.
 const PREFIX: &str = "longshore-rollback-";
 /// Hex digits of the mark of an owner: 128 bits.
 const MARK: usize = 32;
 /// The annotation that has what is known.
 const GAVE: &str = "longshore.rollback";
 
-/// Where a resource keeps its memo.
+/// The place where a resource keeps its memo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoPlace {
     /// The repository of the images.
     pub repository: Repository,
     /// The memo's own tag.
     pub tag: Tag,
-    /// How the repository is reached.
+    /// The way in which the repository is reached.
     pub access: Access,
 }
 
@@ -47,7 +47,7 @@ impl MemoPlace {
     }
 }
 
-/// Whether a tag is none of an image's, but of something about images: a memo, or a list of
+/// Returns true if a tag is none of an image's, but of something about images: a memo, or a list of
 /// referrers under the tag that stands for a digest
 /// ([spec.md, "Referrers Tag Schema"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema)).
 pub fn is_own_tag(tag: &Tag) -> bool {
@@ -58,7 +58,7 @@ pub fn is_own_tag(tag: &Tag) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memo(pub Vec<Gave>);
 
-/// What some properties gave.
+/// The image that some properties gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gave {
     /// Digest of the properties that decide the content.
@@ -94,7 +94,7 @@ impl Memo {
         )
     }
 
-    /// What a manifest says. One that is no memo says nothing.
+    /// The memo in a manifest. Any other manifest gives an empty one.
     fn read(manifest: &RawManifest) -> Self {
         #[derive(Deserialize)]
         struct Document {
@@ -108,7 +108,7 @@ impl Memo {
 }
 
 impl Reach {
-    /// What is noted. Nothing, where there is no memo.
+    /// Returns the memo, an empty one where there is none.
     pub(super) async fn recall(&self, place: &MemoPlace) -> Result<Memo, Error> {
         let repository = self.destination(&place.repository, &place.access).await?;
         let found = Destination::manifest(&*repository, ManifestKey::Tag(&place.tag)).await;

@@ -12,6 +12,7 @@ mod location;
 mod memo;
 mod open;
 mod permissions;
+mod preview;
 mod reach;
 mod remove;
 mod repository_name;
@@ -43,11 +44,13 @@ pub use location::{FileLocation, HttpsLocation, InvalidLocation, Location, S3Loc
 pub use memo::{Gave, Memo, MemoPlace, is_own_tag};
 pub use open::{Content, Opened};
 pub use permissions::{Granted, PolicyPart};
+pub use preview::{DestinationPreview, Preview};
 pub use reach::{Reach, allowed_registries, registry_config, web_config};
 pub use repository_name::{Home, InvalidRepository, arn_of, is_in_ecr, repository_named};
 pub use survey::{Meaning, Survey};
 
-/// What the handler of a resource needs done. [`Deployer`] does it; tests put others in its place.
+/// The work that the handler of a resource needs. [`Deployer`] does it; tests put others in its
+/// place.
 pub trait Deploy: Send + Sync {
     /// Brings the image to its targets and counts what it does. Doing it again ends in the
     /// same state.
@@ -66,7 +69,7 @@ pub trait Deploy: Send + Sync {
     /// Removes those of the tags that still point to the image; the image stays.
     fn untag<'a>(&'a self, pushed: &'a PushedImage) -> BoxFuture<'a, Result<(), BoxError>>;
 
-    /// What is noted at `place`. Nothing, where there is no memo.
+    /// Returns the memo at `place`, an empty one where there is none.
     fn recall<'a>(&'a self, place: &'a MemoPlace) -> BoxFuture<'a, Result<Memo, BoxError>>;
 
     /// Notes it at `place`, instead of what was noted there.
@@ -97,7 +100,8 @@ pub trait Deploy: Send + Sync {
     ) -> BoxFuture<'a, Result<(), BoxError>>;
 }
 
-/// What a resource left in a repository, as far as its properties and its physical ID tell.
+/// The image that a resource left in a repository, as far as its properties and its physical ID
+/// tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushedImage {
     /// The repository.
@@ -108,6 +112,6 @@ pub struct PushedImage {
     pub tags: Vec<Tag>,
     /// Images that the resource still needs, with all that they consist of.
     pub kept: Vec<Digest>,
-    /// How the repository is reached.
+    /// The way in which the repository is reached.
     pub access: Access,
 }

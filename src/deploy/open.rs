@@ -11,7 +11,7 @@ use crate::oci::{Digest, RawManifest, Reference};
 
 /// A source that was found.
 pub struct Opened {
-    /// What it holds.
+    /// The content.
     pub content: Content,
     /// Where what it holds is only what it said at first.
     early: Option<Early>,
@@ -26,7 +26,7 @@ struct Early {
 }
 
 impl Opened {
-    /// Whether [`Opened::settle`] has nothing more to read.
+    /// Returns true if [`Opened::settle`] has nothing more to read.
     pub fn is_read(&self) -> bool {
         let early = self.early.as_ref();
         early.is_none_or(|early| early.archive.is_complete())
@@ -64,13 +64,13 @@ impl Early {
     }
 }
 
-/// What a source holds.
+/// The content of a source.
 pub enum Content {
     /// An image with a manifest, which is copied exactly.
     Stored {
         /// The manifest or index.
         root: RawManifest,
-        /// What has it.
+        /// The source that has it.
         source: Arc<dyn Source>,
     },
     /// An image without a manifest.
@@ -172,7 +172,7 @@ fn selector(location: &Location) -> Result<Option<Selector>, Error> {
 }
 
 impl Content {
-    /// Whether this is the same image.
+    /// Returns true if this is the same image.
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Stored { root: one, .. }, Self::Stored { root: other, .. }) => {

@@ -8,16 +8,16 @@ use super::repository_name::arn_of;
 use super::{Access, Error};
 use crate::aws::{EcrHost, EcrPolicy, EcrRepository};
 use crate::oci::Repository;
-use crate::policy::{self, Grants, OwnedStatement, Owner};
+use crate::policy::{self, Applied, Grants, OwnedStatement, Owner};
 
-/// What one owner writes into the policy of a repository.
+/// The part of a repository's policy that one owner writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyPart {
     /// The repository, in a private registry of ECR.
     pub repository: Repository,
     /// Who writes it.
     pub owner: Owner,
-    /// How ECR is reached. Only the role matters.
+    /// The way in which ECR is reached. Only the role matters.
     pub access: Access,
 }
 
@@ -30,8 +30,20 @@ pub struct Granted {
     pub policy: String,
     /// The Sids of the owner's statements.
     pub sids: Vec<String>,
-    /// How often the policy was written: 0 where it said everything already.
+    /// The number of times that the policy was written: 0 where it said everything already.
     pub writes: u32,
+}
+
+impl Granted {
+    fn of(repository_arn: String, statements: &[OwnedStatement], applied: Applied) -> Self {
+        let sids = statements.iter().map(OwnedStatement::sid);
+        Self {
+            repository_arn,
+            policy: applied.text,
+            sids: sids.map(str::to_owned).collect(),
+            writes: applied.writes,
+        }
+    }
 }
 
 impl Reach {
@@ -63,14 +75,41 @@ impl Reach {
             );
         }
         let applied = policy::apply(&policy, &part.owner, &statements, deadline).await;
-        let applied = applied.map_err(Error::Policy)?;
-        let sids = statements.iter().map(OwnedStatement::sid);
-        Ok(Granted {
+        Ok(Granted::of(
             repository_arn,
-            policy: applied.text,
-            sids: sids.map(str::to_owned).collect(),
-            writes: applied.writes,
-        })
+            &statements,
+            applied.map_err(Error::Policy)?,
+        ))
+    }
+
+    /// Finds out what granting, or revoking without `grants`, would write into the repository's
+    /// policy by `deadline`. Nothing is written; `writes` of the result is 1 where it would be.
+    ///
+    /// # Errors
+    ///
+    /// Those of granting and revoking that show before a write.
+    pub async fn preview_policy(
+        &self,
+        part: &PolicyPart,
+        grants: Option<&Grants>,
+        deadline: Instant,
+    ) -> Result<Granted, Error> {
+        let (repository_arn, policy) = self.policy(part).await?;
+        let partition = repository_arn.split(':').nth(1).unwrap_or_default();
+        let statements = match grants {
+            Some(grants) => grants.statements(&part.owner, partition),
+            None => Ok(Vec::new()),
+        };
+        let statements = statements.map_err(|source| Error::Grants {
+            repository: part.repository.clone(),
+            source,
+        })?;
+        let preview = policy::preview(&policy, &part.owner, &statements, deadline).await;
+        Ok(Granted::of(
+            repository_arn,
+            &statements,
+            preview.map_err(Error::Policy)?,
+        ))
     }
 
     /// Removes the owner's statements from the repository's policy.

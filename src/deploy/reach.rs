@@ -33,7 +33,7 @@ pub struct Reach {
     pulls_only: bool,
 }
 
-/// How registries are reached: as the environment, read by `lookup`, asks for
+/// The way in which registries are reached: as the environment, read by `lookup`, asks for
 /// ([`registry::Config::from_env`]), and with the manners that ECR expects.
 pub fn registry_config(lookup: impl Fn(&str) -> Option<String>) -> Result<registry::Config, Error> {
     let mut config = registry::Config::from_env(lookup).map_err(|e| Error::Setup(e.into()))?;
@@ -50,7 +50,7 @@ pub fn allowed_registries(
     AllowedRegistries::from_env(lookup).map_err(|e| Error::AllowedSetup(e.into()))
 }
 
-/// How web servers are read from: as the environment, read by `lookup`, asks for
+/// The way in which web servers are read from: as the environment, read by `lookup`, asks for
 /// ([`web::Config::from_env`]).
 pub fn web_config(lookup: impl Fn(&str) -> Option<String>) -> Result<web::Config, Error> {
     web::Config::from_env(lookup).map_err(|e| Error::WebSetup(e.into()))
@@ -99,8 +99,8 @@ impl Reach {
         self.pulls_only
     }
 
-    /// Whether nothing can be at a destination because it may not be written to. What was pushed
-    /// before it was forbidden is left there.
+    /// Returns true if nothing can be at a destination because it may not be written to. What was
+    /// pushed before it was forbidden is left there.
     pub(super) fn is_forbidden(&self, repository: &Repository) -> bool {
         let is_forbidden = !self.allowed.allow_destination(repository);
         if is_forbidden {
@@ -275,7 +275,7 @@ impl Reach {
         }
     }
 
-    /// Whether the repository has an image under this tag.
+    /// Returns true if the repository has an image under this tag.
     pub async fn has_tag(
         &self,
         repository: &Repository,

@@ -185,7 +185,7 @@ async fn named(
     found.map_err(|error| failed(pushed, tag, error))
 }
 
-/// What is not there is removed already.
+/// Succeeds where the thing to remove is not there.
 fn unless_gone(removed: Result<(), registry::Error>) -> Result<(), registry::Error> {
     match removed {
         Err(error) if error.is_not_found() => Ok(()),

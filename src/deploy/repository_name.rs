@@ -1,4 +1,4 @@
-//! How a repository of ECR is named where its registry may go without saying.
+//! The way in which a repository of ECR is named where its registry may go without saying.
 
 use super::Role;
 use crate::aws::{Arn, EcrHost, Partition};
@@ -33,9 +33,9 @@ pub enum InvalidRepository {
     /// It is malformed.
     #[error("malformed repository {text:?}")]
     Malformed {
-        /// What is written.
+        /// The text as it was written.
         text: String,
-        /// What is wrong with it.
+        /// The fault.
         source: InvalidReference,
     },
     /// It is somewhere else than in a private registry of ECR.
@@ -85,7 +85,7 @@ pub fn arn_of(repository: &Repository) -> Option<String> {
     Some(arn.to_string())
 }
 
-/// Whether a repository is in a private registry of ECR.
+/// Returns true if a repository is in a private registry of ECR.
 pub fn is_in_ecr(repository: &Repository) -> bool {
     let host = EcrHost::parse(repository.registry());
     host.is_some_and(|host| host != EcrHost::Public)

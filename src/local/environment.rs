@@ -6,7 +6,7 @@ use std::io;
 use super::{AwsApi, AwsApiOptions, Bucket, BucketOptions, Registry, RegistryOptions};
 use crate::redact::Secret;
 
-/// What [`Environment::start`] is given.
+/// The settings that [`Environment::start`] takes.
 #[derive(Clone, Debug)]
 pub struct EnvironmentOptions {
     /// The registry that stands for ECR. By default it behaves like ECR, but takes everyone and

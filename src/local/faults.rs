@@ -21,12 +21,12 @@ impl Faults {
         self.lock().clear();
     }
 
-    /// How many more requests are to meet a fault.
+    /// The number of more requests that are to meet a fault.
     pub fn pending(&self) -> usize {
         self.lock().iter().map(|fault| fault.times as usize).sum()
     }
 
-    /// What happens to a request.
+    /// The fault that a request meets.
     pub(super) fn meet(&self, method: &Method, path: &str) -> Option<Effect> {
         let mut faults = self.lock();
         let mut met = None;

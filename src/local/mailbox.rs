@@ -1,4 +1,4 @@
-//! What a stand-in was sent, for a test that waits for it.
+//! The messages that a stand-in was sent, for a test that waits for them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What was asked of a stand-in.
+//! The requests that a stand-in got.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -26,7 +26,7 @@ pub struct RequestRecord {
     pub bytes_in: u64,
     /// Bytes of the answer's body that were sent.
     pub bytes_out: u64,
-    /// Whether the request had an `Authorization` header.
+    /// True if the request had an `Authorization` header.
     pub had_authorization: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct RequestRecord {
 #[derive(Clone, Default)]
 pub(super) struct RequestLog(Arc<Mutex<VecDeque<Arc<Entry>>>>);
 
-/// What is known of a request when it begins.
+/// The facts about a request when it begins.
 pub(super) struct Seen {
     pub(super) method: String,
     pub(super) path: String,

@@ -28,7 +28,7 @@ pub struct ResponseUrl {
     server: Server,
     faults: Faults,
     log: RequestLog,
-    /// How many URLs were given out.
+    /// The number of URLs that were given out.
     urls: AtomicU64,
 }
 
@@ -45,7 +45,7 @@ pub struct Answer {
     path: String,
 }
 
-/// What answers on the socket.
+/// The service on the socket.
 #[derive(Default)]
 struct Receiver {
     answers: Mailbox<Answer>,
@@ -67,7 +67,7 @@ impl ResponseUrl {
         })
     }
 
-    /// Where it listens.
+    /// The place where it listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -92,7 +92,8 @@ impl ResponseUrl {
         self.service.answers.next(limit).await
     }
 
-    /// What goes wrong on demand: [`super::Fault::answer`], [`super::Fault::hang`] and the others.
+    /// The faults that the server shows on demand: [`super::Fault::answer`], [`super::Fault::hang`]
+    /// and the others.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }

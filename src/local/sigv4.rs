@@ -1,4 +1,4 @@
-//! What a signed AWS request says of its signer. Signatures are not verified.
+//! The signer of a signed AWS request. Signatures are not verified.
 
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;

@@ -6,7 +6,7 @@
 pub(crate) struct ContentRange {
     /// The first byte that came.
     pub(crate) first: u64,
-    /// How many bytes the whole has.
+    /// The number of bytes that the whole has.
     pub(crate) size: u64,
 }
 

@@ -9,8 +9,8 @@ use std::str::FromStr;
 pub struct HostPattern(String);
 
 impl HostPattern {
-    /// Whether `host` (with its port if it has one) matches. Letters of either case
-    /// are the same.
+    /// Returns true if `host` (with its port if it has one) matches. Letters of either case are the
+    /// same.
     pub fn matches(&self, host: &str) -> bool {
         matches(self.0.as_bytes(), host.to_ascii_lowercase().as_bytes())
     }

@@ -1,4 +1,4 @@
-//! What all HTTP clients trust: the system's certificates, which are read once.
+//! The certificates that all HTTP clients trust: the system's, which are read once.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

@@ -1,4 +1,4 @@
-//! What all clients of the web have in common: hosts, the addresses behind them, and headers.
+//! The parts that all clients of the web share: hosts, the addresses behind them, and headers.
 
 mod content_range;
 mod host_pattern;

@@ -8,7 +8,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::LookupFailed;
 
-/// Where an IP address or host name leads.
+/// The place where an IP address or host name leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// This machine.
@@ -48,13 +48,13 @@ impl Reach {
         }
     }
 
-    /// What a URL says by itself. Names are looked up by [`Resolver`].
+    /// The kind of a URL's host. Names are looked up by [`Resolver`].
     pub(crate) fn of_url(url: &Url) -> Self {
         url.host_str().map_or(Self::Beyond, Self::of_host)
     }
 
-    /// What a host says by itself, read as a URL's host is: `127.1`, `0x7f000001` and `2130706433`
-    /// are addresses ([URL standard](https://url.spec.whatwg.org/#concept-ipv4-parser)).
+    /// The kind of a host, read as a URL's host is: `127.1`, `0x7f000001` and `2130706433` are
+    /// addresses ([URL standard](https://url.spec.whatwg.org/#concept-ipv4-parser)).
     pub(crate) fn of_host(host: &str) -> Self {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(ip) = bare.parse() {
@@ -96,7 +96,7 @@ fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 /// address could not.
 #[derive(Debug)]
 pub(crate) struct Resolver {
-    /// Whether names may lead to this machine.
+    /// True if names may lead to this machine.
     pub(crate) allow_loopback: bool,
     /// Names that may lead anywhere: the user's own configuration has them.
     pub(crate) trusted: BTreeSet<String>,

@@ -17,7 +17,7 @@ pub(crate) fn parse_retry_after(text: &str) -> Option<Duration> {
     )
 }
 
-/// How long an answer asks to wait, as errors show it behind the answer.
+/// The time that an answer asks to wait, as errors show it behind the answer.
 pub(crate) struct AskedWait(pub(crate) Option<Duration>);
 
 impl fmt::Display for AskedWait {

@@ -50,7 +50,7 @@ pub(crate) struct LookupFailed {
 }
 
 impl Trouble {
-    /// What an HTTP client's error tells.
+    /// The trouble behind an HTTP client's error.
     pub(crate) fn of(error: &reqwest::Error) -> Self {
         if let Some(known) = Self::within(error) {
             return known;
@@ -61,7 +61,7 @@ impl Trouble {
         Self::Broken
     }
 
-    /// What an error or one of its causes tells. `None` where none of them tells anything.
+    /// The trouble behind an error or one of its causes. `None` where none of them tells any.
     pub(crate) fn within(error: &(dyn StdError + 'static)) -> Option<Self> {
         causes(error).find_map(Self::of_cause)
     }
@@ -86,7 +86,7 @@ impl Trouble {
         })
     }
 
-    /// What the connection's own error tells: it was made.
+    /// The trouble that the error of an established connection tells.
     fn of_http(error: &hyper::Error) -> Option<Self> {
         if error.is_parse() {
             return Some(Self::NotHttp);
@@ -114,18 +114,18 @@ impl Trouble {
         }
     }
 
-    /// Whether there may be no way to the host at all.
+    /// Returns true if there may be no way to the host at all.
     pub(crate) fn may_be_no_route(self) -> bool {
         matches!(self, Self::NoSuchHost | Self::ConnectTimeout)
     }
 
-    /// Whether the same connection may be made later.
+    /// Returns true if the same connection may be made later.
     pub(crate) fn may_pass(self) -> bool {
         !matches!(self, Self::Certificate(_) | Self::NotTls)
     }
 }
 
-/// What to do, for people.
+/// The advice, for people.
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::null::null_as_default;
 use super::{Digest, MediaType, Platform};
 
 /// Names content by its digest, size and media type
@@ -11,7 +12,7 @@ use super::{Digest, MediaType, Platform};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the bytes are.
+    /// The media type of the bytes.
     #[serde(default)]
     pub media_type: MediaType,
     /// Digest of the stored bytes.
@@ -50,7 +51,7 @@ impl Descriptor {
         }
     }
 
-    /// Whether this index entry is a BuildKit attestation manifest, by its annotation
+    /// Returns true if this index entry is a BuildKit attestation manifest, by its annotation
     /// (`vnd.docker.reference.type`).
     pub fn is_attestation(&self) -> bool {
         self.annotations
@@ -65,13 +66,4 @@ impl Descriptor {
             .parse()
             .ok()
     }
-}
-
-/// Reads a JSON `null` as the default: Go programs write one for an empty map or list.
-pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

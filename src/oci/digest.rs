@@ -68,7 +68,7 @@ impl Digest {
         &self.hex
     }
 
-    /// Whether this is the digest of `bytes`.
+    /// Returns true if this is the digest of `bytes`.
     pub fn matches(&self, bytes: &[u8]) -> bool {
         let mut digester = Digester::new(self.algorithm);
         digester.update(bytes);
@@ -104,7 +104,7 @@ pub enum InvalidDigest {
         algorithm: &'static str,
         /// Number of digits that the algorithm needs.
         expected: usize,
-        /// What stood there.
+        /// The text that was met.
         got: String,
     },
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::descriptor::null_as_default;
+use super::null::null_as_default;
 use super::{Descriptor, Digest, MediaType, OtherManifest, Platform};
 
 /// A manifest's exact bytes, with their media type and digest. Copying one never rewrites it.
@@ -34,7 +34,7 @@ impl RawManifest {
         }
     }
 
-    /// What kind of manifest this is.
+    /// The media type of this manifest.
     pub fn media_type(&self) -> &MediaType {
         &self.media_type
     }
@@ -58,7 +58,7 @@ impl RawManifest {
         )
     }
 
-    /// What the manifest says.
+    /// Parses the manifest.
     pub fn parse(&self) -> Result<Manifest, InvalidManifest> {
         if self.media_type.is_schema1() {
             return Err(InvalidManifest::Schema1);
@@ -118,7 +118,7 @@ impl Manifest {
         config.into_iter().chain(others)
     }
 
-    /// What this manifest lists: manifests, and in some indexes blobs.
+    /// The entries of this manifest: manifests, and in some indexes blobs.
     pub fn entries(&self) -> &[Descriptor] {
         match self {
             Self::Image(_) => &[],
@@ -169,7 +169,7 @@ pub struct ImageIndex {
     pub subject: Option<Descriptor>,
 }
 
-/// What Longshore reads of an image configuration
+/// The members that Longshore reads of an image configuration
 /// ([config.md](https://github.com/opencontainers/image-spec/blob/main/config.md)).
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(from = "ConfigDocument")]
@@ -235,9 +235,9 @@ pub enum InvalidManifest {
     Json {
         /// Which manifest.
         digest: Digest,
-        /// What it is said to be.
+        /// The media type that it was given.
         media_type: MediaType,
-        /// What the parser says.
+        /// The parser's error.
         source: serde_json::Error,
     },
 }

@@ -57,23 +57,23 @@ impl MediaType {
         &self.0
     }
 
-    /// Whether this names a list of manifests: an OCI index or a Docker manifest list.
+    /// Returns true if this names a list of manifests: an OCI index or a Docker manifest list.
     pub fn is_index(&self) -> bool {
         *self == Self::OCI_INDEX || *self == Self::DOCKER_MANIFEST_LIST
     }
 
-    /// Whether this names a single image (or artifact) manifest.
+    /// Returns true if this names a single image (or artifact) manifest.
     pub fn is_image_manifest(&self) -> bool {
         *self == Self::OCI_MANIFEST || *self == Self::DOCKER_MANIFEST
     }
 
-    /// Whether this names a manifest of a kind that Longshore knows.
+    /// Returns true if this names a manifest of a kind that Longshore knows.
     pub fn is_manifest(&self) -> bool {
         self.is_index() || self.is_image_manifest()
     }
 
-    /// Whether this says nothing of what a document is: the types of web servers that were not
-    /// told about manifests.
+    /// Returns true if this says nothing of what a document is: the types of web servers that were
+    /// not told about manifests.
     pub fn is_generic(&self) -> bool {
         matches!(
             self.as_str(),
@@ -85,18 +85,18 @@ impl MediaType {
         )
     }
 
-    /// Whether this names a Docker schema 1 manifest.
+    /// Returns true if this names a Docker schema 1 manifest.
     pub fn is_schema1(&self) -> bool {
         *self == Self::DOCKER_SCHEMA1 || *self == Self::DOCKER_SCHEMA1_SIGNED
     }
 
-    /// Whether this names an image's configuration, rather than an artifact's.
+    /// Returns true if this names an image's configuration, rather than an artifact's.
     pub fn is_image_config(&self) -> bool {
         *self == Self::OCI_CONFIG || *self == Self::DOCKER_CONFIG
     }
 
-    /// Whether this names a layer that its publisher keeps at the descriptor's `urls`
-    /// and registries do not store ("foreign" or "non-distributable").
+    /// Returns true if this names a layer that its publisher keeps at the descriptor's `urls` and
+    /// registries do not store ("foreign" or "non-distributable").
     pub fn is_foreign_layer(&self) -> bool {
         self.0.contains(".rootfs.foreign.diff.") || self.0.contains(".layer.nondistributable.")
     }

@@ -7,6 +7,7 @@ mod descriptor;
 mod digest;
 mod manifest;
 mod media_type;
+mod null;
 mod other_manifest;
 mod platform;
 mod reference;

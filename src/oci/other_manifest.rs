@@ -9,10 +9,10 @@ use super::Descriptor;
 /// manifests that are known. One that names nothing so is copied as it stands.
 #[derive(Clone, Debug, Default)]
 pub struct OtherManifest {
-    /// What `config`, `layers` and `blobs` name: image manifests have the first two, and the artifact
-    /// manifests that were before them have the last.
+    /// The blobs that `config`, `layers` and `blobs` name: image manifests have the first two, and
+    /// the artifact manifests that were before them have the last.
     pub blobs: Vec<Descriptor>,
-    /// What `manifests` names.
+    /// The manifests that `manifests` names.
     pub manifests: Vec<Descriptor>,
     /// The manifest that this one is about.
     pub subject: Option<Descriptor>,
@@ -65,7 +65,7 @@ fn descriptors(member: Option<&RawValue>) -> serde_json::Result<Vec<Descriptor>>
         .collect()
 }
 
-/// Whether something has a text for a digest, and a number for a size.
+/// Returns true if something has a text for a digest, and a number for a size.
 fn is_descriptor(entry: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Shape<'a> {

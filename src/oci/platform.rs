@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::descriptor::null_as_default;
+use super::null::null_as_default;
 
 /// An operating system and an architecture
 /// ([image-index.md, `platform`](https://github.com/opencontainers/image-spec/blob/main/image-index.md)).
@@ -45,15 +45,16 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Whether nothing is known of the platform, as of attestations (`unknown/unknown`)
-    /// and of artifacts that are no images.
+    /// Returns true if nothing is known of the platform, as of attestations (`unknown/unknown`) and
+    /// of artifacts that are no images.
     pub fn is_unknown(&self) -> bool {
         let unknown = |part: &str| part.is_empty() || part == "unknown";
         unknown(&self.os) && unknown(&self.architecture)
     }
 
-    /// Whether an image of the platform `image` is what a request for `self` means, as containerd
-    /// decides it: names are normalised (`x86_64` is `amd64`, `arm64/v8` is `arm64`, `arm` is
+    /// Returns true if an image of the platform `image` is what a request for `self` means, as
+    /// containerd decides it: names are normalised (`x86_64` is `amd64`, `arm64/v8` is `arm64`,
+    /// `arm` is
     /// `arm/v7`), and an OS version matches when the request names none or one that it starts with.
     pub fn matches(&self, image: &Self) -> bool {
         let (wanted, has) = (self.normalized(), image.normalized());

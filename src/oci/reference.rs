@@ -37,7 +37,7 @@ impl Repository {
         host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// Whether `text` can be a repository's name within a registry
+    /// Returns true if `text` can be a repository's name within a registry
     /// ([spec.md, "Pulling manifests"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests)).
     pub fn is_name(text: &str) -> bool {
         text.len() <= MAX_REPOSITORY && text.split('/').all(is_name_component)
@@ -244,7 +244,7 @@ impl FromStr for Reference {
     }
 }
 
-/// Whether there is a user before the host: an `@` that no digest follows.
+/// Returns true if there is a user before the host: an `@` that no digest follows.
 fn has_credentials(text: &str) -> bool {
     let mut parts = text.split('@').skip(1);
     parts.any(|after| after.contains('/') || !after.contains(':'))

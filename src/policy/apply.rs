@@ -20,20 +20,20 @@ const MAX_WRITES: u32 = 8;
 const SETTLE: Duration = Duration::from_millis(750);
 /// How many times as long as from this writer's read to its write others are given for theirs.
 const OTHERS: u32 = 3;
-/// How long IAM is given to make a new role known everywhere.
+/// The time that IAM is given to make a new role known everywhere.
 const PROPAGATION: Duration = Duration::from_mins(2);
-/// How long it is given where ECR does not say that it is for a principal: it has answered an
+/// The time that it is given where ECR does not say that it is for a principal: it has answered an
 /// unknown one with no more than a refusal.
 const REFUSAL: Duration = Duration::from_secs(20);
 /// Longest wait between two attempts to write a principal that is not known yet.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// What became of a policy.
+/// The result for a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The repository's whole policy, without white space. Empty where it has none.
     pub text: String,
-    /// How often it was written: 0 where everything was there already.
+    /// The number of times that it was written: 0 where everything was there already.
     pub writes: u32,
 }
 
@@ -54,8 +54,35 @@ pub async fn apply(
     work.in_time(work.run()).await
 }
 
-/// Whether `statements` are the owner's statements in the policy of a repository already, and the
-/// only ones. Ends by `deadline`.
+/// Finds out what [`apply()`] would write, and writes nothing. `writes` is 1 where the policy would
+/// change, and `text` is the policy that it would have then. Ends by `deadline`.
+pub async fn preview(
+    store: &dyn PolicyStore,
+    owner: &Owner,
+    statements: &[OwnedStatement],
+    deadline: Instant,
+) -> Result<Applied, Error> {
+    let work = Work {
+        store,
+        owner,
+        statements,
+        deadline,
+    };
+    let found = work.in_time(work.read()).await?.unwrap_or_default();
+    let writes = u32::from(!found.holds(owner, statements));
+    let wanted = work.merged(&found)?;
+    Ok(Applied {
+        text: if wanted.is_empty() {
+            String::new()
+        } else {
+            wanted.to_string()
+        },
+        writes,
+    })
+}
+
+/// Returns true if `statements` are the owner's statements in the policy of a repository already,
+/// and the only ones. Ends by `deadline`.
 pub async fn holds(
     store: &dyn PolicyStore,
     owner: &Owner,
@@ -96,7 +123,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// What `work` comes to, if it ends by the deadline.
+    /// Returns the result of `work`, if it ends by the deadline.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let ended = timeout_at(self.deadline, work).await;
         ended.unwrap_or_else(|_| {
@@ -178,7 +205,7 @@ impl Work<'_> {
         self.store.set(&wanted.to_string(), false).await
     }
 
-    /// Whether ECR may take the same policy later: it names a role or user that may be new.
+    /// Returns true if ECR may take the same policy later: it names a role or user that may be new.
     fn may_become_known(&self, error: &StoreError, patience: &Patience) -> bool {
         let longest = match error {
             StoreError::PrincipalNotFound(_) => PROPAGATION,
@@ -221,7 +248,7 @@ impl Work<'_> {
     }
 }
 
-/// How long a principal that is not known is waited for.
+/// The time that a principal that is not known is waited for.
 struct Patience {
     since: Instant,
     pause: Duration,
@@ -237,8 +264,8 @@ impl Patience {
         }
     }
 
-    /// Whether another attempt, and the look at what became of it, lies within `longest` and the
-    /// deadline.
+    /// Returns true if another attempt, and the look at what became of it, lies within `longest`
+    /// and the deadline.
     fn lasts(&self, longest: Duration) -> bool {
         let next = Instant::now() + self.pause * 2;
         next < self.since + longest && next + SETTLE * 4 < self.deadline

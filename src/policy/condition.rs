@@ -24,8 +24,8 @@ const ADDRESSES: [&str; 1] = ["aws:sourceip"];
 const SHORTEST_V4: u8 = 8;
 const SHORTEST_V6: u8 = 16;
 
-/// Whether a condition lets only some in. It does by any comparison that must hold, since all
-/// must; a comparison with several values does if each of them lets only some in.
+/// Returns true if a condition lets only some in. It does by any comparison that must hold, since
+/// all must; a comparison with several values does if each of them lets only some in.
 pub(super) fn restricts(condition: &Map<String, Value>) -> bool {
     let comparisons = condition.iter().filter_map(|(operator, keys)| {
         let operator = operator.to_ascii_lowercase();

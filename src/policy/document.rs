@@ -36,7 +36,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// What it says; `null` where its JSON is too deep for what reads it.
+    /// The statement; `null` where its JSON is nested too deeply to be read.
     fn statement(&self) -> Value {
         serde_json::from_str(&self.json).unwrap_or_default()
     }
@@ -70,12 +70,12 @@ impl Document {
         })
     }
 
-    /// Whether nothing is permitted or denied.
+    /// Returns true if nothing is permitted or denied.
     pub fn is_empty(&self) -> bool {
         self.statements.is_empty()
     }
 
-    /// Whether the owner's statements are these and no others.
+    /// Returns true if the owner's statements are these and no others.
     pub fn holds(&self, owner: &Owner, statements: &[OwnedStatement]) -> bool {
         let (own, _) = self.split(owner);
         let is_there = |wanted: &OwnedStatement| {
@@ -122,8 +122,8 @@ impl Document {
         denials.map(|entry| entry.sid.clone()).collect()
     }
 
-    /// Whether `${…}` in it is a policy variable: not before version 2012-10-17, and documents that
-    /// name no version are before it.
+    /// Returns true if `${…}` in it is a policy variable: not before version 2012-10-17, and
+    /// documents that name no version are before it.
     pub(super) fn has_variables(&self) -> bool {
         let is_version = |(name, _): &&(String, String)| name == "Version";
         let version = self.members.iter().find(is_version);

@@ -18,7 +18,7 @@ pub enum Error {
     Malformed {
         /// The repository.
         repository: String,
-        /// What is wrong with it.
+        /// The fault.
         source: MalformedPolicy,
     },
     /// With the owner's statements, the policy is longer than ECR takes.
@@ -55,11 +55,11 @@ pub enum Error {
     PrincipalNotFound {
         /// The repository.
         repository: String,
-        /// How long was waited for the principal to become known.
+        /// The time that was waited for the principal to become known.
         waited: Duration,
-        /// What the reason may be.
+        /// The possible reasons.
         suspects: Box<Suspects>,
-        /// What was answered.
+        /// The answer.
         source: StoreError,
     },
     /// ECR does not take the policy.
@@ -67,9 +67,9 @@ pub enum Error {
     Refused {
         /// The repository.
         repository: String,
-        /// What the reason may be.
+        /// The possible reasons.
         suspects: Box<Suspects>,
-        /// What was answered.
+        /// The answer.
         source: StoreError,
     },
     /// Others changed the policy after every attempt.
@@ -80,7 +80,7 @@ pub enum Error {
     Contended {
         /// The repository.
         repository: String,
-        /// How often it was written.
+        /// The number of times that it was written.
         writes: u32,
     },
     /// The time that there was is over.
@@ -92,7 +92,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same may succeed when it is tried again.
+    /// Returns true if the same may succeed when it is tried again.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
@@ -108,7 +108,7 @@ impl Retryable for Error {
     }
 }
 
-/// What in a policy may be the reason for which ECR refuses it: ECR does not name it.
+/// The parts of a policy that may be the reason for which ECR refuses it: ECR does not name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Suspects {
     /// The roles, users and sessions that the owner's statements name.

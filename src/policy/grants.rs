@@ -1,28 +1,10 @@
 //! Grants: who may pull, as the properties of a resource say it.
 
-use std::str::FromStr;
-
 use serde_json::{Map, Value, json};
 
+use super::action::PULL_ACTIONS;
 use super::statement::{OwnedStatement, is_read};
-use super::{Organization, Owner, Principals, Service, Statement};
-
-/// What a pull needs.
-pub const PULL_ACTIONS: [&str; 3] = [
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
-    "ecr:GetDownloadUrlForLayer",
-];
-
-/// What may be granted where only pulling may: a pull, and looking at what there is.
-pub const READ_ACTIONS: [&str; 6] = [
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
-    "ecr:DescribeImages",
-    "ecr:DescribeRepositories",
-    "ecr:GetDownloadUrlForLayer",
-    "ecr:ListImages",
-];
+use super::{Action, InvalidGrant, Organization, Owner, Principals, Service, Statement};
 
 /// Who may pull from a repository.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,89 +17,13 @@ pub struct Grants {
     pub organizations: Vec<Organization>,
     /// Complete statements, taken as they are.
     pub statements: Vec<Statement>,
-    /// What the principals, services and organizations may do. Empty: pull, by
+    /// The actions that the principals, services and organizations may take. Empty: pull, by
     /// [`PULL_ACTIONS`], or what AWS documents for a service's pull where that is less.
     pub actions: Vec<Action>,
 }
 
-/// An action of ECR, such as `ecr:BatchGetImage`, with `*` and `?` as wildcards.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Action(String);
-
-impl FromStr for Action {
-    type Err = InvalidGrant;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = |b: u8| b.is_ascii_alphanumeric() || b == b'*' || b == b'?';
-        let name = text.strip_prefix("ecr:").unwrap_or_default();
-        if name.is_empty() || !name.bytes().all(known) {
-            return Err(InvalidGrant::Action(text.to_owned()));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-/// A grant that is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidGrant {
-    /// Everyone, without a condition.
-    #[error(
-        "\"*\" would let everyone in every AWS account in: \
-         name accounts or roles, use Organizations, or add a Condition"
-    )]
-    Anyone,
-    /// The text names no principal.
-    #[error(
-        "{0:?} names no principal: expected an account ID of 12 digits, \
-         or the ARN of an account, a role or a user, without wildcards"
-    )]
-    Principal(String),
-    /// A principal of another partition than the repository's.
-    #[error("{arn:?} is not in the partition of the repository, {partition:?}")]
-    Partition {
-        /// The principal.
-        arn: String,
-        /// The repository's partition.
-        partition: String,
-    },
-    /// The text is no account ID.
-    #[error("{0:?} is no account ID: expected 12 digits")]
-    Account(String),
-    /// The text names no service.
-    #[error("{0:?} names no service: expected a service principal such as lambda.amazonaws.com")]
-    Service(String),
-    /// The text is no ARN.
-    #[error("{0:?} is no ARN of a source: expected arn:<partition>:<service>:<region>:<account>:…")]
-    SourceArn(String),
-    /// The text names no organization and no part of one.
-    #[error(
-        "{0:?} names no organization: expected an ID such as o-a1b2c3d4e5, or a path such as \
-         o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/ that ends in \"/\" or \"*\""
-    )]
-    Organization(String),
-    /// The text names no action of ECR.
-    #[error("{0:?} names no action of ECR: expected one such as ecr:BatchGetImage")]
-    Action(String),
-    /// An action that is more than pulling, where only pulling may be granted.
-    #[error(
-        "{0:?} is more than pulling: name actions such as ecr:BatchGetImage, without wildcards, or \
-         have the provider's parameter PolicyStatements (LONGSHORE_POLICY_STATEMENTS) be any"
-    )]
-    NoPull(String),
-    /// A statement that allows all but something, where only pulling may be granted.
-    #[error(
-        "a statement that allows by {0} allows more than pulling: name what is allowed, or have \
-         the provider's parameter PolicyStatements (LONGSHORE_POLICY_STATEMENTS) be any"
-    )]
-    Negated(&'static str),
-    /// A statement that ECR would not take.
-    #[error("the statement cannot stand in a repository policy: {0}")]
-    Statement(String),
-}
-
 impl Grants {
-    /// Whether nothing is granted.
+    /// Returns true if nothing is granted.
     pub fn is_empty(&self) -> bool {
         self.principals.is_empty()
             && self.services.is_empty()
@@ -125,14 +31,14 @@ impl Grants {
             && self.statements.is_empty()
     }
 
-    /// Checks that nothing is granted but pulling and looking, by [`READ_ACTIONS`].
+    /// Checks that nothing is granted but pulling and looking, by [`READ_ACTIONS`](super::READ_ACTIONS).
     ///
     /// # Errors
     ///
     /// The first action or statement that is more.
     pub fn only_pulls(&self) -> Result<(), InvalidGrant> {
-        if let Some(action) = self.actions.iter().find(|action| !is_read(&action.0)) {
-            return Err(InvalidGrant::NoPull(action.0.clone()));
+        if let Some(action) = self.actions.iter().find(|action| !is_read(action.as_str())) {
+            return Err(InvalidGrant::NoPull(action.as_str().to_owned()));
         }
         self.statements.iter().try_for_each(Statement::only_pulls)
     }
@@ -211,7 +117,7 @@ impl Grants {
         if self.actions.is_empty() {
             return default.into();
         }
-        let actions = self.actions.iter().map(|action| action.0.as_str());
+        let actions = self.actions.iter().map(Action::as_str);
         actions.collect::<Vec<_>>().into()
     }
 }

@@ -9,12 +9,14 @@
 //!
 //! Nothing here names an SDK: a [`PolicyStore`] holds the policy of one repository.
 
+mod action;
 mod apply;
 mod canonical;
 mod condition;
 mod document;
 mod error;
 mod grants;
+mod invalid_grant;
 mod organization;
 mod owner;
 mod principal;
@@ -24,10 +26,12 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{Applied, apply, holds, withdraw};
+pub use action::{Action, PULL_ACTIONS, READ_ACTIONS};
+pub use apply::{Applied, apply, holds, preview, withdraw};
 pub use document::{Document, MAX_POLICY_CHARACTERS, MalformedPolicy};
 pub use error::{Error, Suspects};
-pub use grants::{Action, Grants, InvalidGrant, PULL_ACTIONS, READ_ACTIONS};
+pub use grants::Grants;
+pub use invalid_grant::InvalidGrant;
 pub use organization::Organization;
 pub use owner::Owner;
 pub use principal::{AccountId, Principal, Principals};

@@ -46,8 +46,9 @@ fn is_organization_id(text: &str) -> bool {
     })
 }
 
-/// What stands after the ID: a root and units, or `*`. A path names a unit whole only where a `/`
-/// or a `*` ends it, since AWS compares it with paths that end in `/`.
+/// Returns true if the text is a path after an organization's ID: a root and units, or `*`. A path
+/// names a unit whole only where a `/` or a `*` ends it, since AWS compares it with paths that end
+/// in `/`.
 fn is_path(text: &str) -> bool {
     let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-/*?".contains(&b);
     let rooted = text.starts_with("r-") || text.starts_with('*');

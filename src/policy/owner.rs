@@ -2,7 +2,7 @@
 
 use crate::oci::Digest;
 
-/// What every Sid of Longshore begins with.
+/// The prefix of every Sid of Longshore.
 const PREFIX: &str = "Longshore";
 /// Hex digits of the mark that every Sid of an owner ends in: 64 bits.
 const MARK: usize = 16;
@@ -31,12 +31,12 @@ impl Owner {
         }
     }
 
-    /// What the owner is called among all others.
+    /// The owner's ID among all others.
     pub fn id(&self) -> String {
         self.sid("")
     }
 
-    /// Whether the statement with this Sid is this owner's.
+    /// Returns true if the statement with this Sid is this owner's.
     pub fn owns(&self, sid: &str) -> bool {
         sid.starts_with(PREFIX) && sid.ends_with(&self.mark)
     }

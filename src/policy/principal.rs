@@ -85,7 +85,7 @@ impl FromStr for Principal {
     }
 }
 
-/// Whether this is an ARN that may stand as a principal
+/// Returns true if this is an ARN that may stand as a principal
 /// ([IAM, "Principal"](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html)):
 /// a name as a whole, no wildcard, and no group.
 fn is_principal_arn(text: &str) -> bool {
@@ -124,7 +124,8 @@ impl Principals {
         }
     }
 
-    /// What `names` name, on the `condition`. Among the names may be `*`, which is everyone.
+    /// The principals of `names`, on the `condition`. Among the names may be `*`, which is
+    /// everyone.
     ///
     /// # Errors
     ///

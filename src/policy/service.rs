@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::grants::PULL_ACTIONS;
+use super::action::PULL_ACTIONS;
 use super::{AccountId, InvalidGrant};
 
 /// The actions that AWS documents for Lambda
@@ -48,12 +48,12 @@ impl Service {
         &self.name
     }
 
-    /// What people call it: `lambda`.
+    /// The name that people read: `lambda`.
     pub(super) fn label(&self) -> &str {
         self.name.split('.').next().unwrap_or_default()
     }
 
-    /// What it needs for a pull, as AWS documents it.
+    /// The actions that it needs for a pull, as AWS documents them.
     pub(super) fn pull_actions(&self) -> &'static [&'static str] {
         match self.label() {
             "lambda" => &LAMBDA_ACTIONS,

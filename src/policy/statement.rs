@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::action::READ_ACTIONS;
 use super::condition::restricts;
-use super::grants::READ_ACTIONS;
 use super::{Action, InvalidGrant};
 
 /// The elements that a statement of a repository policy may have. It has no `Resource`: that is
@@ -119,8 +119,8 @@ impl OwnedStatement {
         &self.statement
     }
 
-    /// Whether it has a policy variable (`${aws:username}`), which is one only in policies of
-    /// version 2012-10-17.
+    /// Returns true if it has a policy variable (`${aws:username}`), which is one only in policies
+    /// of version 2012-10-17.
     pub(super) fn has_variable(&self) -> bool {
         self.statement.to_string().contains("${")
     }
@@ -133,7 +133,7 @@ impl OwnedStatement {
     }
 }
 
-/// What stands as `Principal.AWS` or `NotPrincipal.AWS` of a statement.
+/// The principals in `Principal.AWS` or `NotPrincipal.AWS` of a statement.
 pub(super) fn aws_principals(statement: &Value) -> Vec<&str> {
     let blocks = ["Principal", "NotPrincipal"].map(|key| &statement[key]["AWS"]);
     blocks.into_iter().flat_map(strings).collect()
@@ -153,7 +153,7 @@ fn one_of<'a>(
     }
 }
 
-/// Whether an action only pulls or looks. One with a wildcard may be more.
+/// Returns true if an action only pulls or looks. One with a wildcard may be more.
 pub(super) fn is_read(action: &str) -> bool {
     let mut known = READ_ACTIONS.iter();
     known.any(|known| known.eq_ignore_ascii_case(action))

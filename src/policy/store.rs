@@ -1,4 +1,4 @@
-//! Where a policy is kept.
+//! The place where a policy is kept.
 
 use futures_util::future::BoxFuture;
 
@@ -11,7 +11,7 @@ use crate::content::{self, BoxError, Retryable};
 /// Implementations retry what is worth it by themselves (throttling, failures of the network) and
 /// end in bounded time.
 pub trait PolicyStore: Send + Sync {
-    /// How errors name the repository.
+    /// The name in errors of the repository.
     fn name(&self) -> &str;
 
     /// The text of the policy, or `None` where the repository has none.
@@ -44,7 +44,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether trying again later can help.
+    /// Returns true if trying again later can help.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Other(error) => error.is_retryable(),

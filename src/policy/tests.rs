@@ -1,4 +1,4 @@
-//! What becomes of a repository's policy: for those who grant, and for those who wrote it before.
+//! Tests of a repository's policy: for those who grant, and for those who wrote it before.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -38,13 +38,13 @@ fn statements(grants: &Grants, owner: &Owner) -> Vec<OwnedStatement> {
 struct Fake {
     policy: Mutex<Option<String>>,
     writes: Mutex<u32>,
-    /// How long a read, and then a write, takes.
+    /// The time that a read, and then a write, takes.
     latency: Duration,
     /// Roles that are not known before a time.
     unknown: Option<(&'static str, Instant)>,
-    /// What every write is answered with.
+    /// The answer to every write.
     refuses: Option<fn() -> StoreError>,
-    /// Whether another writer puts its own policy back after every write.
+    /// True if another writer puts its own policy back after every write.
     overwritten: bool,
     missing: bool,
 }

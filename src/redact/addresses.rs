@@ -16,7 +16,7 @@ pub(super) fn without_queries(text: &str) -> String {
     shown
 }
 
-/// Where the next `http://` or `https://` begins.
+/// The place where the next `http://` or `https://` begins.
 fn find_address(text: &str) -> Option<usize> {
     let lower = text.as_bytes();
     let begins = |scheme: &[u8]| {

@@ -1,4 +1,4 @@
-//! What a secret looks like in a text: encoded in several ways, and cut in half.
+//! The forms of a secret in a text: encoded in several ways, and cut in half.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ const SHORTEST_PART: usize = 10;
 const CHANGES: usize = 4;
 /// Shortest secret of words of which each half is looked for.
 const SHORTEST_IN_HALVES: usize = 24;
-/// What URLs encode, except for the characters that they may have
+/// The characters that URLs encode: all but those that they may have
 /// ([RFC 3986, section 2.3](https://www.rfc-editor.org/rfc/rfc3986#section-2.3)).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -41,7 +41,7 @@ impl Form {
         Self { text, head, tail }
     }
 
-    /// Where it stands in `text`, which is in small letters.
+    /// The place where it stands in `text`, which is in small letters.
     pub(super) fn find(&self, text: &str) -> Vec<Range<usize>> {
         let found = text.match_indices(&self.text);
         found
@@ -49,7 +49,8 @@ impl Form {
             .collect()
     }
 
-    /// Where it, or a part from one of its ends, stands in `text`, which is in small letters.
+    /// The place where it, or a part from one of its ends, stands in `text`, which is in small
+    /// letters.
     pub(super) fn find_parts(&self, text: &str) -> Vec<Range<usize>> {
         let form = &self.text;
         let head = &form[..form.ceil_char_boundary(self.head)];
@@ -72,7 +73,8 @@ impl Form {
     }
 }
 
-/// How many bytes of a form are enough to know it by, from the end at which `bytes` begin.
+/// The number of bytes of a form that are enough to know it by, from the end at which `bytes`
+/// begin.
 fn edge(bytes: impl ExactSizeIterator<Item = u8>) -> usize {
     let length = bytes.len();
     let mut changes = 0;

@@ -18,7 +18,7 @@ const MOST_LASTING: usize = 256;
 const MOST_PASSING: usize = 128;
 /// Shortest value in a query that is taken for a key.
 const SHORTEST_KEY: usize = 12;
-/// What the names of parameters have in common that hold keys: S3's, `CloudFront`'s, Azure's,
+/// The parts of parameters' names that tell that they hold keys: S3's, `CloudFront`'s, Azure's,
 /// Google's, and the states of uploads.
 const KEYS: [&str; 8] = [
     "sig",
@@ -30,7 +30,7 @@ const KEYS: [&str; 8] = [
     "auth",
     "key",
 ];
-/// What stands in place of a secret.
+/// The text in place of a secret.
 const CUT: &str = "[redacted]";
 
 static HELD: Mutex<Memory> = Mutex::new(Memory::new());

@@ -16,7 +16,7 @@ pub(super) fn map_strings(line: &str, change: impl Fn(&str) -> String) -> String
     shown
 }
 
-/// Where the closing quote is, or the end of what has none.
+/// The place where the closing quote is, or the end of what has none.
 fn end_of_string(text: &str) -> usize {
     let mut is_escaped = false;
     let end = text.bytes().position(|byte| {

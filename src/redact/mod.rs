@@ -58,7 +58,7 @@ impl fmt::Debug for Secret {
 pub struct RedactedUrl(String);
 
 impl RedactedUrl {
-    /// What may be shown of `url`.
+    /// The part of `url` that may be shown.
     pub fn new(url: &reqwest::Url) -> Self {
         let mut url = url.clone();
         let had_query = url.query().is_some();

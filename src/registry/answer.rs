@@ -1,4 +1,4 @@
-//! What a registry's failure says: the specification's error document.
+//! The meaning of a registry's failure: the specification's error document.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// How many errors of one answer are kept.
+/// The number of errors of one answer that are kept.
 const MAX_ERRORS: usize = 8;
 /// How much of a code or message is kept, in characters.
 const MAX_TEXT: usize = 512;
 
-/// What is wrong, in the registry's vocabulary. Open: registries have codes of their own.
+/// The error in the registry's vocabulary. Open: registries have codes of their own.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ErrorCode(Cow<'static, str>);
 
@@ -80,7 +80,7 @@ impl fmt::Debug for ErrorCode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorDetail {
-    /// What is wrong.
+    /// The error.
     pub code: ErrorCode,
     /// The same for people. May be empty.
     pub message: String,

@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 
-use super::auth::{CredentialProvider, TokenCache};
+use super::Error;
+use super::auth::TokenCache;
 use super::config::Config;
 use super::quota::Allowance;
 use super::retry::{Retries, RetryPolicy};
 use super::state::RegistryState;
 use super::wire::Wire;
-use super::{Error, RemoteRepository};
 use crate::content::Tally;
 use crate::network::{Resolver, SharedResolver, http_client};
-use crate::oci::Repository;
 
 /// Registries about which something is known. A process may see many stacks.
 const MAX_REGISTRIES: usize = 256;
@@ -92,16 +91,6 @@ impl Client {
         &self.retry
     }
 
-    /// A repository of a registry, spoken to with the credentials that `provider` has for it.
-    /// Nothing is sent yet. Fails if the registry is at an address that is refused.
-    pub fn repository(
-        &self,
-        repository: Repository,
-        provider: Arc<dyn CredentialProvider>,
-    ) -> Result<RemoteRepository, Error> {
-        RemoteRepository::new(self, repository, provider)
-    }
-
     /// Spaces the requests to a registry (a host, with its port if it has one) that read, so that
     /// at most `per_second` are made in a second. All clones of the client keep to it. A rate
     /// that is no positive number changes nothing.
@@ -111,7 +100,7 @@ impl Client {
         }
     }
 
-    /// How many pulls a registry still allows, if its last answer said so.
+    /// The number of pulls that a registry still allows, if its last answer said so.
     pub fn allowance(&self, registry: &str) -> Option<Allowance> {
         self.state(registry).allowance()
     }
@@ -128,7 +117,7 @@ impl Client {
         &self.inner.tokens
     }
 
-    /// What is known about `registry`.
+    /// The state of `registry`.
     pub(super) fn state(&self, registry: &str) -> Arc<RegistryState> {
         let registries = &self.inner.registries;
         let mut registries = registries.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What a [`Client`](super::Client) is told once.
+//! The settings of a [`Client`](super::Client).
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use super::overrides::{InvalidOverride, Overrides};
 use super::retry::RetryPolicy;
 use crate::content::Parts;
 
-/// How a [`Client`](super::Client) reaches registries. [`Config::default`] is right for public
-/// and cloud registries.
+/// The way in which a [`Client`](super::Client) reaches registries. [`Config::default`] is right
+/// for public and cloud registries.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Registries whose requests go elsewhere.
     pub overrides: Overrides,
-    /// Whether a registry may be on this machine, where it is spoken to without TLS. Link-local
+    /// True if a registry may be on this machine, where it is spoken to without TLS. Link-local
     /// addresses are refused even then.
     pub allow_loopback: bool,
-    /// Whether nothing else than what is on this machine is reached.
+    /// True if nothing else than what is on this machine is reached.
     pub stays_local: bool,
     /// Token servers on other hosts that may have a registry's credentials.
     pub token_realms: TokenRealms,
-    /// How failed requests are made again.
+    /// The way in which failed requests are made again.
     pub retry: RetryPolicy,
-    /// How long requests may stand still.
+    /// The time that requests may stand still.
     pub patience: Patience,
     /// When blobs are read by several requests, and how.
     pub parts: Parts,

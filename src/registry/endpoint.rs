@@ -1,4 +1,4 @@
-//! Where a registry's requests go, and where its answers may send them.
+//! The place where a registry's requests go, and where its answers may send them.
 
 use reqwest::Url;
 
@@ -15,9 +15,9 @@ const DOCKER_HUB_HOST: &str = "registry-1.docker.io";
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
     base: Url,
-    /// Whether this is a registry on this machine, which may send requests to other ports of it.
+    /// True if this is a registry on this machine, which may send requests to other ports of it.
     local: bool,
-    /// Whether it may send requests to no other machine.
+    /// True if it may send requests to no other machine.
     stays_local: bool,
 }
 
@@ -69,12 +69,12 @@ impl Endpoint {
         url
     }
 
-    /// Whether `url` is at the registry itself: where its credentials may go.
+    /// Returns true if `url` is at the registry itself: where its credentials may go.
     pub(super) fn is_origin_of(&self, url: &Url) -> bool {
         self.base.origin() == url.origin()
     }
 
-    /// Whether `url` is on the registry's host, whatever the port.
+    /// Returns true if `url` is on the registry's host, whatever the port.
     pub(super) fn is_at_host_of(&self, url: &Url) -> bool {
         self.base.host_str() == url.host_str()
     }

@@ -1,4 +1,4 @@
-//! What goes wrong between this client and a registry.
+//! Errors between this client and a registry.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,13 +22,13 @@ pub enum Error {
     Response {
         /// Method of the request.
         method: Method,
-        /// Where it went, after redirects.
+        /// The place where it went, after redirects.
         url: RedactedUrl,
         /// Status of the answer.
         status: StatusCode,
-        /// What the answer's body says, if it is the specification's error document.
+        /// The errors in the answer's body, if it is the specification's error document.
         errors: Vec<ErrorDetail>,
-        /// How long the answer asks to wait.
+        /// The time that the answer asks to wait.
         retry_after: Option<Duration>,
     },
     /// The registry's quota of pulls is used up.
@@ -39,9 +39,9 @@ pub enum Error {
     Transport {
         /// Method of the request.
         method: Method,
-        /// Where it went.
+        /// The place where it went.
         url: RedactedUrl,
-        /// What the HTTP client says, without its URL.
+        /// The HTTP client's error, without its URL.
         source: reqwest::Error,
     },
     /// Nothing came or went for too long.
@@ -49,15 +49,15 @@ pub enum Error {
     Timeout {
         /// Method of the request.
         method: Method,
-        /// Where it went.
+        /// The place where it went.
         url: RedactedUrl,
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
     /// The request failed again and again, or in a way that waiting for would take too long.
     #[error("gave up after {} in {} seconds", Attempts(*attempts), elapsed.as_secs())]
     Exhausted {
-        /// How often the request was made.
+        /// The number of times that the request was made.
         attempts: u32,
         /// The time from the first attempt to the end of the last.
         elapsed: Duration,
@@ -69,7 +69,7 @@ pub enum Error {
     Credentials {
         /// The registry that asks for them.
         registry: String,
-        /// What the provider says.
+        /// The provider's error.
         source: content::Error,
     },
     /// A registry asks for its credentials to be sent to a host that is not known to be its own.
@@ -80,7 +80,7 @@ pub enum Error {
     Realm {
         /// The registry.
         registry: String,
-        /// Where it wants them.
+        /// The place where it wants them.
         realm: RedactedUrl,
     },
     /// The server that issues a registry's tokens gave no usable answer.
@@ -88,7 +88,7 @@ pub enum Error {
     TokenServer {
         /// The registry that sends requests to it.
         registry: String,
-        /// What it answered, or why it did not.
+        /// The answer, or the reason for none.
         source: Box<Error>,
     },
     /// The server that issues a registry's tokens did not issue one.
@@ -96,7 +96,7 @@ pub enum Error {
     Token {
         /// The server's address.
         realm: RedactedUrl,
-        /// What is wrong.
+        /// The error.
         problem: &'static str,
     },
     /// A registry or redirect at an address that Longshore does not connect to.
@@ -129,7 +129,7 @@ pub enum Error {
     /// Redirects without end.
     #[error("{url} redirects more than {limit} times")]
     Redirects {
-        /// Where the first one started.
+        /// The place where the first one started.
         url: RedactedUrl,
         /// The bound.
         limit: usize,
@@ -139,15 +139,15 @@ pub enum Error {
     Protocol {
         /// Method of the request.
         method: Method,
-        /// Where it went.
+        /// The place where it went.
         url: RedactedUrl,
-        /// What is wrong.
+        /// The error.
         problem: &'static str,
     },
     /// An answer larger than Longshore takes.
     #[error("{url} answered more than {limit} bytes")]
     TooLarge {
-        /// What was read.
+        /// The address that was read.
         url: RedactedUrl,
         /// The bound.
         limit: u64,
@@ -167,7 +167,7 @@ pub enum Error {
     Setup(#[source] reqwest::Error),
 }
 
-/// How a server says that these credentials may not do this.
+/// The way in which a server says that these credentials may not do this.
 const DENIALS: [StatusCode; 2] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
 
 impl Error {
@@ -185,7 +185,7 @@ impl Error {
         }
     }
 
-    /// Whether the answer carries `code`.
+    /// Returns true if the answer carries `code`.
     pub fn has_code(&self, code: &ErrorCode) -> bool {
         match self {
             Self::Response { errors, .. } => errors.iter().any(|error| error.code == *code),
@@ -194,12 +194,13 @@ impl Error {
         }
     }
 
-    /// Whether what was asked for is not there: the blob, manifest, tag or the whole repository.
+    /// Returns true if what was asked for is not there: the blob, manifest, tag or the whole
+    /// repository.
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
-    /// Whether the registry does not do such a thing at all.
+    /// Returns true if the registry does not do such a thing at all.
     pub fn is_unsupported(&self) -> bool {
         matches!(
             self.status(),
@@ -207,14 +208,14 @@ impl Error {
         )
     }
 
-    /// Whether the registry does not let these credentials do this. Some registries also say so
-    /// of what does not exist, and some answer 404 where they mean this.
+    /// Returns true if the registry does not let these credentials do this. Some registries also
+    /// say so of what does not exist, and some answer 404 where they mean this.
     pub fn is_denied(&self) -> bool {
         self.status()
             .is_some_and(|status| DENIALS.contains(&status))
     }
 
-    /// Whether a refused manifest push looks like one of a tag that may not be overwritten.
+    /// Returns true if a refused manifest push looks like one of a tag that may not be overwritten.
     ///
     /// The specification has no code for this. `TAG_INVALID` is what some registries answer, and
     /// they answer it for other faults of a tag too: look at what the tag names before relying
@@ -232,9 +233,9 @@ impl Error {
         refused && self.has_code(&ErrorCode::TAG_INVALID)
     }
 
-    /// Whether making the request again can help. Requests are retried before their error is
-    /// seen, so an error that is still retryable was met outside of a request's own retries:
-    /// in the middle of a body.
+    /// Returns true if making the request again can help. Requests are retried before their error
+    /// is seen, so an error that is still retryable was met outside of a request's own retries: in
+    /// the middle of a body.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Response { status, .. } => matches!(
@@ -254,7 +255,7 @@ impl Error {
         }
     }
 
-    /// Whether the answer asks for fewer requests.
+    /// Returns true if the answer asks for fewer requests.
     pub(super) fn is_throttle(&self) -> bool {
         matches!(
             self.status(),
@@ -290,7 +291,7 @@ impl From<Error> for content::Error {
     }
 }
 
-/// Whether a connection was refused by our own resolver.
+/// Returns true if a connection was refused by our own resolver.
 fn is_local(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .any(<dyn std::error::Error>::is::<LocalAddress>)

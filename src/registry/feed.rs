@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::content::{self, ByteStream, Wait};
 
-/// What is known of a body while it is sent.
+/// The state of a body while it is sent.
 #[derive(Debug)]
 pub(super) struct Feed(Mutex<Progress>);
 

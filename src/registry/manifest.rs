@@ -5,18 +5,19 @@ use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use reqwest::{Method, StatusCode};
 
+use super::Error;
 use super::answer::{ErrorCode, parse_errors};
 use super::auth::Access;
 use super::transport::{Call, Transport};
 use super::wire::Response;
-use super::{Error, referrers};
 use crate::content::ManifestKey;
-use crate::oci::{Algorithm, Digest, Digester, Manifest, MediaType, RawManifest, Tag};
+use crate::oci::{Algorithm, Digest, Digester, MediaType, RawManifest, Tag};
 use crate::redact::RedactedUrl;
 
 /// The largest manifest that registries take.
 const MAX_MANIFEST: u64 = 4 << 20;
-/// How often a manifest is pushed again that names a blob which the registry does not see.
+/// The number of times that a manifest is pushed again that names a blob which the registry does
+/// not see.
 const UNSEEN_BLOBS: u32 = 2;
 /// Digest of the manifest that an answer is about.
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -61,26 +62,6 @@ pub(super) async fn digest(
         // A success alone says nothing: a proxy answers so for whatever it is asked.
         _ => Ok(pull(transport, key, access).await?.digest().clone()),
     }
-}
-
-/// Pushes a manifest under its digest or a tag, and sees that it is found by its subject.
-pub(super) async fn push(
-    transport: &Transport,
-    manifest: &RawManifest,
-    tag: Option<&Tag>,
-) -> Result<(), Error> {
-    let noted = put(transport, manifest, tag).await?;
-    let parsed = manifest.parse().ok();
-    let subject = parsed.as_ref().and_then(Manifest::subject);
-    let Some(subject) = subject.filter(|_| !noted) else {
-        return Ok(());
-    };
-    // The manifest is there; only the list of what refers to its subject may lack it.
-    if let Err(error) = referrers::add(transport, manifest, &subject.digest).await {
-        let (digest, subject) = (manifest.digest(), &subject.digest);
-        tracing::warn!(%digest, %subject, %error, "cannot list a referrer under its subject");
-    }
-    Ok(())
 }
 
 /// Pushes a manifest under its digest or a tag. Needs no `Location` in the answer. Tells whether
@@ -174,13 +155,13 @@ fn call<'a>(
     Call::new(method, url(transport, key), access).header(ACCEPT, ACCEPTED)
 }
 
-/// What an answer's headers say about the manifest in its body.
+/// The headers of an answer that are about the manifest in its body.
 struct Head {
     url: RedactedUrl,
     media_type: MediaType,
     digest: Option<Digest>,
     complete: bool,
-    /// Whether the bytes are encoded, which was not asked for.
+    /// True if the bytes are encoded, which was not asked for.
     encoded: bool,
 }
 
@@ -400,7 +381,7 @@ mod tests {
         assert!(error.unwrap_err().to_string().contains("wrong digest"));
     }
 
-    /// What a registry that answers pushes and reads so is believed.
+    /// A push to a registry that answers pushes and reads so.
     async fn pushed(push: Reply, read: Reply) -> Result<usize, String> {
         let manifest = RawManifest::new(&MediaType::OCI_MANIFEST, BODY.into());
         let server = Scripted::new(move |request| match request.method.as_str() {

@@ -21,6 +21,7 @@
 
 mod answer;
 mod auth;
+mod authenticator;
 mod blob;
 mod client;
 mod config;
@@ -32,10 +33,13 @@ mod manifest;
 mod overrides;
 mod pages;
 mod quota;
+mod quota_headers;
+mod redirect;
 mod referrers;
 mod repository;
 mod retry;
 mod state;
+mod subject;
 mod tags;
 #[cfg(test)]
 mod testing;

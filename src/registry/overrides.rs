@@ -23,14 +23,14 @@ pub enum InvalidOverride {
     Url(String),
 }
 
-/// Where requests to some registries go instead: `<pattern>=<url>`, several separated by commas.
-/// The first match counts, and credentials for those registries go there too. For tests, local
-/// runs and mirrors.
+/// The place where requests to some registries go instead: `<pattern>=<url>`, several separated by
+/// commas. The first match counts, and credentials for those registries go there too. For tests,
+/// local runs and mirrors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides(Vec<(HostPattern, Url)>);
 
 impl Overrides {
-    /// Where requests to `registry` go, if not to itself.
+    /// The place where requests to `registry` go, if not to itself.
     pub fn base_url(&self, registry: &str) -> Option<&Url> {
         let found = self.0.iter().find(|(hosts, _)| hosts.matches(registry));
         found.map(|(_, url)| url)

@@ -164,7 +164,7 @@ fn entry(manifest: &RawManifest) -> Descriptor {
     }
 }
 
-/// What a member says, if it is what it should be.
+/// The value of a member, if it has the expected type.
 fn read<T: serde::de::DeserializeOwned>(member: &RawValue) -> Option<T> {
     serde_json::from_str(member.get()).ok()
 }

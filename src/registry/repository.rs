@@ -9,7 +9,7 @@ use super::auth::{Access, CredentialProvider};
 use super::blob::RemoteBlob;
 use super::client::Client;
 use super::transport::Transport;
-use super::{Error, blob, login, manifest, referrers, tags, upload};
+use super::{Error, blob, login, manifest, referrers, subject, tags, upload};
 use crate::content::{self, Destination, ManifestKey, Opener, Pushed, Source};
 use crate::oci::{Descriptor, Digest, RawManifest, Reference, Repository, Tag};
 
@@ -19,6 +19,18 @@ pub struct RemoteRepository {
     transport: Arc<Transport>,
     repository: Repository,
     name: Arc<str>,
+}
+
+impl Client {
+    /// A repository of a registry, spoken to with the credentials that `provider` has for it.
+    /// Nothing is sent yet. Fails if the registry is at an address that is refused.
+    pub fn repository(
+        &self,
+        repository: Repository,
+        provider: Arc<dyn CredentialProvider>,
+    ) -> Result<RemoteRepository, Error> {
+        RemoteRepository::new(self, repository, provider)
+    }
 }
 
 impl RemoteRepository {
@@ -183,11 +195,11 @@ impl Destination for RemoteRepository {
         manifest: &'a RawManifest,
         tag: Option<&'a Tag>,
     ) -> BoxFuture<'a, content::Result<()>> {
-        async move { Ok(manifest::push(&self.transport, manifest, tag).await?) }.boxed()
+        async move { Ok(subject::push(&self.transport, manifest, tag).await?) }.boxed()
     }
 }
 
-/// What names the manifest of `reference`: without a tag and a digest it is `latest`.
+/// The key of the manifest of `reference`: without a tag and a digest it is `latest`.
 fn key_of<'a>(reference: &'a Reference, latest: &'a Tag) -> ManifestKey<'a> {
     match reference.digest() {
         Some(digest) => ManifestKey::Digest(digest),
@@ -195,7 +207,7 @@ fn key_of<'a>(reference: &'a Reference, latest: &'a Tag) -> ManifestKey<'a> {
     }
 }
 
-/// What was asked for, or `None` where it is not there.
+/// Returns the result, or `None` where the thing is not there.
 fn if_found<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(found) => Ok(Some(found)),

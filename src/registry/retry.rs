@@ -52,7 +52,7 @@ pub(super) struct Retries<'a> {
     policy: &'a RetryPolicy,
     tally: &'a Tally,
     started: Instant,
-    /// What is used up of the budget.
+    /// The part of the budget that is used up.
     spent: Duration,
     failures: u32,
     in_a_row: u32,

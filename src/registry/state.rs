@@ -1,4 +1,4 @@
-//! What a client learns about one registry.
+//! The facts that a client learns about one registry.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -69,7 +69,7 @@ impl RegistryState {
         }
     }
 
-    /// How it wants to be told who asks, once it has said so.
+    /// The way in which it wants to be told who asks, once it has said so.
     pub(super) fn scheme(&self) -> Option<Scheme> {
         lock(&self.scheme).clone()
     }
@@ -78,7 +78,7 @@ impl RegistryState {
         *lock(&self.scheme) = Some(scheme);
     }
 
-    /// Whether it is worth asking this registry to mount a blob.
+    /// Returns true if it is worth asking this registry to mount a blob.
     pub(super) fn may_mount(&self) -> bool {
         self.mount_refusals.load(Ordering::Relaxed) < MOUNT_REFUSALS
     }

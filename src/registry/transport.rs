@@ -10,10 +10,12 @@ use reqwest::header::{
 use reqwest::{Method, StatusCode, Url};
 
 use super::Error;
-use super::auth::{Access, Authenticator, CredentialProvider};
+use super::auth::{Access, CredentialProvider};
+use super::authenticator::Authenticator;
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::quota::{Allowance, Quota};
+use super::redirect::{MAX_REDIRECTS, redirects};
 use super::retry::{Retries, RetryPolicy};
 use super::state::RegistryState;
 use super::wire::{Response, Wire};
@@ -21,10 +23,8 @@ use crate::content::Parts;
 use crate::oci::Repository;
 use crate::redact::RedactedUrl;
 
-/// How often one request is sent elsewhere.
-pub(super) const MAX_REDIRECTS: usize = 5;
-/// How often one request is authorized anew: once for the challenge, once for credentials that
-/// turn out to have expired.
+/// The number of times that one request is authorized anew: once for the challenge, once for
+/// credentials that turn out to have expired.
 const MAX_RENEWALS: usize = 2;
 
 /// A request that can be made any number of times.
@@ -115,7 +115,7 @@ impl Transport {
         })
     }
 
-    /// What is known about the registry.
+    /// The state of the registry.
     pub(super) fn state(&self) -> &RegistryState {
         &self.state
     }
@@ -152,12 +152,12 @@ impl Transport {
         self.endpoint.url("")
     }
 
-    /// Whether requests have been made with credentials.
+    /// Returns true if requests have been made with credentials.
     pub(super) async fn has_credentials(&self) -> bool {
         self.authenticator.has_credentials().await
     }
 
-    /// Whether `url` is at the registry itself.
+    /// Returns true if `url` is at the registry itself.
     pub(super) fn is_origin_of(&self, url: &Url) -> bool {
         self.endpoint.is_origin_of(url)
     }
@@ -234,7 +234,7 @@ impl Transport {
         self.authenticator.authorize(access).await
     }
 
-    /// What to authorize the request with when it is made again, if `response` asks for that.
+    /// The header that authorizes the request when it is made again, if `response` asks for one.
     pub(super) async fn renew(
         &self,
         response: &Response,
@@ -284,18 +284,4 @@ impl Transport {
             limit: MAX_REDIRECTS,
         })
     }
-}
-
-/// Whether an answer sends a request that reads elsewhere
-/// ([RFC 9110, 15.4](https://www.rfc-editor.org/rfc/rfc9110#section-15.4)).
-pub(super) fn redirects(method: &Method, status: StatusCode) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
-        && matches!(
-            status,
-            StatusCode::MOVED_PERMANENTLY
-                | StatusCode::FOUND
-                | StatusCode::SEE_OTHER
-                | StatusCode::TEMPORARY_REDIRECT
-                | StatusCode::PERMANENT_REDIRECT
-        )
 }

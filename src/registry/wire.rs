@@ -131,7 +131,7 @@ impl Response {
         all.filter_map(text)
     }
 
-    /// Where the answer points, relative to what was asked.
+    /// The place where the answer points, relative to what was asked.
     pub(super) fn location(&self) -> Result<Url, Error> {
         let text = self.header(&LOCATION).ok_or_else(|| {
             let is_there = self.inner.headers().contains_key(LOCATION);
@@ -152,8 +152,8 @@ impl Response {
         self.header(&CONTENT_LENGTH)?.parse().ok()
     }
 
-    /// Whether this is a page for people, as proxies and sign-ins answer: no registry does, but
-    /// for a blob that is one.
+    /// Returns true if this is a page for people, as proxies and sign-ins answer: no registry does,
+    /// but for a blob that is one.
     pub(super) fn is_page(&self) -> bool {
         let content_type = self.header(&CONTENT_TYPE).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();

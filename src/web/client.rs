@@ -13,7 +13,7 @@ use crate::content::Wait;
 use crate::network::{Reach, Resolver, SharedResolver, http_client, parse_retry_after};
 use crate::redact::{RedactedUrl, remember_address, remember_redirect};
 
-/// How often one request is sent elsewhere.
+/// The number of times that one request is sent elsewhere.
 const MAX_REDIRECTS: usize = 5;
 
 /// The longest address that a redirect leads to.
@@ -24,7 +24,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     config: Config,
     url: Url,
-    /// Whether the object is on this machine, which may then send requests to other ports of it.
+    /// True if the object is on this machine, which may then send requests to other ports of it.
     local: bool,
 }
 
@@ -51,7 +51,7 @@ impl Client {
         })
     }
 
-    /// How the object is shown.
+    /// The way in which the object is shown.
     pub(super) fn shown_url(&self) -> RedactedUrl {
         RedactedUrl::new(&self.url)
     }
@@ -189,7 +189,7 @@ fn authority(url: &Url) -> String {
     }
 }
 
-/// Where an answer sends the request, if it does.
+/// The place where an answer sends the request, if it does.
 fn redirect(answer: &Response) -> Result<Option<Url>, Error> {
     let redirects = [
         StatusCode::MOVED_PERMANENTLY,

@@ -1,4 +1,4 @@
-//! What web servers are read from, and how.
+//! The web servers that are read from, and how they are reached.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use crate::content::Tally;
 use crate::network::{HostPattern, InvalidHostPattern};
 
-/// How objects are read. [`Config::default`] reads from no host.
+/// The way in which objects are read. [`Config::default`] reads from no host.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The hosts that may be read from.
     pub hosts: Hosts,
-    /// Whether a host may be on this machine, where it is spoken to without TLS. Link-local
+    /// True if a host may be on this machine, where it is spoken to without TLS. Link-local
     /// addresses are refused even then.
     pub allow_loopback: bool,
     /// The most times that one request is made.
     pub attempts: NonZeroU32,
-    /// How long requests may stand still.
+    /// The time that requests may stand still.
     pub patience: Patience,
     /// Counts requests that are made again.
     pub tally: Arc<Tally>,
@@ -82,7 +82,7 @@ impl Config {
 }
 
 impl Hosts {
-    /// Whether `host` (with its port if it is not the scheme's own) may be read from.
+    /// Returns true if `host` (with its port if it is not the scheme's own) may be read from.
     pub(super) fn allow(&self, host: &str) -> bool {
         match self {
             Self::All => true,

@@ -82,15 +82,15 @@ pub enum Error {
     /// An answer that HTTP does not allow.
     #[error("{url} answered {problem}")]
     Protocol {
-        /// What was asked for.
+        /// The image that was asked for.
         url: RedactedUrl,
-        /// What is wrong.
+        /// The error.
         problem: &'static str,
     },
     /// Redirects without end.
     #[error("{url} redirects more than {limit} times")]
     Redirects {
-        /// Where the first one started.
+        /// The place where the first one started.
         url: RedactedUrl,
         /// The bound.
         limit: usize,
@@ -98,27 +98,27 @@ pub enum Error {
     /// Another failure of the server.
     #[error("{url} answered {status}{}", AskedWait(*retry_after))]
     Status {
-        /// What was asked for.
+        /// The image that was asked for.
         url: RedactedUrl,
         /// The server's answer.
         status: StatusCode,
-        /// How long it asks to wait.
+        /// The time that it asks to wait.
         retry_after: Option<Duration>,
     },
     /// No answer came: connecting, TLS or the connection itself failed.
     #[error("reading {url} failed on the way: {}", Trouble::of(source))]
     Transport {
-        /// What was asked for.
+        /// The image that was asked for.
         url: RedactedUrl,
-        /// What the HTTP client says, without its URL.
+        /// The HTTP client's error, without its URL.
         source: reqwest::Error,
     },
     /// No answer came in time.
     #[error("{url} did not answer within {} seconds", after.as_secs())]
     Timeout {
-        /// What was asked for.
+        /// The image that was asked for.
         url: RedactedUrl,
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
     /// The request failed again and again, or in a way that waiting for would take too long.
@@ -126,7 +126,7 @@ pub enum Error {
     Exhausted {
         /// The object.
         url: RedactedUrl,
-        /// How often the request was made.
+        /// The number of times that the request was made.
         attempts: u32,
         /// The last failure.
         source: Box<Error>,
@@ -137,7 +137,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether making the request again can help.
+    /// Returns true if making the request again can help.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Status { status, .. } => {
@@ -152,7 +152,7 @@ impl Error {
         }
     }
 
-    /// Whether the answer asks for fewer requests.
+    /// Returns true if the answer asks for fewer requests.
     pub(super) fn is_throttle(&self) -> bool {
         matches!(self, Self::Status { status, .. } if *status == StatusCode::TOO_MANY_REQUESTS)
     }
@@ -171,7 +171,7 @@ impl Retryable for Error {
     }
 }
 
-/// Whether a connection was refused by our own resolver.
+/// Returns true if a connection was refused by our own resolver.
 fn is_local(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source())
         .any(<dyn std::error::Error>::is::<LocalAddress>)

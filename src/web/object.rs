@@ -60,8 +60,8 @@ impl Pinned {
     }
 }
 
-/// Whether the object has no bytes. A server may say that there is no such range of it, or send
-/// all of it.
+/// Returns true if the object has no bytes. A server may say that there is no such range of it, or
+/// send all of it.
 fn is_empty(answer: &Response) -> bool {
     match answer.status() {
         StatusCode::RANGE_NOT_SATISFIABLE => true,

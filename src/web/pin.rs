@@ -1,4 +1,4 @@
-//! What tells one state of an object from the next.
+//! The mark that tells one state of an object from the next.
 
 use reqwest::header::{ETAG, HeaderMap, HeaderName, IF_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED};
 
@@ -11,7 +11,7 @@ pub(super) struct Pin {
 }
 
 impl Pin {
-    /// What pins the object that an answer is about. Weak `ETag`s do not: they may stay as they
+    /// The mark of the object that an answer is about. Weak `ETag`s do not: they may stay as they
     /// are where bytes change.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let text = |name: &HeaderName| headers.get(name)?.to_str().ok();

@@ -13,7 +13,7 @@ use reqwest::StatusCode;
 use super::{Config, Error, Hosts, Patience, open_object};
 use crate::content::{self, RangeRead, RemoteObject, collect};
 
-/// What opens a presigned URL. No error may show it.
+/// The secret that opens a presigned URL. No error may show it.
 const SECRET: &str = "hunter2";
 /// More than the first request brings.
 const SIZE: usize = 700_000;

@@ -80,6 +80,31 @@ fn the_page_has_the_same_table() {
     assert_eq!(written, rules.collect());
 }
 
+/// A row of the page's tables names files: the first by its path, others may be beside it.
+#[test]
+fn the_files_that_the_page_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let mut named = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let mut folder = root.join("src");
+        let paths = row.split('`').skip(1).step_by(2);
+        for path in paths.filter(|path| path.contains(".rs") || path.contains('/')) {
+            let path = path.strip_prefix("src/").unwrap_or(path);
+            let candidates = [
+                root.join("src").join(path),
+                folder.join(path),
+                root.join(path),
+            ];
+            let found = candidates.iter().find(|candidate| candidate.exists());
+            let found = found.unwrap_or_else(|| panic!("{path} is not there: {row}"));
+            folder = found.parent().unwrap().to_owned();
+            named += 1;
+        }
+    }
+    assert!(named > 25, "{named}");
+}
+
 #[test]
 fn only_the_aws_module_uses_aws_clients() {
     for Source { path, module, code } in sources() {
@@ -170,7 +195,7 @@ fn used_modules(code: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn first_names(path: &str) -> Vec<String> {
+pub(crate) fn first_names(path: &str) -> Vec<String> {
     let Some(group) = path.strip_prefix('{') else {
         return vec![name(path)];
     };
@@ -189,7 +214,7 @@ fn first_names(path: &str) -> Vec<String> {
     names
 }
 
-fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let name = text.trim_start().chars();
     name.take_while(|c| c.is_alphanumeric() || *c == '_')
         .collect()

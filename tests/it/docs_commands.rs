@@ -12,6 +12,31 @@ use crate::support::output;
 const ELSEWHERE: &[(&str, &str)] = &[
     ("cargo run --release -- invoke --local", ".ci/run runs it"),
     ("scripts/test", "runs this test"),
+    (
+        "install ",
+        "tests/templates/test_release.py looks into the archive",
+    ),
+    (
+        "tar --extract",
+        "tests/templates/test_release.py unpacks the archive",
+    ),
+    ("cd longshore-", "the folder of the archive"),
+    (
+        "cargo binstall",
+        "needs a release on the web; tests/templates/test_release.py fills in its addresses",
+    ),
+    (
+        "cargo install",
+        "needs a release on the web, or builds for minutes",
+    ),
+    (
+        "longshore copy oci-archive:longshore",
+        "tests/templates/test_release.py copies the image",
+    ),
+    (
+        "podman ",
+        "tests/templates/test_release.py runs the image's program alone",
+    ),
     ("scripts/faults", "tests/it/faults plays a few of its runs"),
     ("bash .ci/run", "runs scripts/test"),
     ("cargo build --release", "a part of what .ci/run does"),

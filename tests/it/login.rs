@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -214,6 +215,53 @@ async fn a_helper_keeps_the_login_in_the_place_of_the_file() {
         "{}",
         stderr(&run)
     );
+}
+
+#[tokio::test]
+async fn a_token_server_is_asked_whether_it_takes_the_login() {
+    let auth = Auth::Bearer {
+        user: "me".to_owned(),
+        password: Secret::new(PASSWORD),
+        anonymous_pull: false,
+        lifetime: Duration::from_mins(5),
+    };
+    let world = World::new(auth).await;
+    let refused = world.login("wrong").await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("does not take this login"),
+        "{}",
+        stderr(&refused)
+    );
+    let run = world.login(PASSWORD).await;
+    assert!(run.status.success(), "{}", stderr(&run));
+    assert!(world.is_let_in().await);
+}
+
+#[tokio::test]
+async fn a_dry_run_asks_the_registry_and_writes_nothing() {
+    let world = World::with_password().await;
+    let host = world.host();
+    let login = [
+        "login",
+        "--dry-run",
+        "--username",
+        "me",
+        "--password-stdin",
+        &host,
+    ];
+    assert_eq!(world.run(&login, "wrong").await.status.code(), Some(1));
+    let run = world.run(&login, PASSWORD).await;
+    assert!(run.status.success(), "{}", stderr(&run));
+    let said = String::from_utf8(run.stdout).unwrap();
+    assert!(said.starts_with("to be logged in to "), "{said}");
+    assert!(!world.folder.path().join("docker").exists());
+
+    assert!(world.login(PASSWORD).await.status.success());
+    let run = world.run(&["logout", "--dry-run", &host], "").await;
+    let said = String::from_utf8(run.stdout).unwrap();
+    assert!(said.starts_with("to be logged out of "), "{said}");
+    assert!(world.is_let_in().await);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ impl CrcAlgorithm {
         }
     }
 
-    /// What a sum begins with, and is combined with at its end.
+    /// The number that a sum begins with, and is combined with at its end.
     fn ones(self) -> u64 {
         match self {
             Self::Crc32IsoHdlc | Self::Crc32Iscsi => u32::MAX.into(),
@@ -71,7 +71,7 @@ pub fn checksum(algorithm: CrcAlgorithm, bytes: &[u8]) -> u64 {
     digest.finalize()
 }
 
-/// What each value of a byte adds.
+/// The part of a sum that each value of a byte adds.
 type Table = [u64; 256];
 
 static CRC_32: Table = table(0xedb8_8320);

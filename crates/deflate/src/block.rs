@@ -26,7 +26,7 @@ struct Sequence {
     distance_symbol: u8,
 }
 
-/// What a block is made of: sequences, then literals up to its end.
+/// A block: sequences, then literals up to its end.
 pub(crate) struct Block {
     sequences: Vec<Sequence>,
     literals: [u32; LITERALS],

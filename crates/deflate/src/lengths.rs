@@ -24,7 +24,7 @@ pub(crate) struct Lengths {
     stored: Stored,
 }
 
-/// How the lengths are stored.
+/// The way in which the lengths are stored.
 struct Stored {
     literals: usize,
     distances: usize,
@@ -118,7 +118,7 @@ impl Stored {
     }
 }
 
-/// How many symbols there are up to the last that has a code.
+/// The number of symbols up to the last that has a code.
 fn used(lengths: &[u8]) -> usize {
     let last = lengths.iter().rposition(|length| *length > 0);
     last.map_or(0, |last| last + 1)

@@ -154,7 +154,7 @@ impl Match {
     }
 }
 
-/// How many bytes are the same, beside those of a word that are known to be.
+/// The number of bytes that are the same, beside those of a word that are known to be.
 #[inline]
 fn common(before: &[u8], here: &[u8]) -> usize {
     let here = &here[..here.len().min(MAX_LENGTH - WORD)];

@@ -1,4 +1,4 @@
-//! How layers are compressed: told from their first bytes, or made so on the way.
+//! The way in which layers are compressed: told from their first bytes, or made so on the way.
 
 mod check;
 mod codec;
@@ -18,7 +18,7 @@ pub(super) use zstd_window::window_log;
 
 use crate::oci::MediaType;
 
-/// What is done to layers that an archive holds uncompressed. The same layer gives the same bytes
+/// The treatment of layers that an archive holds uncompressed. The same layer gives the same bytes
 /// on every machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
@@ -43,7 +43,7 @@ impl Compression {
         ("none", Self::None),
     ];
 
-    /// What compresses, or `None` where nothing does.
+    /// The codec, or `None` where nothing is compressed.
     pub(super) fn codec(self) -> Option<Arc<dyn Codec>> {
         match self {
             Self::Gzip => Some(gzip::good()),
@@ -74,7 +74,7 @@ impl FromStr for Compression {
     }
 }
 
-/// What content is, by its first bytes.
+/// The format of content, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Gzip,
@@ -99,7 +99,7 @@ impl Format {
         }
     }
 
-    /// How errors call it.
+    /// Its name in errors.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Gzip => "gzip",
@@ -120,7 +120,8 @@ impl Format {
         }
     }
 
-    /// Whether nothing is compressed here. A tar may begin with the letter of a JSON document.
+    /// Returns true if nothing is compressed here. A tar may begin with the letter of a JSON
+    /// document.
     pub(super) fn is_plain(self) -> bool {
         matches!(self, Self::Plain | Self::Json)
     }

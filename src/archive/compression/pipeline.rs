@@ -26,7 +26,7 @@ fn threads() -> usize {
     thread::available_parallelism().map_or(2, NonZero::get)
 }
 
-/// What a layer is and what it must turn out to be.
+/// A layer's description, and the content that it must turn out to have.
 pub(crate) struct Expected {
     /// The layer's file, for errors.
     pub(crate) entry: String,
@@ -39,7 +39,7 @@ pub(crate) struct Expected {
     pub(crate) mismatch: fn(String, Digest, Digest) -> Error,
 }
 
-/// Where the descriptor of what came out is put when all has come.
+/// The place where the descriptor of what came out is put when all has come.
 pub(crate) type Made = Arc<OnceLock<Descriptor>>;
 
 /// Passes a file on as it is.
@@ -180,7 +180,7 @@ impl Blocks {
 /// A stretch of a layer.
 struct Piece {
     plain: Bytes,
-    /// What the codec made of it, where there is one.
+    /// The codec's output, where there is one.
     encoded: Option<Buffer>,
     last: bool,
 }

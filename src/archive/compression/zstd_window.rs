@@ -3,7 +3,8 @@
 
 /// The most that is granted: what `zstd --ultra` and `--long` write.
 pub(crate) const MOST_LOG: u32 = 27;
-/// What every decoder should take, so that later frames of a stream may ask for it too.
+/// The window that every decoder should accept, so that later frames of a stream may ask for it
+/// too.
 const LEAST_LOG: u32 = 23;
 
 /// Base-2 logarithm of the window of a stream that begins with these bytes, rounded up, from 8 MiB

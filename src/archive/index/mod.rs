@@ -1,12 +1,11 @@
-//! Where the files of a tar are.
+//! The place where the files of a tar are.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 
 use bytes::Bytes;
 
 use super::Error;
-use super::compression::Format;
+use super::file::File;
 use super::scan::{End, Found, Reader, Scan};
 use super::walk::inside;
 
@@ -18,32 +17,6 @@ const MAX_NAMES: u64 = 16 << 20;
 const KEEP_ALL: u64 = 8 << 20;
 /// Longest chain of links.
 const MAX_LINKS: usize = 8;
-
-/// A file in an archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct File {
-    pub(super) start: u64,
-    pub(super) size: u64,
-    /// How the content begins.
-    pub(super) format: Format,
-}
-
-impl File {
-    /// The file at `data`. `begin` is its first bytes, maybe with some of what is behind it.
-    pub(super) fn new(data: Range<u64>, begin: &[u8]) -> Self {
-        let size = data.end - data.start;
-        let begin = &begin[..usize::try_from(size).map_or(begin.len(), |s| s.min(begin.len()))];
-        Self {
-            start: data.start,
-            size,
-            format: Format::of(begin),
-        }
-    }
-
-    pub(super) fn range(self) -> Range<u64> {
-        self.start..self.start + self.size
-    }
-}
 
 /// The files and links of an archive by name. Of several with one name, the last counts.
 #[derive(Debug, Default)]
@@ -88,7 +61,7 @@ impl Index {
         Ok(self.end.is_none())
     }
 
-    /// Whether all files are known.
+    /// Returns true if all files are known.
     pub(super) fn is_complete(&self) -> bool {
         self.end.is_some()
     }
@@ -201,7 +174,7 @@ impl Index {
         is_there.then(|| name.to_owned())
     }
 
-    /// Whether there is a file of this name.
+    /// Returns true if there is a file of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.file(name, "").is_ok()
     }

@@ -8,12 +8,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Error;
-use super::choice::{Choice, choose};
+use super::choice::Choice;
+use super::choose::choose;
 use super::compression::Format;
+use super::file::MAX_DOCUMENT;
 use super::layer::{StoredBlob, digest_mismatch};
 use super::order::ArchiveOrder;
 use super::selector::Selector;
-use super::store::{MAX_DOCUMENT, Store};
+use super::store::Store;
 use crate::content::{self, Opener, Order, Source};
 use crate::oci::{
     Descriptor, Digest, ImageConfig, ImageIndex, ImageManifest, Manifest, MediaType, RawManifest,
@@ -24,7 +26,8 @@ use crate::oci::{
 pub(super) const INDEX: &str = "index.json";
 /// How deep indexes may stand within indexes.
 const MAX_DEPTH: usize = 4;
-/// Where a name of the image stands: the specification's, and what containerd and Docker add.
+/// The place where a name of the image stands: the specification's, and what containerd and Docker
+/// add.
 const NAMES: [&str; 2] = [
     "io.containerd.image.name",
     "org.opencontainers.image.ref.name",
@@ -130,8 +133,8 @@ impl Layout {
         Ok(raw.media_type().is_manifest().then_some(raw))
     }
 
-    /// What an index lists, or `None` where that is a blob. Nothing but its members tells a
-    /// manifest of an unknown media type from a blob here.
+    /// A manifest that an index lists, or `None` where the entry is a blob. Nothing but its members
+    /// tells a manifest of an unknown media type from a blob here.
     async fn entry(&self, descriptor: &Descriptor) -> Result<Option<RawManifest>, Error> {
         let media_type = &descriptor.media_type;
         if media_type.is_manifest() || media_type.is_schema1() {
@@ -227,7 +230,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Whether config and layers of an image are there, or may still come, and agree.
+    /// Returns true if config and layers of an image are there, or may still come, and agree.
     async fn check(&self, root: &RawManifest, image: &ImageManifest) -> Result<(), Error> {
         let named_by = format!("manifest {}", root.digest());
         for descriptor in image.layers.iter().chain([&image.config]) {
@@ -258,9 +261,9 @@ impl Layout {
     }
 }
 
-/// Whether the images that `index.json` lists are one for several platforms, as tools leave it that
-/// write no index of their own below it: each is for another platform, and all have the same names,
-/// among which is the one that is asked for.
+/// Returns true if the images that `index.json` lists are one for several platforms, as tools leave
+/// it that write no index of their own below it: each is for another platform, and all have the
+/// same names, among which is the one that is asked for.
 fn is_one_image(images: &[(&Descriptor, Choice)], selector: Option<&Selector>) -> bool {
     let platforms = images.iter().filter_map(|(of, _)| of.platform.as_ref());
     let distinct: HashSet<String> = platforms
@@ -278,11 +281,11 @@ fn is_one_image(images: &[(&Descriptor, Choice)], selector: Option<&Selector>) -
     images.len() > 1 && distinct.len() == images.len() && has_same_names && is_meant
 }
 
-/// What of an image is in the archive.
+/// The images of an archive.
 #[derive(Default)]
 struct Survey {
     seen: HashSet<Digest>,
-    /// How many images are there completely.
+    /// The number of images that are there completely.
     images: usize,
     /// The only image, where there is one.
     only: Option<RawManifest>,

@@ -175,7 +175,8 @@ async fn signatures_beside_an_image_are_not_images() {
     assert_eq!(*tagged.digest(), signature.digest);
 }
 
-/// What `docker save` leaves out of a multi-platform image that was pulled for one platform.
+/// The entries that `docker save` leaves out of a multi-platform image that was pulled for one
+/// platform.
 #[tokio::test]
 async fn the_platform_that_is_there_counts() {
     let mut builder = Builder::new();

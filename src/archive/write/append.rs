@@ -1,4 +1,4 @@
-//! What an archive holds that is added to: it is taken over into the one that replaces it.
+//! The content of an archive that is added to: it is taken over into the one that replaces it.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tar::{Entry, EntryType};
 
 use super::index::{INDEX, IndexDocument, MARKER};
-use super::{Form, WriteError, docker};
+use super::{Form, WriteError, docker_entry};
 use crate::oci::Digest;
 
 /// Most bytes of a document that is read whole.
@@ -23,7 +23,7 @@ pub(super) struct Kept {
     pub(super) images: Vec<Value>,
 }
 
-/// What becomes of an entry.
+/// An entry, and the way in which it is taken over.
 pub(super) enum Found<'a> {
     /// A file that is taken over, with its content.
     File(&'a str, u64, &'a mut dyn Read),
@@ -56,12 +56,12 @@ pub(super) fn read(
         let entry_name = entry.path().map_err(failed)?.display().to_string();
         let entry_name = entry_name.trim_start_matches("./").to_owned();
         match (form, entry_name.as_str()) {
-            (Form::DockerArchive, docker::MANIFEST) => {
+            (Form::DockerArchive, docker_entry::MANIFEST) => {
                 is_of_form = true;
                 let images = serde_json::from_slice(&document(&mut entry).map_err(failed)?);
                 kept.images = images.map_err(|source| WriteError::Document {
                     place: name.to_owned(),
-                    entry: docker::MANIFEST,
+                    entry: docker_entry::MANIFEST,
                     source,
                 })?;
             }

@@ -19,7 +19,7 @@ pub enum WriteError {
     Write {
         /// The file or directory.
         place: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The path of an archive is that of a directory.
@@ -36,18 +36,18 @@ pub enum WriteError {
     NoArchive {
         /// The file.
         place: String,
-        /// What it is.
+        /// The error of reading it.
         source: Box<archive::Error>,
     },
     /// The directory of an archive is not there.
     #[error("there is no directory {0} to write to: create it")]
     NoDirectory(String),
-    /// What is added to is compressed as a whole, or of the other form.
+    /// The archive that is added to is compressed as a whole, or of the other form.
     #[error("cannot add to {place}: {problem}")]
     Append {
         /// The archive.
         place: String,
-        /// What is in the way.
+        /// The obstacle.
         problem: &'static str,
     },
     /// A document of a layout or an archive that is added to is malformed.
@@ -57,7 +57,7 @@ pub enum WriteError {
         place: String,
         /// The document.
         entry: &'static str,
-        /// What the parser says.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// The archive goes to a terminal.
@@ -96,7 +96,7 @@ impl From<WriteError> for crate::content::Error {
     }
 }
 
-/// What can be done about an error of the system.
+/// The advice about an error of the system.
 struct Advice(io::ErrorKind);
 
 impl fmt::Display for Advice {

@@ -38,15 +38,15 @@ impl Form {
 /// `oci:DIRECTORY[:NAME]`, `oci-archive:PATH[:NAME]` or `docker-archive:PATH[:NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageFile {
-    /// What it is.
+    /// The error of reading it.
     pub form: Form,
-    /// Where it is. `None`: standard output.
+    /// The place where it is. `None`: standard output.
     pub path: Option<PathBuf>,
     /// The image's name as it is written: `1.0`, `app:1.0`.
     pub name: Option<String>,
     /// More tags of the same image.
     pub tags: Vec<Tag>,
-    /// Whether images that an archive holds stay in it. Layouts always keep theirs.
+    /// True if images that an archive holds stay in it. Layouts always keep theirs.
     pub append: bool,
 }
 
@@ -69,9 +69,9 @@ pub enum InvalidFile {
          app:1.0"
     )]
     Name {
-        /// What is written.
+        /// The text as it was written.
         text: String,
-        /// What is wrong with it.
+        /// The fault.
         source: InvalidReference,
     },
     /// Images are not stored under digests that someone chose.
@@ -163,7 +163,7 @@ impl ImageFile {
         Some(format!("{}:{tag}", self.repository()?))
     }
 
-    /// What stands before the tag in the written name. A tag alone has nothing before it.
+    /// The part before the tag in the written name. A tag alone has nothing before it.
     fn repository(&self) -> Option<String> {
         let name = self.name.as_ref()?;
         if self.form == Form::DockerArchive {

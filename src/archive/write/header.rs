@@ -17,7 +17,7 @@ pub(super) fn padded(size: u64) -> u64 {
     size.next_multiple_of(BLOCK)
 }
 
-/// What stands before the content of a file.
+/// The bytes before the content of a file.
 pub(super) fn file(name: &str, size: u64) -> io::Result<Vec<u8>> {
     entry(name, EntryType::Regular, size, None)
 }

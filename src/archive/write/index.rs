@@ -12,7 +12,7 @@ pub(super) const MARKER: &str = "oci-layout";
 pub(super) const MARKER_CONTENT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// Where containerd, and Docker with its image store, look for the whole name.
+/// The place where containerd, and Docker with its image store, look for the whole name.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// A manifest that the index lists.

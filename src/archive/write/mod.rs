@@ -7,6 +7,7 @@
 
 mod append;
 mod docker;
+mod docker_entry;
 mod error;
 mod file;
 mod folder;
@@ -53,11 +54,14 @@ enum Storage {
     Tar(Tar),
 }
 
+/// Keeps something of an archive that is added to.
+type Keep = fn(&mut Tar, append::Found<'_>) -> io::Result<()>;
+
 /// The documents that end a layout or an archive.
 #[derive(Default)]
 struct Written {
     manifests: HashMap<Digest, RawManifest>,
-    /// What is listed beside the image itself.
+    /// The images that are listed beside the image itself.
     listed: Vec<Listed>,
     /// The index of an archive that is added to.
     index: Option<IndexDocument>,
@@ -72,13 +76,31 @@ impl Writer {
     ///
     /// Where it holds something that is no image, or cannot be written to.
     pub async fn open(file: ImageFile) -> Result<Self, WriteError> {
+        Self::open_with(file, Tar::take_over).await
+    }
+
+    /// Sees to it that `file` can be written to, and learns which blobs it keeps. Nothing is taken
+    /// over from an archive that is added to: this writer is to be asked only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::open`].
+    pub async fn look(file: ImageFile) -> Result<Self, WriteError> {
+        Self::open_with(file, |tar, found| {
+            tar.note(&found);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn open_with(file: ImageFile, keep: Keep) -> Result<Self, WriteError> {
         let names = file.names()?;
         let mut written = Written::default();
         let storage = match (&file.path, file.form) {
             (Some(path), Form::Layout) => Storage::Folder(Folder::open(path, file.to_string())?),
             (Some(path), _) => {
                 check_present(path, &file).await?;
-                let (tar, kept) = begin(&file).await?;
+                let (tar, kept) = begin(&file, keep).await?;
                 written.index = kept.index;
                 written.images = kept.images;
                 Storage::Tar(tar)
@@ -108,7 +130,10 @@ impl Writer {
             let images = self.written().images.clone();
             let names = listed.into_iter().filter_map(|listed| listed.name);
             let names: Vec<_> = names.collect();
-            vec![(docker::MANIFEST, docker::list(images, root, &names, tar)?)]
+            vec![(
+                docker_entry::MANIFEST,
+                docker::list(images, root, &names, tar)?,
+            )]
         } else {
             let mut index = self.written().index.take();
             let index = index.get_or_insert_with(IndexDocument::empty);
@@ -228,7 +253,7 @@ impl Destination for Writer {
     }
 }
 
-/// What was written, as a place to describe it from.
+/// The written image, as a place to describe it from.
 impl Source for Writer {
     fn name(&self) -> &str {
         self.storage.name()
@@ -342,7 +367,7 @@ async fn check_present(path: &Path, file: &ImageFile) -> Result<(), WriteError> 
 }
 
 /// Begins a tar, with what is in the one that it replaces where it adds to that.
-async fn begin(file: &ImageFile) -> Result<(Tar, append::Kept), WriteError> {
+async fn begin(file: &ImageFile, keep: Keep) -> Result<(Tar, append::Kept), WriteError> {
     let file = file.clone();
     Task::blocking(move || {
         let mut tar = Tar::begin(&file)?;
@@ -350,7 +375,7 @@ async fn begin(file: &ImageFile) -> Result<(Tar, append::Kept), WriteError> {
         let present = present.filter(|path| path.metadata().is_ok_and(|there| there.len() > 0));
         let kept = match present {
             Some(path) => append::read(path, file.form, &file.to_string(), |found| {
-                tar.take_over(found)
+                keep(&mut tar, found)
             })?,
             None => append::Kept::default(),
         };

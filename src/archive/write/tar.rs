@@ -19,7 +19,7 @@ use tempfile::TempPath;
 
 use super::append::{Found, digest_of};
 use super::header::{self, BLOCK, padded};
-use super::{Form, ImageFile, WriteError, docker, scratch};
+use super::{Form, ImageFile, WriteError, docker_entry, scratch};
 use crate::content::{self, ByteStream, Opener, Task};
 use crate::oci::{Descriptor, Digest};
 
@@ -39,7 +39,7 @@ pub(super) struct Tar {
     blobs: Mutex<HashMap<Digest, Stored>>,
 }
 
-/// Where the tar is to be when it is complete.
+/// The place where the tar is to be when it is complete.
 enum Goal {
     /// At this path, in the place of what is there.
     File(TempPath, PathBuf),
@@ -130,6 +130,15 @@ impl Tar {
             }
         }
         Ok(())
+    }
+
+    /// Learns that another archive holds a blob, and leaves it there.
+    pub(super) fn note(&self, found: &Found<'_>) {
+        if let Found::File(name, size, _) = found
+            && let Some(digest) = digest_of(name)
+        {
+            self.keep(&digest, (*name).to_owned(), 0, *size);
+        }
     }
 
     /// Takes a blob; what it is, is known then.
@@ -304,7 +313,7 @@ impl Tar {
 
     fn entry_name(&self, blob: &Descriptor) -> String {
         match self.form {
-            Form::DockerArchive => docker::entry_name(blob),
+            Form::DockerArchive => docker_entry::entry_name(blob),
             Form::Layout | Form::OciArchive => super::blob_path(&blob.digest),
         }
     }

@@ -1,4 +1,4 @@
-//! What a reader finds in what was written, however the blobs came.
+//! A reader finds the same image, however the blobs came.
 
 use std::io::Read;
 use std::sync::OnceLock;

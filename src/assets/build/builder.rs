@@ -13,7 +13,7 @@ use crate::assets::login::Reader;
 const VARIABLE: &str = "CDK_DOCKER";
 /// Builders, the first that is there being taken.
 const KNOWN: [&str; 5] = ["docker", "podman", "buildah", "finch", "nerdctl"];
-/// How long a builder may take to say what it is.
+/// The time that a builder may take to say what it is.
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// A program that builds images.
@@ -94,7 +94,7 @@ impl Builder {
     }
 }
 
-/// What a program answers.
+/// Returns the output of a program.
 async fn answer(program: &OsStr, arguments: &[&str]) -> Result<Vec<String>, Error> {
     let arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
     let program = Program {
@@ -107,7 +107,8 @@ async fn answer(program: &OsStr, arguments: &[&str]) -> Result<Vec<String>, Erro
     program.run(&|_| {}).await
 }
 
-/// What a builder calls itself, whatever its file is called: Podman may be there as `docker`.
+/// The name that a builder gives itself, whatever its file is called: Podman may be there as
+/// `docker`.
 fn kind(version: &str, program: &OsStr) -> Kind {
     let name = Path::new(program).file_name().unwrap_or(program);
     let name = name.to_string_lossy();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::assets::Error;
 use crate::oci::Digest;
 
-/// How many archives are kept: those that were used last.
+/// The number of archives that are kept: those that were used last.
 const KEPT: usize = 32;
 
 /// A folder with archives.
@@ -41,7 +41,7 @@ impl Cache {
             .ok_or(Error::NoCache)
     }
 
-    /// Where what is not finished is kept.
+    /// The place where what is not finished is kept.
     pub(super) fn workplace(&self) -> PathBuf {
         self.directory.join("work")
     }

@@ -1,4 +1,4 @@
-//! What each builder is told.
+//! The command line of each builder.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,7 +7,7 @@ use super::builder::{Builder, Kind};
 use super::context::Context;
 use crate::assets::{Error, ImageAsset};
 
-/// What is run in turn to build an image and to write it to an archive.
+/// The commands that are run in turn to build an image and to write it to an archive.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// Succeeds where the image is there already: then `build` is left out.
@@ -162,9 +162,9 @@ fn options(builder: &Builder, asset: &ImageAsset, context: &Context) -> Vec<OsSt
     options.0
 }
 
-/// Whether Podman's or Buildah's cache may have another image's layers for an asset. Versions such
-/// as Buildah 1.28 take them for another platform, and for other values of build arguments that
-/// only `LABEL`, `EXPOSE`, `VOLUME` or `STOPSIGNAL` use.
+/// Returns true if Podman's or Buildah's cache may have another image's layers for an asset.
+/// Versions such as Buildah 1.28 take them for another platform, and for other values of build
+/// arguments that only `LABEL`, `EXPOSE`, `VOLUME` or `STOPSIGNAL` use.
 fn misleads_podman(asset: &ImageAsset) -> bool {
     !asset.platforms.is_empty() || !asset.build_args.is_empty()
 }

@@ -60,7 +60,7 @@ impl Context {
         copy.finish(source)
     }
 
-    /// What the builder is given as the context.
+    /// The directory that the builder gets as the context.
     pub(super) fn directory(&self) -> PathBuf {
         self.0.path().join("context")
     }
@@ -76,7 +76,7 @@ impl Context {
     }
 }
 
-/// What Docker leaves out: by the Dockerfile's own ignore file, or else by the context's.
+/// The rules that Docker ignores files by: the Dockerfile's own ignore file, or else the context's.
 fn dockerignore(asset: &ImageAsset, source: &Path, ignore: &Ignore) -> Result<Dockerignore, Error> {
     let own = format!("{}.dockerignore", asset.dockerfile()?);
     for name in [own.as_str(), ".dockerignore"] {
@@ -190,8 +190,8 @@ fn set(path: &Path, permissions: Permissions, modified: Option<SystemTime>) -> i
     fs::set_permissions(path, permissions)
 }
 
-/// What is written in the copy of a link: one that leads to somewhere in the asset leads there by
-/// the shortest way, as in CDK's copy.
+/// The text in the copy of a link: one that leads to somewhere in the asset leads there by the
+/// shortest way, as in CDK's copy.
 fn text(link: &Link, path: &str) -> String {
     let Some(inside) = &link.inside else {
         return link.text.clone();

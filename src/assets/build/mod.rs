@@ -16,12 +16,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::login::{BuildLogins, Configuration, ImageName, images};
-use super::{Error, ImageAsset};
+use super::{Error, ImageAsset, Report};
 pub use builder::Builder;
 pub use cache::Cache;
 use context::Context;
 pub(super) use process::Program;
-pub use process::Report;
 
 /// A build that takes longer is given up.
 const WITHIN: Duration = Duration::from_hours(4);
@@ -33,7 +32,7 @@ pub struct Built {
     pub hash: String,
     /// The archive.
     pub archive: PathBuf,
-    /// Whether it was there already.
+    /// True if it was there already.
     pub reused: bool,
 }
 

@@ -13,14 +13,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::assets::Error;
+use crate::assets::{Error, Report};
 
-/// Takes the lines that a program writes, without their ends.
-pub type Report<'a> = &'a (dyn Fn(&str) + Send + Sync);
-
-/// How many lines of a program that fails are shown.
+/// The number of lines of a program that fails that are shown.
 const LAST_LINES: usize = 20;
-/// How long a program may take to end when it is asked, and when it is killed.
+/// The time that a program may take to end when it is asked, and when it is killed.
 const TO_END: Duration = Duration::from_secs(5);
 const TO_BE_KILLED: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
@@ -32,7 +29,7 @@ pub(in crate::assets) struct Program<'a> {
     pub(in crate::assets) name: &'a OsStr,
     pub(in crate::assets) arguments: &'a [OsString],
     pub(in crate::assets) directory: &'a Path,
-    /// What its environment has beside that of this program.
+    /// The variables that its environment has beside those of this program.
     pub(in crate::assets) variables: &'a [(&'static str, PathBuf)],
     /// After this it is killed.
     pub(in crate::assets) within: Duration,

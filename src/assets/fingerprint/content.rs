@@ -14,9 +14,9 @@ use std::path::Path;
 
 use crate::oci::{Algorithm, Digester};
 
-/// What CDK reads at once.
+/// The bytes that CDK reads at once.
 const PIECE: usize = 8 * 1024;
-/// What is read at once here, a multiple of that.
+/// The bytes that are read at once here, a multiple of that.
 const BUFFER: usize = 16 * PIECE;
 
 /// `<size>:<hex>` of a file. `buffer` is for use by one call after the other.

@@ -68,7 +68,7 @@ impl FromStr for Follow {
     }
 }
 
-/// What enters a fingerprint beside the content.
+/// The settings that enter a fingerprint beside the content.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Text that is hashed first.
@@ -117,7 +117,7 @@ pub fn fingerprint(path: &Path, options: &Options) -> Result<String, Error> {
     Ok(fields.finish())
 }
 
-/// How a path is hashed: the same where backslashes part names.
+/// The way in which a path is hashed: the same where backslashes part names.
 fn key(path: &str) -> Cow<'_, str> {
     if path.contains('\\') {
         Cow::Owned(path.replace('\\', "/"))
@@ -126,7 +126,7 @@ fn key(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// What of a link is hashed: an absolute one does not depend on where the asset is.
+/// The part of a link that is hashed: an absolute one does not depend on where the asset is.
 fn target(link: &Link) -> Cow<'_, str> {
     match &link.inside {
         Some(inside) if link.text.starts_with('/') => key(inside),

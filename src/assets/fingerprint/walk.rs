@@ -14,7 +14,7 @@ use crate::assets::ignore::Ignore;
 pub(in crate::assets) struct Entry {
     /// Its path in the asset, with slashes.
     pub(in crate::assets) path: String,
-    /// Where it is read from: elsewhere than its path says where a link was followed.
+    /// The place where it is read from: elsewhere than its path says where a link was followed.
     pub(in crate::assets) location: PathBuf,
     pub(in crate::assets) kind: Kind,
 }
@@ -32,9 +32,9 @@ pub(in crate::assets) enum Kind {
 
 #[derive(Debug)]
 pub(in crate::assets) struct Link {
-    /// What is written in it.
+    /// The text of the link.
     pub(in crate::assets) text: String,
-    /// Where it leads in the asset, if it leads there.
+    /// The place where it leads in the asset, if it leads there.
     pub(in crate::assets) inside: Option<String>,
 }
 
@@ -163,7 +163,7 @@ fn list(directory: &Path) -> Result<Vec<(String, FileType)>, Error> {
     Ok(names)
 }
 
-/// Where a link leads: its directory as it really is, its last name as it is written.
+/// The place where a link leads: its directory as it really is, its last name as it is written.
 fn link_target(link: &Path, text: &Path) -> PathBuf {
     let directory = link.parent().unwrap_or(Path::new("/"));
     let target = without_dots(&directory.join(text));

@@ -71,7 +71,7 @@ struct Rule {
     exception: bool,
     /// How many names the pattern has, those that are `**` included.
     names: usize,
-    /// How many of them are `**`.
+    /// The number of them that are `**`.
     any: usize,
 }
 

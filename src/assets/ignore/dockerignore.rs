@@ -23,16 +23,16 @@ enum Matcher {
     Expression(Expression),
 }
 
-/// What was found about a directory; what it holds is decided from there.
+/// The result of matching a directory; its entries are decided from there.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// Whether each rule matches the path or a directory above it. Empty for the context itself.
+    /// True if each rule matches the path or a directory above it. Empty for the context itself.
     matched: Vec<bool>,
     ignored: bool,
 }
 
 impl Verdict {
-    /// Whether the path is left out.
+    /// Returns true if the path is left out.
     pub fn is_ignored(&self) -> bool {
         self.ignored
     }
@@ -68,7 +68,7 @@ impl Dockerignore {
         verdict
     }
 
-    /// Whether there is a pattern with `!`.
+    /// Returns true if there is a pattern with `!`.
     pub fn has_exceptions(&self) -> bool {
         self.rules.iter().any(|rule| rule.exception)
     }
@@ -189,7 +189,7 @@ fn expression(path: &str) -> String {
     source
 }
 
-/// Whether Go's `filepath.Match` takes the pattern.
+/// Returns true if Go's `filepath.Match` takes the pattern.
 fn is_well_formed(path: &str) -> bool {
     let mut rest = path.chars().peekable();
     while let Some(c) = rest.next() {

@@ -37,7 +37,7 @@ pub(super) struct Expression {
     dialect: Dialect,
 }
 
-/// What an expression is written in.
+/// The language of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// JavaScript's without flags: a character is half of one where UTF-16 has two.

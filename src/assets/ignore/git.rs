@@ -95,7 +95,7 @@ struct Rewriting {
     replace: fn(&Found<'_>) -> String,
 }
 
-/// What a rewriting has found.
+/// A match of a rewriting.
 struct Found<'a> {
     text: &'a str,
     place: &'a Match,

@@ -88,8 +88,8 @@ impl Ignore {
         }))
     }
 
-    /// Whether the file at `path` is left out. The path is relative to the asset's directory,
-    /// with slashes.
+    /// Returns true if the file at `path` is left out. The path is relative to the asset's
+    /// directory, with slashes.
     pub fn ignores(&self, path: &str) -> bool {
         match &self.0 {
             Patterns::Glob(patterns) => patterns.ignore(path),
@@ -98,7 +98,7 @@ impl Ignore {
         }
     }
 
-    /// Whether the directory at `path` is left out with all that it holds.
+    /// Returns true if the directory at `path` is left out with all that it holds.
     pub fn ignores_directory(&self, path: &str) -> bool {
         match &self.0 {
             Patterns::Glob(patterns) => patterns.ignore(path),

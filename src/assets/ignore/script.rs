@@ -1,4 +1,4 @@
-//! What JavaScript's strings and Node's `path` do.
+//! JavaScript's strings and Node's `path`, as far as they are needed.
 
 /// White space and line ends, by which `trim` and `\s` go.
 pub(super) fn is_space(c: char) -> bool {

@@ -46,7 +46,7 @@ impl Input {
         Self::Outputs,
     ];
 
-    /// Whether it holds several values, or none: a list or a map.
+    /// Returns true if it holds several values, or none: a list or a map.
     pub fn is_collection(self) -> bool {
         matches!(
             self,

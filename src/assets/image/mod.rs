@@ -14,7 +14,7 @@ use super::fingerprint::{Follow, Options, fingerprint};
 use super::ignore::{Ignore, IgnoreMode};
 pub use invalidation::{Input, UnknownInput};
 
-/// What an image is built from and how: the properties of CDK's `DockerImageAsset`.
+/// An image to be built: the properties of CDK's `DockerImageAsset`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageAsset {
     /// The directory that is sent to the builder.
@@ -33,13 +33,13 @@ pub struct ImageAsset {
     pub build_ssh: Option<String>,
     /// The network of the build's commands.
     pub network: Option<String>,
-    /// What is built for. Several make one index.
+    /// The platforms to build for. Several make one index.
     pub platforms: Vec<String>,
     /// The builder's `--output`.
     pub outputs: Vec<String>,
-    /// Where layers are taken from, such as `type=registry,ref=…`.
+    /// The place where layers are taken from, such as `type=registry,ref=…`.
     pub cache_from: Vec<String>,
-    /// Where layers are kept.
+    /// The place where layers are kept.
     pub cache_to: Option<String>,
     /// Build all anew: nothing of an earlier build is used.
     pub no_cache: bool,
@@ -48,7 +48,7 @@ pub struct ImageAsset {
     pub is_staged: bool,
     /// Patterns of files that are not part of the asset, beside those of `.dockerignore`.
     pub exclude: Vec<String>,
-    /// How they are read.
+    /// The way in which they are read.
     pub ignore_mode: IgnoreMode,
     /// Which links are followed.
     pub follow: Follow,
@@ -59,7 +59,7 @@ pub struct ImageAsset {
     /// Lists and maps that an app gives empty, such as `buildArgs: {}`. They enter the hash, unlike
     /// those that the app does not give.
     pub empty: BTreeSet<Input>,
-    /// What does not enter the hash.
+    /// The inputs that do not enter the hash.
     pub not_hashed: BTreeSet<Input>,
     /// CDK's output directory as the app names it, which is no part of the asset; `cdk.out` if it
     /// is not given.
@@ -144,7 +144,7 @@ impl ImageAsset {
     }
 }
 
-/// What a text says, as CDK has it: an empty one says nothing.
+/// The value of a text, as CDK reads it: an empty one has none.
 fn named(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }

@@ -20,7 +20,7 @@ const VARIABLE: &str = "CDK_DOCKER_CREDS_FILE";
 #[derive(Default)]
 pub(super) struct CdkCredentials(Document);
 
-/// Where the login of a registry is.
+/// The place where the login of a registry is.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Domain {

@@ -20,7 +20,7 @@ use super::images::ImageName;
 use crate::redact::Secret;
 
 const FILE: &str = "config.json";
-/// Where buildx keeps its state, in place of `buildx` in Docker's folder.
+/// The place where buildx keeps its state, in place of `buildx` in Docker's folder.
 const BUILDX: &str = "BUILDX_CONFIG";
 
 /// Docker's configuration.
@@ -51,7 +51,7 @@ impl DockerConfig {
         }
     }
 
-    /// Whether the user is logged in to an image's registry.
+    /// Returns true if the user is logged in to an image's registry.
     pub(super) async fn has_login(&self, image: &ImageName) -> bool {
         let key = key(&image.registry);
         let helper = self.document.helper(key);
@@ -78,7 +78,7 @@ impl DockerConfig {
         Value::Object(self.document.0.clone()).to_string()
     }
 
-    /// Where `config.json` is in a folder for one build.
+    /// The place where `config.json` is in a folder for one build.
     pub(super) fn file(folder: &Path) -> PathBuf {
         folder.join(FILE)
     }

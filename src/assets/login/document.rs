@@ -95,7 +95,8 @@ impl Document {
     }
 }
 
-/// Whether a key of a file is a registry's: the host counts, the scheme and the path do not.
+/// Returns true if a key of a file is a registry's: the host counts, the scheme and the path do
+/// not.
 pub(super) fn is_of(key: &str, registry: &str) -> bool {
     let host = key.split_once("://").map_or(key, |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or_default();
@@ -103,7 +104,8 @@ pub(super) fn is_of(key: &str, registry: &str) -> bool {
         || (DOCKER_HUB.contains(&host) && DOCKER_HUB.contains(&registry))
 }
 
-/// Whether an entry of `auths` has a login that lasts. Where a store has it, the entry is empty.
+/// Returns true if an entry of `auths` has a login that lasts. Where a store has it, the entry is
+/// empty.
 pub(super) fn lasts(login: &Value) -> bool {
     let text = |name: &str| login.get(name).and_then(Value::as_str).unwrap_or_default();
     if !text("identitytoken").is_empty() {
@@ -119,13 +121,13 @@ pub(super) fn lasts(login: &Value) -> bool {
     !password.is_empty() && !has_expired(password)
 }
 
-/// Whether the store of a helper has a login for a registry that lasts.
+/// Returns true if the store of a helper has a login for a registry that lasts.
 pub(super) async fn is_kept_by(helper: &str, registry: &str) -> bool {
     let password = ask(helper, registry).await;
     password.is_some_and(|password| !has_expired(password.expose()))
 }
 
-/// Whether a password is a token of ECR whose time is up, which such a token tells itself.
+/// Returns true if a password is a token of ECR whose time is up, which such a token tells itself.
 fn has_expired(password: &str) -> bool {
     let decoded = STANDARD.decode(password).unwrap_or_default();
     let token: Value = serde_json::from_slice(&decoded).unwrap_or_default();

@@ -76,8 +76,8 @@ impl Expander<'_, '_> {
         text
     }
 
-    /// What stands after a `$`: `NAME`, `{NAME}`, `{NAME:-default}` or `{NAME:+other}`, each colon
-    /// of which may be left out.
+    /// Expands the variable after a `$`: `NAME`, `{NAME}`, `{NAME:-default}` or `{NAME:+other}`,
+    /// each colon of which may be left out.
     fn variable(&mut self, depth: usize) -> String {
         if self.characters.next_if_eq(&'{').is_none() {
             let name = self.name();

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::redact::Secret;
 
-/// How long a helper may take, which may ask a person.
+/// The time that a helper may take, which may ask a person.
 const WITHIN: Duration = Duration::from_mins(1);
 
 #[derive(Deserialize)]

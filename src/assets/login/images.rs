@@ -10,7 +10,7 @@ use super::expand::{expand, words};
 use crate::assets::ImageAsset;
 
 const DOCKER_HUB: &str = "docker.io";
-/// What stands before the image in a further context.
+/// The prefix of an image in a further context.
 const IMAGE_CONTEXT: &str = "docker-image://";
 
 /// An image as far as its login goes.
@@ -115,7 +115,7 @@ fn instructions(dockerfile: &str, escape: char) -> Vec<String> {
     found
 }
 
-/// What of a line is before the character that continues it.
+/// The part of a line before the character that continues it.
 fn continued(line: &str, escape: char) -> Option<&str> {
     let part = line.trim_end().strip_suffix(escape)?;
     (!part.ends_with(escape)).then_some(part)
@@ -143,7 +143,7 @@ fn document_ends(instruction: &str, escape: char) -> Vec<(String, bool)> {
     ends.collect()
 }
 
-/// What follows the here-documents, if they end.
+/// The lines after the here-documents, if they end.
 fn after_documents<'a>(mut lines: Lines<'a>, ends: &[(String, bool)]) -> Option<Lines<'a>> {
     for (end, strips_tabs) in ends {
         lines.find(|line| match strips_tabs {
@@ -201,7 +201,7 @@ impl Reader<'_> {
         arguments.extend(value.map(|value| (name.to_owned(), value)));
     }
 
-    /// Whether no stage has begun: each has a name, be it that of its number.
+    /// Returns true if no stage has begun: each has a name, be it that of its number.
     fn is_before_stages(&self) -> bool {
         self.stages.is_empty()
     }

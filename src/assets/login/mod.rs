@@ -31,7 +31,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::Error;
-use super::build::Report;
+use super::Report;
 use crate::aws::{EcrCredentials, EcrHost, PrivateHost};
 use crate::content::BoxError;
 use crate::deploy::{Access, Reach, Role};
@@ -50,11 +50,11 @@ const AUTH_FILE: &str = "longshore-auth.json";
 /// refused is asked for and told once.
 pub struct Logins {
     reach: Reach,
-    /// What an auditor sees as the reason for which a role was assumed.
+    /// The reason for which a role was assumed, as an auditor sees it.
     purpose: &'static str,
     cdk: OnceCell<CdkCredentials>,
-    /// What was found for registries. `None`: it was refused. Tokens that are not asked for by the
-    /// CDK's file are not here: they are kept elsewhere, and renewed.
+    /// The logins that were found, by registry. `None`: it was refused. Tokens that are not asked
+    /// for by the CDK's file are not here: they are kept elsewhere, and renewed.
     known: Mutex<BTreeMap<String, Option<Secret>>>,
     told: std::sync::Mutex<BTreeSet<String>>,
 }
@@ -85,7 +85,7 @@ pub(super) struct Configuration {
     pub(super) variables: Vec<(&'static str, PathBuf)>,
 }
 
-/// Where the login of a registry comes from.
+/// The place where the login of a registry comes from.
 #[derive(Clone)]
 enum Origin {
     Cdk(Result<Domain, NoLogin>),
@@ -182,7 +182,7 @@ impl BuildLogins<'_> {
         files.write().map(Some)
     }
 
-    /// Where the logins come from, each registry's once. Nothing is sent for it.
+    /// The place where the logins come from, each registry's once. Nothing is sent for it.
     async fn origins(
         &self,
         images: &BTreeSet<ImageName>,

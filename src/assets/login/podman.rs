@@ -51,7 +51,8 @@ impl AuthFile {
         }
     }
 
-    /// Whether the user is logged in to an image's repository, a path above it or its registry.
+    /// Returns true if the user is logged in to an image's repository, a path above it or its
+    /// registry.
     pub(super) async fn has_login(&self, image: &ImageName) -> bool {
         if let Some(helper) = self.0.helper(&image.registry) {
             return is_kept_by(helper, &image.registry).await;
@@ -76,7 +77,7 @@ impl AuthFile {
     }
 }
 
-/// Whether the login of a key is that of a longer key, too.
+/// Returns true if the login of a key is that of a longer key, too.
 fn covers(above: &str, key: &str) -> bool {
     let rest = key.strip_prefix(above);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

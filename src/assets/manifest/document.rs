@@ -28,7 +28,7 @@ struct Document {
 #[derive(Deserialize)]
 struct Versioned {
     version: String,
-    /// What only the manifest of the cloud assembly has.
+    /// The members that only the manifest of the cloud assembly has.
     #[serde(default)]
     artifacts: Option<IgnoredAny>,
 }

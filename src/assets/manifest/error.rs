@@ -39,7 +39,7 @@ pub enum ManifestError {
     /// Nothing in the manifest has that name.
     #[error("there is no asset {pattern}: {}", meant(nearest))]
     NoAsset {
-        /// What was asked for.
+        /// The image that was asked for.
         pattern: String,
         /// The asset that may be meant. Empty where there are none.
         nearest: String,
@@ -59,7 +59,7 @@ pub enum ManifestError {
     Malformed {
         /// The manifest.
         path: PathBuf,
-        /// What the parser says.
+        /// The parser's error.
         source: serde_json::Error,
     },
     /// The manifest is of a newer version than those that are known.
@@ -83,7 +83,7 @@ pub enum ManifestError {
         path: PathBuf,
         /// The asset's display name or ID.
         asset: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: &'static str,
     },
     /// Directories of stages name each other.

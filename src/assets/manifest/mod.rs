@@ -24,15 +24,15 @@ pub struct Manifest {
 pub struct Asset {
     /// Its ID, which is CDK's hash of it.
     pub id: String,
-    /// What people call it.
+    /// The name that people read.
     pub name: String,
-    /// What it is made of.
+    /// The source of its content.
     pub source: Source,
-    /// Where it goes.
+    /// The place where it goes.
     pub destinations: Vec<Destination>,
 }
 
-/// What an asset is made of. Paths are absolute.
+/// The source of an asset. Paths are absolute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// An image that is built.
@@ -41,14 +41,14 @@ pub enum Source {
     ImageCommand {
         /// The program and its arguments. It prints the image's name or ID.
         command: Vec<String>,
-        /// Where it runs.
+        /// The place where it runs.
         directory: PathBuf,
     },
     /// A file, or a directory as files are.
     File {
-        /// Where it is.
+        /// The place where it is.
         path: PathBuf,
-        /// Whether it becomes a zip archive.
+        /// True if it becomes a zip archive.
         zip: bool,
     },
     /// A file that a command makes.
@@ -68,7 +68,7 @@ impl Source {
     }
 }
 
-/// Where an asset goes. All texts may have placeholders, such as `${AWS::AccountId}`.
+/// The place where an asset goes. All texts may have placeholders, such as `${AWS::AccountId}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// Its ID.

@@ -1,4 +1,4 @@
-//! What is uploaded: what an asset becomes on this machine.
+//! The file that is uploaded for an asset, made on this machine.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,9 +11,9 @@ use tempfile::TempDir;
 use super::tarball::loaded_by;
 use super::zip::zip;
 use crate::archive::{self, Archive, Compression};
-use crate::assets::build::{Program, Report, blocking};
+use crate::assets::build::{Program, blocking};
 use crate::assets::login::{BuildLogins, Reader};
-use crate::assets::{Builder, Cache, Error, Source, build};
+use crate::assets::{Builder, Cache, Error, Report, Source, build};
 use crate::content::FileObject;
 
 /// A command that takes longer is given up.
@@ -25,7 +25,7 @@ pub(super) struct Material {
     /// Which image of an archive.
     pub(super) selector: Option<String>,
     pub(super) content_type: String,
-    /// What the file is in, if nobody else needs it.
+    /// The folder that the file is in, if nobody else needs it.
     _folder: Option<TempDir>,
 }
 
@@ -40,7 +40,7 @@ impl Material {
     }
 }
 
-/// Whether an asset takes a builder or a command of its own.
+/// Returns true if an asset takes a builder or a command of its own.
 pub(super) fn takes_builder(source: &Source) -> bool {
     match source {
         Source::Build(_) | Source::FileCommand { .. } => true,
@@ -125,7 +125,7 @@ async fn image_of(
     })
 }
 
-/// What a command prints last.
+/// Returns the last line that a command prints.
 async fn last_line(
     command: &[String],
     directory: &Path,

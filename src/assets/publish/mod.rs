@@ -23,18 +23,20 @@ use crate::deploy::{Access, Reach};
 use placeholders::Environment;
 use target::Target;
 
-/// What an auditor sees as the reason for which a role was assumed.
+/// The reason for which a role was assumed, as an auditor sees it.
 const PURPOSE: &str = "publish";
 /// Assets under way at once.
 const ASSETS: usize = 8;
 
-/// How assets are published.
+/// The way in which assets are published.
 #[derive(Clone, Debug)]
 pub struct PublishOptions {
     /// Builders and commands that run at once.
     pub builders: NonZeroUsize,
-    /// Whether the registry makes repositories that are not there, as a stand-in does.
+    /// True if the registry makes repositories that are not there, as a stand-in does.
     pub makes_repositories: bool,
+    /// True if destinations are only looked at: nothing is made, and nothing is uploaded.
+    pub dry_run: bool,
 }
 
 impl Default for PublishOptions {
@@ -42,6 +44,7 @@ impl Default for PublishOptions {
         Self {
             builders: NonZeroUsize::MIN,
             makes_repositories: false,
+            dry_run: false,
         }
     }
 }
@@ -56,36 +59,38 @@ pub struct Publisher {
     logins: Logins,
 }
 
-/// What became of an asset at one destination.
+/// The result for an asset at one destination.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// The asset's ID.
     pub asset: String,
-    /// What people call the asset.
+    /// The name of the asset that people read.
     pub name: String,
     /// The destination's ID.
     pub destination: String,
-    /// Where that is, without placeholders: `s3://bucket/key` or `repository:tag`.
+    /// The place where that is, without placeholders: `s3://bucket/key` or `repository:tag`.
     pub place: String,
-    /// What was done.
+    /// The result.
     pub result: Result<Done, Arc<Error>>,
 }
 
-/// What was done for an asset at one destination.
+/// The work that was done for an asset at one destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
     /// It was there.
     Present,
     /// It was brought there.
     Uploaded,
+    /// It is not there, and a dry run left it so.
+    Lacking,
 }
 
-/// What is told of an asset on the way.
+/// The progress of an asset.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
     /// It is being built, packed, or made by its command.
     Making,
-    /// What the builder or command says.
+    /// A line of the builder or the command.
     Said(&'a str),
     /// Something that may go wrong later, such as a login that was refused.
     Warned(&'a str),
@@ -134,7 +139,7 @@ impl Publisher {
         let is_lacking = |(_, target): &(String, Result<Target, Error>)| {
             target.as_ref().is_ok_and(|target| !target.has_it())
         };
-        let material = if found.iter().any(is_lacking) {
+        let material = if !self.options.dry_run && found.iter().any(is_lacking) {
             let targets = found.iter().filter_map(|(_, target)| target.as_ref().ok());
             let lacking = targets.filter_map(Target::lacking_registry);
             Some(
@@ -156,7 +161,7 @@ impl Publisher {
                         put.map(|()| Done::Uploaded).map_err(Arc::new)
                     }
                     (Ok(_), Some(Err(error))) => Err(Arc::clone(error)),
-                    (Ok(_), None) => Ok(Done::Present),
+                    (Ok(_), None) => Ok(Done::Lacking),
                 };
                 (place, result)
             }
@@ -178,7 +183,7 @@ impl Publisher {
         published
     }
 
-    /// Where a destination is, and what was found there.
+    /// The place where a destination is, and what was found there.
     async fn find(
         &self,
         destination: &Destination,

@@ -9,7 +9,7 @@ const ACCOUNT: &str = "${AWS::AccountId}";
 const REGION: &str = "${AWS::Region}";
 const PARTITION: &str = "${AWS::Partition}";
 
-/// What placeholders stand for: the environment of whoever publishes.
+/// The values of placeholders: the environment of whoever publishes.
 pub(super) struct Environment {
     clients: Clients,
     account: OnceCell<Account>,

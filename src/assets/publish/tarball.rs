@@ -24,7 +24,8 @@ pub(super) fn loaded_by(command: &[String]) -> Option<PathBuf> {
     }
 }
 
-/// What a script gives to `load -i`. The program is whichever `CDK_DOCKER` names, unquoted.
+/// The file that a script gives to `load -i`. The program is whichever `CDK_DOCKER` names,
+/// unquoted.
 fn loaded(script: &str, argument: Option<&str>) -> Option<PathBuf> {
     let (program, rest) = script.split_once(" load ")?;
     let is_program = !program.trim().is_empty() && !program.contains(is_control);
@@ -53,7 +54,7 @@ fn input(load: &[String]) -> Option<PathBuf> {
     (is_input && is_path && !path.is_empty()).then(|| path.into())
 }
 
-/// Whether a command is `tail -n 1`.
+/// Returns true if a command is `tail -n 1`.
 fn is_last_line(command: &[String]) -> bool {
     let [name, options @ ..] = command else {
         return false;
@@ -61,7 +62,7 @@ fn is_last_line(command: &[String]) -> bool {
     name == "tail" && matches!(options.concat().as_str(), "-n1" | "-1")
 }
 
-/// Whether a command is `sed "s/Loaded image[^:]*: //g"`.
+/// Returns true if a command is `sed "s/Loaded image[^:]*: //g"`.
 fn is_name(command: &[String]) -> bool {
     let [name, expression] = command else {
         return false;
@@ -129,12 +130,12 @@ fn verbatim(rest: &mut Peekable<Chars<'_>>, word: &mut String) -> Option<()> {
     }
 }
 
-/// Whether an unquoted character means nothing but itself to the shell.
+/// Returns true if an unquoted character means nothing but itself to the shell.
 fn is_plain(c: char) -> bool {
     c.is_alphanumeric() || "/._-+=@%:,^".contains(c)
 }
 
-/// Whether a program's name with this character is more than a name.
+/// Returns true if a program's name with this character is more than a name.
 fn is_control(c: char) -> bool {
     ";&|<>()`#\n".contains(c)
 }
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
     use serde::Deserialize;
 
-    /// What versions of CDK write: `tests/tools/tarball-commands.js` asks them.
+    /// The commands that versions of CDK write: `tests/tools/tarball-commands.js` asks them.
     const FORMS: &str = include_str!("../../../tests/fixtures/assets/tarball-commands.json");
 
     #[derive(Deserialize)]

@@ -1,9 +1,10 @@
 //! The IAM actions behind a registry's own protocol, which asks ECR without the SDK.
 
-/// What pulling an image takes, on its repository, and mounting a layer from there.
+/// The actions that pulling an image takes, on its repository, and mounting a layer from there.
 pub const PULL_ACTIONS: &[&str] = &["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"];
 
-/// What pushing an image takes, on its repository: what is there is looked at first.
+/// The actions that pushing an image takes, on its repository: each blob and manifest is looked for
+/// first.
 pub const PUSH_ACTIONS: &[&str] = &[
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
@@ -14,5 +15,5 @@ pub const PUSH_ACTIONS: &[&str] = &[
     "ecr:UploadLayerPart",
 ];
 
-/// What the first pull through a pull-through cache takes beside [`PULL_ACTIONS`].
+/// The actions that the first pull through a pull-through cache takes beside [`PULL_ACTIONS`].
 pub const IMPORT_ACTIONS: &[&str] = &["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"];

@@ -9,7 +9,7 @@ use super::repository::{Description, unless_missing};
 use super::{EcrRepository, Encryption, Mutability, RepositorySettings};
 use crate::aws::{Error, Missing, Operation};
 
-/// What [`EcrRepository::ensure`] found.
+/// The result of [`EcrRepository::ensure`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ensured {
     /// The repository was not there, and is now as asked for.
@@ -23,9 +23,9 @@ pub enum Ensured {
 pub struct Difference {
     /// The setting, in words.
     pub setting: &'static str,
-    /// What was asked for.
+    /// The image that was asked for.
     pub expected: String,
-    /// What it is.
+    /// The error of reading it.
     pub actual: String,
 }
 
@@ -74,7 +74,7 @@ impl EcrRepository {
         self.compared(settings, &present).await
     }
 
-    /// Whether it was this call that created the repository.
+    /// Returns true if it was this call that created the repository.
     async fn create(&self, settings: &RepositorySettings) -> Result<bool, Error> {
         let body = self.named_in(settings.request());
         let answer: Created = match self.ask(Operation::CreateRepository, &body).await {
@@ -184,7 +184,7 @@ fn difference<T: fmt::Display>(
     })
 }
 
-/// Whether two texts are the same JSON, however it is written.
+/// Returns true if two texts are the same JSON, however it is written.
 fn is_same_json(one: &str, other: &str) -> bool {
     let parse = |text| serde_json::from_str::<serde_json::Value>(text).ok();
     parse(one).is_some_and(|one| parse(other) == Some(one))

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::ECR;
-use super::token::{AuthorizationData, Token};
 use crate::aws::clients::Endpoint;
+use crate::aws::token::{AuthorizationData, Token};
 use crate::aws::{Call, Clients, Error, Operation, PrivateHost};
 use crate::content;
 use crate::registry::{CredentialProvider, Credentials};

@@ -10,7 +10,6 @@ mod repository;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod token;
 
 use super::signed::{Api, JsonApi};
 
@@ -21,7 +20,6 @@ pub use policy::EcrPolicy;
 pub use public::PublicCredentials;
 pub use repository::EcrRepository;
 pub use settings::{Encryption, Mutability, RepositorySettings};
-pub(super) use token::TokenCell;
 
 const ECR: JsonApi = JsonApi {
     api: Api {

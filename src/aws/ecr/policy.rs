@@ -59,7 +59,7 @@ struct Answer {
     policy_text: Option<String>,
 }
 
-/// What an error means for the policy. ECR has one code for whatever it does not like about a
+/// The meaning of an error for the policy. ECR has one code for whatever it does not like about a
 /// policy, so that only the message tells a principal that does not exist from the rest.
 fn classified(error: Error) -> StoreError {
     match &error {

@@ -5,9 +5,9 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::token::{AuthorizationData, Token};
 use crate::aws::clients::Endpoint;
 use crate::aws::signed::{Api, JsonApi};
+use crate::aws::token::{AuthorizationData, Token};
 use crate::aws::{Call, Clients, Error, Operation, PUBLIC_REGION};
 use crate::content;
 use crate::registry::{CredentialProvider, Credentials};

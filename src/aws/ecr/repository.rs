@@ -19,7 +19,7 @@ pub struct EcrRepository {
     pub(super) name: String,
 }
 
-/// What ECR tells of a repository.
+/// A repository as ECR describes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Description {
@@ -57,7 +57,7 @@ impl EcrRepository {
         Arn::ecr_repository(&self.endpoint.region, account, &self.name)
     }
 
-    /// Whether the repository is there.
+    /// Returns true if the repository is there.
     pub async fn exists(&self) -> Result<bool, Error> {
         Ok(self.describe().await?.is_some())
     }
@@ -111,7 +111,8 @@ impl EcrRepository {
         }
     }
 
-    /// What an answer of success must have: a proxy or a broken endpoint may answer without it.
+    /// Returns a member that an answer of success must have: a proxy or a broken endpoint may
+    /// answer without it.
     pub(super) fn required<T>(
         &self,
         operation: Operation,

@@ -1,4 +1,4 @@
-//! How a repository is set up when it is created.
+//! The way in which a repository is set up when it is created.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How a repository is set up. What is `None` is left to ECR's default.
+/// The way in which a repository is set up. What is `None` is left to ECR's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositorySettings {
-    /// Whether tags can be moved.
+    /// True if tags can be moved.
     pub mutability: Option<Mutability>,
-    /// Whether images are scanned when they are pushed.
+    /// True if images are scanned when they are pushed.
     pub scan_on_push: Option<bool>,
     /// With which keys images are encrypted.
     pub encryption: Option<Encryption>,
@@ -21,7 +21,7 @@ pub struct RepositorySettings {
     pub lifecycle_policy: Option<String>,
 }
 
-/// Whether tags can be moved, with wildcards for the tags to which the opposite applies.
+/// True if tags can be moved, with wildcards for the tags to which the opposite applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mutability {
     /// They can, except those that match.
@@ -48,7 +48,7 @@ pub(super) struct TagFilter {
     filter: String,
 }
 
-/// Whether images are scanned, as ECR tells it.
+/// True if images are scanned, as ECR tells it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ScanningConfiguration {
@@ -111,8 +111,8 @@ impl Encryption {
         }
     }
 
-    /// Whether a repository that has `actual` is as asked for. ECR tells keys by ARN, so that one
-    /// given by alias or ID cannot be compared.
+    /// Returns true if a repository that has `actual` is as asked for. ECR tells keys by ARN, so
+    /// that one given by alias or ID cannot be compared.
     pub(super) fn is_met_by(&self, actual: &Self) -> bool {
         let ((kind, key), (actual_kind, actual_key)) = (self.parts(), actual.parts());
         let comparable = key.filter(|key| key.starts_with("arn:") && key.contains(":key/"));

@@ -1,10 +1,10 @@
-//! Where an object is.
+//! The place where an object is.
 
 use std::fmt;
 
 use crate::aws::{Arn, Call, Operation};
 
-/// Where an object is.
+/// The place where an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// The bucket's name, an access point's alias, or an access point's ARN.

@@ -40,7 +40,7 @@ pub struct Slot {
     size: Option<u64>,
 }
 
-/// How a bucket wants its objects encrypted.
+/// The way in which a bucket wants its objects encrypted.
 #[derive(Clone, Default)]
 struct Encryption {
     algorithm: Option<ServerSideEncryption>,

@@ -1,4 +1,4 @@
-//! How a command reaches each side: the options for credentials and roles.
+//! The way in which a command reaches each side: the options for credentials and roles.
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Read};
@@ -77,7 +77,7 @@ impl DestinationArgs {
     }
 }
 
-/// How one side is reached, as it was asked for.
+/// The way in which one side is reached, as it was asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Side {
     pub(crate) credentials: Option<CredentialsAt>,
@@ -85,7 +85,8 @@ pub(crate) struct Side {
     pub(crate) external_id: Option<String>,
 }
 
-/// Where credentials are. They are never on the command line itself, which every process can read.
+/// The place where credentials are. They are never on the command line itself, which every process
+/// can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CredentialsAt {
     File(PathBuf),
@@ -165,7 +166,7 @@ impl std::fmt::Display for CredentialsAt {
 }
 
 impl Side {
-    /// How an image is reached.
+    /// The way in which an image is reached.
     pub(crate) fn reaching(&self, location: &Location) -> anyhow::Result<Access> {
         let registry = match location {
             Location::Registry(reference) => Some(reference.repository().registry()),
@@ -180,7 +181,7 @@ impl Side {
         self.access(&registry.into_iter().collect())
     }
 
-    /// How these registries are reached.
+    /// The way in which these registries are reached.
     pub(crate) fn access(&self, registries: &BTreeSet<&str>) -> anyhow::Result<Access> {
         let credentials = self.credentials.as_ref();
         let credentials = credentials.map(|at| at.read(registries)).transpose()?;

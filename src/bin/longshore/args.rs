@@ -16,6 +16,7 @@ use crate::build::BuildArgs;
 use crate::destination::{self, Destination};
 use crate::hash::HashArgs;
 use crate::names;
+use crate::place::{KeptArgs, PlaceArgs};
 use crate::publish::{ListArgs, PublishArgs};
 use crate::sync::SyncArgs;
 
@@ -96,13 +97,13 @@ pub(crate) struct ManArgs {
     pub(crate) directory: PathBuf,
 }
 
-/// How a source is written.
+/// The way in which a source is written.
 const SOURCE: &str = "s3://BUCKET/KEY[?versionId=ID][#SELECTOR], https://HOST/PATH[#SELECTOR], \
 [docker://]HOST/NAME[:TAG][@DIGEST], \
 docker-archive:PATH[#SELECTOR], oci-archive:PATH[#SELECTOR] or oci:DIRECTORY[#SELECTOR]. \
 A selector is repo:tag, @sha256:…, @0 or @index. PATH is - for stdin";
 
-/// How a destination is written.
+/// The way in which a destination is written.
 const DESTINATION: &str = "Where it goes: HOST/NAME[:TAG], oci:DIRECTORY[:NAME] (adds to a layout), \
 oci-archive:PATH[:NAME], or docker-archive:PATH[:NAME] (what docker load takes, of one platform). \
 NAME is a tag such as 1.0, or a name such as app:1.0. PATH is - for stdout. What is at PATH stays \
@@ -113,10 +114,17 @@ Examples:
   longshore copy nginx:1.27 123456789012.dkr.ecr.eu-west-1.amazonaws.com/nginx:1.27
   longshore copy nginx:1.27 oci-archive:nginx.tar:nginx:1.27
   longshore copy --platform linux/arm64 nginx:1.27 docker-archive:-:nginx:1.27 | docker load
-  longshore copy --append redis:8 oci-archive:nginx.tar:redis:8";
+  longshore copy --append redis:8 oci-archive:nginx.tar:redis:8
+  longshore copy --dry-run nginx:1.27 quay.io/team/nginx:1.27
+
+Exit status of a dry run: 3 if there is something to copy or to tag.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = COPY_EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own on the command line"
+)]
 pub(crate) struct CopyArgs {
     /// The image to copy.
     #[arg(long_help = SOURCE, value_parser = names::source)]
@@ -164,6 +172,9 @@ pub(crate) struct CopyArgs {
     /// Blobs copied at once [default: 4, of a registry's image up to 16]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) concurrency: Option<NonZeroUsize>,
+    /// Say what would be copied and tagged, and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print the result as JSON, and no progress.
     #[arg(long)]
     pub(crate) json: bool,
@@ -307,9 +318,11 @@ pub(crate) struct DeleteArgs {
 }
 
 const LOGIN_EXAMPLES: &str = "\
-ECR needs no login: its tokens come from AWS's credentials.
+ECR needs no login: its tokens come from AWS's credentials. On a terminal, the command asks for the \
+user and the password.
 
 Examples:
+  longshore login quay.io
   longshore login --username me --password-stdin quay.io < token
   pass show registry | longshore login --username me --password-stdin registry.example:5000";
 
@@ -325,6 +338,12 @@ pub(crate) struct LoginArgs {
     /// Read the password from standard input.
     #[arg(long)]
     pub(crate) password_stdin: bool,
+    /// Ask the registry, say where the login would be kept, and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 const LOGOUT_EXAMPLES: &str = "\
@@ -337,11 +356,27 @@ pub(crate) struct LogoutArgs {
     /// The registry: HOST[:PORT], or docker.io.
     #[arg(value_parser = names::registry)]
     pub(crate) registry: String,
+    /// Say where the login is kept, and leave it there.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
-/// What others wrote into the policy stays as it is. A grant adds to those before it; the same
-/// options with --revoke take it away again.
+const GRANT_EXAMPLES: &str = "\
+What others wrote into the policy stays as it is. A grant adds to those before it; the same options \
+with --revoke take it away again.
+
+Exit status of a dry run: 3 if the policy would change.
+
+Examples:
+  longshore grant --account 210987654321 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app
+  longshore grant --dry-run --organization o-a1b2c3d4e5 arn:aws:ecr:eu-west-1:123456789012:repository/app
+  longshore grant --revoke --account 210987654321 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = GRANT_EXAMPLES)]
 pub(crate) struct GrantArgs {
     /// The repository's ARN, or ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME.
     pub(crate) repository: String,
@@ -367,8 +402,11 @@ pub(crate) struct GrantArgs {
     #[arg(long = "action", value_name = "ACTION")]
     pub(crate) actions: Vec<Action>,
     /// Take away what the same options granted.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     pub(crate) revoke: bool,
+    /// Print the policy as it would be, and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -376,7 +414,16 @@ pub(crate) struct GrantArgs {
     pub(crate) place: PlaceArgs,
 }
 
+const INVOKE_EXAMPLES: &str = "\
+The event's ResponseURL is replaced by an address of this command. The exit status is 0 if the answer \
+is SUCCESS.
+
+Examples:
+  longshore invoke --local events/create-tarball.json
+  longshore invoke --local --data kept events/delete.json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = INVOKE_EXAMPLES)]
 pub(crate) struct InvokeArgs {
     /// The event, as CloudFormation sends it.
     pub(crate) event: PathBuf,
@@ -384,7 +431,13 @@ pub(crate) struct InvokeArgs {
     pub(crate) place: PlaceArgs,
 }
 
+const LOCAL_EXAMPLES: &str = "\
+Examples:
+  longshore local
+  longshore local --data kept --registry 127.0.0.1:6000 > variables";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = LOCAL_EXAMPLES)]
 pub(crate) struct LocalArgs {
     /// Where the registry listens.
     #[arg(long, default_value = "127.0.0.1:5000", value_name = "ADDRESS")]
@@ -395,35 +448,11 @@ pub(crate) struct LocalArgs {
     /// Where the stand-in for ECR's API, Secrets Manager and STS listens.
     #[arg(long, default_value = "127.0.0.1:5002", value_name = "ADDRESS")]
     pub(crate) api: SocketAddr,
-    #[command(flatten)]
-    pub(crate) kept: KeptArgs,
-}
-
-/// Where a command works.
-#[derive(Debug, clap::Args)]
-pub(crate) struct PlaceArgs {
-    /// Use the embedded registry and bucket: no AWS account, no Docker, no network.
+    /// Print the variables as JSON.
     #[arg(long)]
-    pub(crate) local: bool,
-    /// The profile of AWS's configuration files, in the place of `AWS_PROFILE`.
-    #[arg(long, value_name = "NAME", conflicts_with = "local")]
-    pub(crate) profile: Option<String>,
-    /// AWS's region, in the place of `AWS_REGION`. A repository of ECR names its own.
-    #[arg(long, value_name = "NAME", conflicts_with = "local", value_parser = region)]
-    pub(crate) region: Option<String>,
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) kept: KeptArgs,
-}
-
-/// What the embedded registry and bucket keep.
-#[derive(Debug, clap::Args)]
-pub(crate) struct KeptArgs {
-    /// Keep the embedded registry's content in this folder.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub(crate) data: Option<PathBuf>,
-    /// The folder whose folders are the embedded buckets.
-    #[arg(long, value_name = "DIRECTORY", default_value = "events/buckets")]
-    pub(crate) buckets: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -438,17 +467,6 @@ pub(crate) enum Referrers {
     #[default]
     None,
     Copy,
-}
-
-fn region(text: &str) -> Result<String, String> {
-    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if text.is_empty()
-        || !text.chars().all(is_allowed)
-        || !text.ends_with(|c: char| c.is_ascii_digit())
-    {
-        return Err("expected a region such as eu-west-1".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn platform_tag(text: &str) -> Result<(Platform, Tag), String> {

@@ -5,25 +5,33 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
+use indicatif::HumanBytes;
 use longshore::copy::{Meter, Report};
-use longshore::deploy::{self, Deployed, Form, Image, ImageFile, Location, Target};
+use longshore::deploy::{self, Deployed, Form, Image, ImageFile, Location, Preview, Target};
 use longshore::oci::{Reference, Tag};
 use serde_json::json;
 
 use crate::access::{Side, check_stdin, reach_targets};
 use crate::args::{Attestations, CopyArgs, Referrers};
 use crate::destination::{Destination, is_source};
+use crate::dry_run;
 use crate::output;
 use crate::place::Place;
-use crate::progress::{Progress, moved};
+use crate::progress::{Progress, count, moved};
 use crate::stdin;
 
 pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<ExitCode> {
     let place = Place::start(&args.place).await?;
-    let json = args.json;
+    let (json, is_dry_run) = (args.json, args.dry_run);
     let image = image(args)?;
     stdin::settle(&image.source).await?;
     let meter = Arc::new(Meter::default());
+    if is_dry_run {
+        let preview = place.deployer().preview(&image, &meter).await?;
+        show_preview(&preview, &meter.report(), json);
+        place.stop().await;
+        return Ok(dry_run::status(!preview.is_empty()));
+    }
     let progress = Progress::show(&meter, json);
     let deployed = place.deployer().run(&image, &meter).await?;
     drop(progress);
@@ -131,6 +139,22 @@ fn target(destination: &Reference, tags: &[Tag]) -> anyhow::Result<Target> {
     let mut seen = HashSet::new();
     target.tags.retain(|tag| seen.insert(tag.clone()));
     Ok(target)
+}
+
+fn show_preview(preview: &Preview, report: &Report, json: bool) {
+    if json {
+        return output::result(&format!("{:#}", dry_run::document(preview)));
+    }
+    for line in dry_run::lines(preview) {
+        output::result(&line);
+    }
+    if report.bytes_reused > 0 {
+        output::note(&format!(
+            "already there: {} ({})",
+            count(report.blobs_reused, "blob"),
+            HumanBytes(report.bytes_reused)
+        ));
+    }
 }
 
 fn show(image: &Image, deployed: &Deployed, report: &Report, json: bool) {

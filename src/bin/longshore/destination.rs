@@ -9,7 +9,7 @@ use longshore::redact::without_credentials;
 use crate::access::{Side, role_arn};
 use crate::names;
 
-/// Where an image goes.
+/// The place where an image goes.
 #[derive(Clone, Debug)]
 pub(crate) enum Destination {
     /// A repository of a registry.
@@ -106,7 +106,7 @@ fn meant_file(text: &str) -> Option<String> {
     ))
 }
 
-/// Whether an archive is written while it is read.
+/// Returns true if an archive is written while it is read.
 pub(crate) fn is_source(file: &ImageFile, source: &Location) -> bool {
     let (Location::File(at), Some(path)) = (source, &file.path) else {
         return false;

@@ -124,7 +124,8 @@ impl Login {
     }
 }
 
-/// Whether a key of the file is a registry's: the host counts, the scheme and the path do not.
+/// Returns true if a key of the file is a registry's: the host counts, the scheme and the path do
+/// not.
 fn is_same(key: &str, registry: &str) -> bool {
     let host = key.split_once("://").map_or(key, |(_scheme, rest)| rest);
     let host = host.split('/').next().unwrap_or_default();
@@ -132,8 +133,8 @@ fn is_same(key: &str, registry: &str) -> bool {
     host.eq_ignore_ascii_case(registry) || (is_hub(host) && is_hub(registry))
 }
 
-/// Whether a key of podman's file is a registry or a path in it. Only where a scheme stands before
-/// the host, the path does not count
+/// Returns true if a key of podman's file is a registry or a path in it. Only where a scheme stands
+/// before the host, the path does not count
 /// ([containers-auth.json](https://github.com/containers/image/blob/main/docs/containers-auth.json.5.md)).
 fn is_podmans(key: &str, prefix: &str) -> bool {
     if key.contains("://") {
@@ -170,7 +171,7 @@ pub(crate) enum AuthFile {
 }
 
 impl AuthFile {
-    /// Where the file is.
+    /// The place where the file is.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Docker(path) | Self::Podman(path) => path,

@@ -45,16 +45,25 @@ impl LoginStore {
         })
     }
 
-    /// Keeps a login. Returns the place where it is.
+    /// The place where a login is kept: a helper, or the file.
+    pub(crate) fn place(&self, registry: &str) -> String {
+        let helper = self.helper(registry);
+        helper.unwrap_or_else(|| self.path.display().to_string())
+    }
+
+    fn helper(&self, registry: &str) -> Option<String> {
+        self.logins.helper(registry).map(helper_program)
+    }
+
+    /// Keeps a login.
     pub(crate) fn keep(
         &mut self,
         registry: &str,
         username: &str,
         password: &Secret,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<()> {
         let mut entry = json!({});
-        let helper = self.logins.helper(registry).map(helper_program);
-        if let Some(helper) = &helper {
+        if let Some(helper) = &self.helper(registry) {
             let login = json!({
                 "ServerURL": key(registry),
                 "Username": username,
@@ -66,28 +75,31 @@ impl LoginStore {
             entry["auth"] = STANDARD.encode(pair).into();
         }
         self.auths()?.insert(key(registry).to_owned(), entry);
-        self.write()?;
-        Ok(helper.unwrap_or_else(|| self.path.display().to_string()))
+        self.write()
     }
 
-    /// Forgets a login. Returns the place where it was, if there was one.
-    pub(crate) fn forget(&mut self, registry: &str) -> anyhow::Result<Option<String>> {
+    /// Returns true if there is a login of a registry.
+    pub(crate) fn has(&self, registry: &str) -> anyhow::Result<bool> {
+        match self.helper(registry) {
+            Some(helper) => ask_helper(&helper, "get", key(registry)),
+            None => Ok(!self.logins.keys_of(registry).is_empty()),
+        }
+    }
+
+    /// Forgets a login, if there is one.
+    pub(crate) fn forget(&mut self, registry: &str) -> anyhow::Result<()> {
+        if let Some(helper) = self.helper(registry)
+            && self.has(registry)?
+        {
+            run_helper(&helper, "erase", key(registry))?;
+        }
         let keys = self.logins.keys_of(registry);
-        let mut place = None;
-        if let Some(helper) = self.logins.helper(registry).map(helper_program) {
-            if has_login(&helper, key(registry))? {
-                run_helper(&helper, "erase", key(registry))?;
-                place = Some(helper);
-            }
-        } else if !keys.is_empty() {
-            place = Some(self.path.display().to_string());
+        if keys.is_empty() {
+            return Ok(());
         }
-        if !keys.is_empty() {
-            let auths = self.auths()?;
-            auths.retain(|key, _| !keys.contains(key));
-            self.write()?;
-        }
-        Ok(place)
+        let auths = self.auths()?;
+        auths.retain(|key, _| !keys.contains(key));
+        self.write()
     }
 
     fn auths(&mut self) -> anyhow::Result<&mut Map<String, Value>> {
@@ -122,11 +134,6 @@ impl LoginStore {
 
 fn helper_program(name: &str) -> String {
     format!("docker-credential-{name}")
-}
-
-/// Whether a helper has a login.
-fn has_login(helper: &str, server: &str) -> anyhow::Result<bool> {
-    ask_helper(helper, "get", server)
 }
 
 /// Runs a helper, which must succeed. What it prints is not shown.

@@ -48,7 +48,7 @@ impl Sides {
     }
 }
 
-/// How the failure to read a file begins, and that to read what is in it.
+/// The way in which the failure to read a file begins, and that to read what is in it.
 const FILE: &str = "cannot read file ";
 const READING: &str = "cannot read ";
 

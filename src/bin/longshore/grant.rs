@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::args::GrantArgs;
+use crate::dry_run::status;
 use crate::output;
 use crate::place::Place;
 
@@ -28,16 +29,25 @@ pub(crate) async fn run(args: GrantArgs) -> anyhow::Result<ExitCode> {
     let place = Place::start(&args.place).await?;
     let deployer = place.deployer();
     let deadline = Instant::now() + TIME;
-    if args.revoke {
+    let mut code = ExitCode::SUCCESS;
+    if args.dry_run {
+        let grants = (!args.revoke).then_some(&grants);
+        let preview = place
+            .reach()
+            .preview_policy(&part, grants, deadline)
+            .await?;
+        show_preview(&preview, &args);
+        code = status(preview.writes > 0);
+    } else if args.revoke {
         let revoked = deployer.revoke(&part, deadline).await;
         revoked.map_err(anyhow::Error::from_boxed)?;
-        output::note("revoked");
+        show_revoked(&part, args.json);
     } else {
         let granted = deployer.grant(&part, &grants, deadline).await;
         show(&granted.map_err(anyhow::Error::from_boxed)?, args.json);
     }
     place.stop().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn grants(args: &GrantArgs) -> anyhow::Result<Grants> {
@@ -71,6 +81,37 @@ fn owner(repository: &Repository, grants: &Grants) -> anyhow::Result<Owner> {
     let statements = grants.statements(&Owner::new("", ""), partition)?;
     let texts = statements.iter().map(|own| own.as_json().to_string());
     Ok(Owner::new(&texts.collect::<String>(), "Grant"))
+}
+
+fn show_revoked(part: &PolicyPart, json: bool) {
+    if json {
+        let document = json!({"repositoryArn": arn_of(&part.repository), "revoked": true});
+        return output::result(&format!("{document:#}"));
+    }
+    output::note("revoked");
+}
+
+/// Shows the policy as it would be.
+fn show_preview(preview: &Granted, args: &GrantArgs) {
+    let policy: Value = preview.policy.parse().unwrap_or_default();
+    let is_changed = preview.writes > 0;
+    if args.json {
+        let document = json!({
+            "dryRun": true,
+            "repositoryArn": preview.repository_arn,
+            "policy": policy,
+            "sids": preview.sids,
+            "changes": is_changed,
+        });
+        return output::result(&format!("{document:#}"));
+    }
+    output::note(match (args.revoke, is_changed) {
+        (false, true) => "to be granted: the policy would be",
+        (false, false) => "nothing to do: everything is granted already",
+        (true, true) => "to be revoked: the policy would be",
+        (true, false) => "nothing to do: nothing of this is granted",
+    });
+    output::result(&format!("{policy:#}"));
 }
 
 fn show(granted: &Granted, json: bool) {

@@ -90,7 +90,7 @@ fn show(body: &[u8], watched: &Watched, args: &InvokeArgs) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// How to look at the result.
+/// The way to look at the result.
 fn look(uri: &str, args: &InvokeArgs) -> String {
     if !args.place.local {
         return format!("look at it: longshore inspect {uri}");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use longshore::local::Environment;
+use serde_json::json;
 
 use crate::args::LocalArgs;
 use crate::output;
@@ -39,8 +40,13 @@ pub(crate) async fn run(args: LocalArgs) -> anyhow::Result<ExitCode> {
         "  skopeo inspect --tls-verify=false docker://{registry}/NAME:TAG"
     ));
     output::note("\nLet the Lambda, the SDKs and this command use all of it:");
-    for (name, value) in environment.variables() {
-        output::result(&format!("export {name}='{value}'"));
+    let variables = environment.variables();
+    if args.json {
+        output::result(&format!("{:#}", json!({ "variables": variables })));
+    } else {
+        for (name, value) in variables {
+            output::result(&format!("export {name}='{value}'"));
+        }
     }
     tokio::signal::ctrl_c()
         .await

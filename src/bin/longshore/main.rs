@@ -11,6 +11,7 @@ mod destination;
 mod diff;
 mod docker_config;
 mod docker_login;
+mod dry_run;
 mod failure;
 mod fleet;
 mod foreign;
@@ -93,7 +94,7 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Whether an argument is refused that credentials may stand in.
+/// Returns true if an argument is refused that credentials may stand in.
 fn is_about_credentials(error: &clap::Error) -> bool {
     let has = |kind, part: &str| {
         let value = error.get(kind);

@@ -6,9 +6,10 @@ use longshore::deploy::{Location, is_in_ecr, repository_named};
 use longshore::oci::{Reference, Repository};
 use longshore::redact::without_credentials;
 
-/// How the hosts of registries begin that people paste from a browser.
+/// The way in which the hosts of registries begin that people paste from a browser.
 const WEB: [&str; 2] = ["https://", "http://"];
-/// Where container engines keep images, as skopeo names it, and the command that writes an archive.
+/// The place where container engines keep images, as skopeo names it, and the command that writes
+/// an archive.
 const ENGINES: [(&str, &str); 2] = [
     ("docker-daemon:", "docker save"),
     ("containers-storage:", "podman save"),
@@ -250,13 +251,13 @@ fn file(text: &str) -> Option<String> {
     ))
 }
 
-/// Whether a text says itself that it is an archive.
+/// Returns true if a text says itself that it is an archive.
 fn is_archive(text: &str) -> bool {
     ARCHIVES.iter().any(|prefix| text.starts_with(prefix))
 }
 
-/// Whether a text rather names a file or a folder that is there than an image: it is written as a
-/// path, or the folder is an OCI layout.
+/// Returns true if a text rather names a file or a folder that is there than an image: it is
+/// written as a path, or the folder is an OCI layout.
 fn is_there(text: &str) -> bool {
     let path = Path::new(text);
     let is_written_so = text.contains('/') || has_archives_ending(text);

@@ -1,4 +1,4 @@
-//! Where a command works: in the world, or on the embedded stand-ins.
+//! The place where a command works: in the world, or on the embedded stand-ins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,36 @@ use longshore::local::{BucketOptions, Environment, EnvironmentOptions};
 use longshore::registry::{self, Client};
 use longshore::web::{self, Hosts};
 
-use crate::args::{KeptArgs, PlaceArgs};
 use crate::credentials::DockerConfig;
 
-/// Where a command works.
+/// The options that say where a command works.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlaceArgs {
+    /// Use the embedded registry and bucket: no AWS account, no Docker, no network.
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// The profile of AWS's configuration files, in the place of `AWS_PROFILE`.
+    #[arg(long, value_name = "NAME", conflicts_with = "local")]
+    pub(crate) profile: Option<String>,
+    /// AWS's region, in the place of `AWS_REGION`. A repository of ECR names its own.
+    #[arg(long, value_name = "NAME", conflicts_with = "local", value_parser = region)]
+    pub(crate) region: Option<String>,
+    #[command(flatten)]
+    pub(crate) kept: KeptArgs,
+}
+
+/// What the embedded registry and bucket keep.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeptArgs {
+    /// Keep the embedded registry's content in this folder.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) data: Option<PathBuf>,
+    /// The folder whose folders are the embedded buckets.
+    #[arg(long, value_name = "DIRECTORY", default_value = "events/buckets")]
+    pub(crate) buckets: PathBuf,
+}
+
+/// The place where a command works.
 pub(crate) struct Place {
     reach: Reach,
     local: Option<Environment>,
@@ -80,6 +106,17 @@ impl Place {
             local.stop().await;
         }
     }
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty()
+        || !text.chars().all(is_allowed)
+        || !text.ends_with(|c: char| c.is_ascii_digit())
+    {
+        return Err("expected a region such as eu-west-1".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Archives are read from any web server: the person who runs the command names it.

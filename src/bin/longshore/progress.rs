@@ -10,9 +10,9 @@ use longshore::copy::{BlobProgress, Meter, Report};
 use tokio::task::AbortHandle;
 use tokio::time::interval;
 
-/// How often bars are drawn.
+/// The number of times that bars are drawn.
 const REDRAW: Duration = Duration::from_millis(100);
-/// How often a line is written where there is no terminal.
+/// The number of times that a line is written where there is no terminal.
 const LINE: Duration = Duration::from_secs(10);
 
 /// Shows what a meter counts until it is dropped.
@@ -181,7 +181,8 @@ pub(crate) fn moved(report: &Report) -> String {
     parts.join(", ")
 }
 
-fn count(number: u64, what: &str) -> String {
+/// A number of things, in words.
+pub(crate) fn count(number: u64, what: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{number} {what}{ending}")
 }

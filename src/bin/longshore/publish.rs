@@ -11,9 +11,9 @@ use longshore::assets::{
 use longshore::copy::Meter;
 use serde_json::{Value, json};
 
-use crate::args::PlaceArgs;
+use crate::dry_run::status;
 use crate::output;
-use crate::place::Place;
+use crate::place::{Place, PlaceArgs};
 use crate::progress::{Progress, moved};
 
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,16 @@ impl ManifestArgs {
     }
 }
 
+const PUBLISH_EXAMPLES: &str = "\
+Exit status of a dry run: 3 if an asset is to be published.
+
+Examples:
+  longshore publish cdk.out
+  longshore publish --dry-run cdk.out
+  longshore publish cdk.out/App.assets.json 3c1f*:current_account-eu-west-1";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = PUBLISH_EXAMPLES)]
 pub(crate) struct PublishArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -41,6 +50,9 @@ pub(crate) struct PublishArgs {
     /// The folder that archives of images are kept in, instead of the user's.
     #[arg(long, value_name = "DIRECTORY")]
     cache: Option<PathBuf>,
+    /// Say what would be published, and make and upload nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// Print the results as JSON, and no progress.
     #[arg(long)]
     json: bool,
@@ -48,7 +60,13 @@ pub(crate) struct PublishArgs {
     place: PlaceArgs,
 }
 
+const LIST_EXAMPLES: &str = "\
+Examples:
+  longshore list cdk.out
+  longshore list --json cdk.out/App.assets.json";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = LIST_EXAMPLES)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
@@ -67,6 +85,7 @@ pub(crate) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
     let options = PublishOptions {
         builders: args.builders,
         makes_repositories: args.place.local,
+        dry_run: args.dry_run,
     };
     let meter = Arc::new(Meter::default());
     let publisher = Publisher::new(place.reach().clone(), cache, options, Arc::clone(&meter));
@@ -83,7 +102,7 @@ pub(crate) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         let assets: Vec<Value> = results.iter().map(result).collect();
         output::result(&format!("{:#}", json!({ "assets": assets })));
-    } else {
+    } else if !args.dry_run {
         output::note(&moved(&meter.report()));
     }
     if failed > 0 {
@@ -93,7 +112,8 @@ pub(crate) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::FAILURE);
     }
-    Ok(ExitCode::SUCCESS)
+    let is_lacking = |one: &Published| matches!(one.result, Ok(Done::Lacking));
+    Ok(status(results.iter().any(is_lacking)))
 }
 
 fn warn(bars: &Progress, name: &str, step: Step<'_>) {
@@ -112,6 +132,7 @@ fn say(bars: &Progress, name: &str, step: Step<'_>) {
                 let how = match done {
                     Done::Present => "already at",
                     Done::Uploaded => "published to",
+                    Done::Lacking => "to be published to",
                 };
                 bars.result(&format!("{name}: {how} {}", published.place));
             }

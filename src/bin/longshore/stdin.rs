@@ -42,7 +42,7 @@ pub(crate) async fn settle(source: &Location) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a source is what comes over stdin.
+/// Returns true if a source is what comes over stdin.
 pub(crate) fn is_read_by(source: &Location) -> bool {
     matches!(source, Location::File(at) if at.path == Path::new(PATH))
 }

@@ -44,7 +44,8 @@ pub(crate) async fn or_stopped(
     Ok(ExitCode::from(BY_SIGNAL + number))
 }
 
-/// Whether whoever started this program lets it ignore a signal, as `nohup` does. Linux tells.
+/// Returns true if whoever started this program lets it ignore a signal, as `nohup` does. Linux
+/// tells.
 fn is_ignored(signal: u8) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut lines = status.lines();

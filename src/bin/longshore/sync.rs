@@ -15,14 +15,11 @@ use longshore::mirror::{Ledger, Planner, Report, Step, Sync, SyncOptions};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::args::PlaceArgs;
+use crate::dry_run;
 use crate::fleet::Fleet;
 use crate::output;
-use crate::place::Place;
+use crate::place::{Place, PlaceArgs};
 use crate::progress::moved;
-
-/// Exit status of a dry run that found an image to copy.
-const DIFFERS: u8 = 3;
 
 const EXAMPLES: &str = "\
 Each image of the list is compared with its destinations by its digest, and copied where one lacks it
@@ -213,7 +210,7 @@ fn code(report: &Report) -> ExitCode {
     let is_pruned = report.pruned.failed.is_empty() && report.pruned.withheld.is_none();
     let totals = &report.totals;
     match totals.failed + totals.deferred {
-        0 if totals.planned > 0 => ExitCode::from(DIFFERS),
+        0 if totals.planned > 0 => dry_run::status(true),
         0 if is_pruned => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }

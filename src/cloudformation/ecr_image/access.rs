@@ -1,4 +1,5 @@
-//! How the source and the destination are reached: the properties of both sides are the same.
+//! The way in which the source and the destination are reached: the properties of both sides are
+//! the same.
 
 use crate::cloudformation::reader::Reader;
 use crate::deploy::{Access, Credentials, Role};
@@ -8,8 +9,8 @@ const MAX_EXTERNAL_ID: usize = 1224;
 /// Longest name or ARN of a secret.
 const MAX_SECRET_NAME: usize = 2048;
 
-/// How tokens begin: those of GitHub, GitLab and Docker Hub, JSON Web Tokens, and the IDs of AWS's
-/// access keys.
+/// The way in which tokens begin: those of GitHub, GitLab and Docker Hub, JSON Web Tokens, and the
+/// IDs of AWS's access keys.
 const TOKENS: [&str; 12] = [
     "ghp_",
     "gho_",
@@ -47,7 +48,7 @@ pub(super) const DESTINATION: Side = Side {
     external_id: "DestinationExternalId",
 };
 
-/// How one side is reached.
+/// The way in which one side is reached.
 pub(super) fn access(reader: &mut Reader<'_>, side: &Side) -> Access {
     Access {
         credentials: credentials(reader, side.credentials),
@@ -73,7 +74,8 @@ fn credentials(reader: &mut Reader<'_>, name: &str) -> Option<Credentials> {
     is_name.then_some(Credentials::Stored(text))
 }
 
-/// Whether a text that could be a secret's name is rather a token that a registry has issued.
+/// Returns true if a text that could be a secret's name is rather a token that a registry has
+/// issued.
 fn looks_like_a_token(text: &str) -> bool {
     if text.starts_with("arn:") {
         return false;
@@ -82,8 +84,8 @@ fn looks_like_a_token(text: &str) -> bool {
     TOKENS.iter().any(|token| text.starts_with(token)) || words.any(is_random)
 }
 
-/// Whether a word is long, and more of its letters and digits alternate than in words of CamelCase
-/// with a year behind. Where a name is taken for a token all the same, its ARN is not.
+/// Returns true if a word is long, and more of its letters and digits alternate than in words of
+/// CamelCase with a year behind. Where a name is taken for a token all the same, its ARN is not.
 fn is_random(word: &str) -> bool {
     let is_hash = |end: &str| {
         let is_hex = end.bytes().all(|byte| b"0123456789ABCDEF".contains(&byte));
@@ -158,7 +160,7 @@ pub(in crate::cloudformation) fn role(
     })
 }
 
-/// Whether `text` is a role's ARN, of whatever partition.
+/// Returns true if `text` is a role's ARN, of whatever partition.
 fn is_role_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {

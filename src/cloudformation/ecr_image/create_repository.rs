@@ -83,7 +83,7 @@ const TAG: &[Property] = &[
     optional("Value", "string", "empty", "The tag's value."),
 ];
 
-/// How a missing repository is created, if it is.
+/// The way in which a missing repository is created, if it is.
 pub(super) fn read(reader: &mut Reader<'_>, targets: &[Target]) -> Option<RepositorySettings> {
     let settings = match reader.items(NAME).as_slice() {
         [Value::Object(map)] => Some(reader.within(NAME, map, SETTINGS, settings)),

@@ -20,9 +20,10 @@ use self::attributes::uris;
 use self::properties::{Owned, Wish};
 use self::pull_access::Parts;
 use self::rollback::{Going, Return};
+use super::done::Done;
 use super::error::Failure;
-use super::request::{Action, Properties, Request};
-use super::resource::Done;
+use super::invalid_properties::Properties;
+use super::request::{Action, Request};
 use super::response::Attributes;
 use crate::copy::Meter;
 use crate::deploy::{

@@ -1,4 +1,4 @@
-//! How the properties of `Custom::ECRImage` become an [`Image`].
+//! The way in which the properties of `Custom::ECRImage` become an [`Image`].
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,8 @@ use super::table::PROPERTIES;
 use super::targets::{Targets, fit, targets};
 use super::{create_repository, pull_access};
 use crate::archive::Compression;
-use crate::cloudformation::reader::{InvalidProperties, Reader, scalar};
-use crate::cloudformation::request::Properties;
+use crate::cloudformation::invalid_properties::{InvalidProperties, Properties};
+use crate::cloudformation::reader::{Reader, scalar};
 use crate::deploy::{Access, Attestations, Image, Location, Referrers, RemovalPolicy, Target};
 use crate::oci::{Digest, Platform, Repository, Tag};
 use crate::policy::Grants;
@@ -17,22 +17,13 @@ use crate::policy::Grants;
 const MAX_CONCURRENCY: usize = 32;
 /// Most attempts that one request may have.
 const MAX_RETRY: usize = 20;
-/// The properties that decide which image a source gives. Where none of them differs between two
-/// events, both mean the same content.
-const CONTENT: &[&str] = &[
-    "Source",
-    "Platforms",
-    "Attestations",
-    "Compression",
-    "Refresh",
-];
 
 /// The properties of a `Custom::ECRImage`, read.
 #[derive(Debug)]
 pub(super) struct Wish {
     /// The image.
     pub(super) image: Image,
-    /// How many of its targets, at the end, are those of `Destinations`.
+    /// The number of its targets, at the end, that are those of `Destinations`.
     pub(super) listed: usize,
     /// Who may pull it.
     pub(super) pull_access: Option<Grants>,
@@ -93,14 +84,25 @@ fn wish(mut reader: Reader<'_>, targets: Targets) -> Result<Wish, InvalidPropert
     }))
 }
 
-/// Whether both properties mean the same content of the same source.
+/// Returns true if both properties mean the same content of the same source.
 pub(super) fn same_content(a: &Properties, b: &Properties) -> bool {
-    CONTENT.iter().all(|name| a.get(*name) == b.get(*name))
+    let mut deciding = deciding_content();
+    deciding.all(|name| a.get(name) == b.get(name))
+}
+
+/// The names of the properties that decide which image a source gives.
+fn deciding_content() -> impl Iterator<Item = &'static str> {
+    let deciding = PROPERTIES
+        .iter()
+        .filter(|property| property.decides_content);
+    deciding.map(|property| property.name)
 }
 
 /// A digest of what decides the content: two that mean the same content have the same.
 pub(super) fn content(properties: &Properties) -> Digest {
-    let values: Vec<_> = CONTENT.iter().map(|name| properties.get(*name)).collect();
+    let values: Vec<_> = deciding_content()
+        .map(|name| properties.get(name))
+        .collect();
     Digest::sha256(serde_json::json!(values).to_string().as_bytes())
 }
 
@@ -436,7 +438,15 @@ mod tests {
     fn the_table_has_each_name_once_and_says_what_it_means() {
         let names: BTreeSet<_> = PROPERTIES.iter().map(|property| property.name).collect();
         assert_eq!(names.len(), PROPERTIES.len());
-        assert!(CONTENT.iter().all(|name| names.contains(name)));
+        let deciding: Vec<_> = deciding_content().collect();
+        let expected = [
+            "Source",
+            "Platforms",
+            "Attestations",
+            "Compression",
+            "Refresh",
+        ];
+        assert_eq!(deciding, expected, "their order is part of noted digests");
         assert!(
             PROPERTIES
                 .iter()

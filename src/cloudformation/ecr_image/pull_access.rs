@@ -8,8 +8,9 @@ use tracing::warn;
 
 use crate::cloudformation::error::Failure;
 use crate::cloudformation::grants::{GRANTS, grants};
+use crate::cloudformation::invalid_properties::Properties;
 use crate::cloudformation::reader::Reader;
-use crate::cloudformation::request::{Action, Properties, Request};
+use crate::cloudformation::request::{Action, Request};
 use crate::cloudformation::text;
 use crate::deploy::{Deploy, PolicyPart, Target, arn_of};
 use crate::policy::{Grants, Owner};

@@ -15,13 +15,14 @@ use tracing::warn;
 
 use super::properties::{Owned, content, same_content};
 use super::{called_by, for_purpose, pushed};
-use crate::cloudformation::request::{Action, Properties, Request};
+use crate::cloudformation::invalid_properties::Properties;
+use crate::cloudformation::request::{Action, Request};
 use crate::cloudformation::text;
 use crate::content::BoxError;
 use crate::deploy::{Deploy, Deployed, Gave, Memo, MemoPlace, Target};
 use crate::oci::Digest;
 
-/// How long a Delete may take to read the memo, and to remove it, at the most.
+/// The time that a Delete may take to read the memo, and to remove it, at the most.
 const MEMO_WITHIN: Duration = Duration::from_secs(10);
 /// The part of the time left that each may take.
 const MEMO_PART: u32 = 3;
@@ -205,7 +206,7 @@ fn warn_of(forgotten: Result<(), BoxError>) {
     }
 }
 
-/// Where the resource keeps its memo.
+/// The place where the resource keeps its memo.
 fn place(request: &Request, target: &Target) -> MemoPlace {
     let owner = format!("{}\n{}", request.stack_id, request.logical_resource_id);
     MemoPlace::new(&owner, target.repository.clone(), target.access.clone())

@@ -10,7 +10,8 @@ pub const PROPERTIES: &[Property] = &[
         "`s3://bucket/key` (an archive; optional `?versionId=…`, optional `#selector`), \
          `https://host/path` (the same on a web server that the provider's `HttpsSourceHosts` \
          allows; presigned URLs as they are) or an image reference.",
-    ),
+    )
+    .deciding_content(),
     optional(
         "Destination",
         "string",
@@ -37,7 +38,8 @@ pub const PROPERTIES: &[Property] = &[
         "`all`",
         "`all` copies the source as it is, under its own digest. One platform is that image \
          itself; several are a new index with just these.",
-    ),
+    )
+    .deciding_content(),
     optional(
         "PlatformTags",
         "map of platforms to tags",
@@ -49,7 +51,8 @@ pub const PROPERTIES: &[Property] = &[
         "`keep` or `drop`",
         "`keep`",
         "What becomes of BuildKit's attestation manifests inside an index.",
-    ),
+    )
+    .deciding_content(),
     optional(
         "Referrers",
         "`none` or `copy`",
@@ -62,7 +65,8 @@ pub const PROPERTIES: &[Property] = &[
         "`gzip`",
         "How layers that an archive holds uncompressed are compressed. Compressed layers stay as \
          they are.",
-    ),
+    )
+    .deciding_content(),
     optional(
         "SourceCredentials",
         "string",
@@ -127,7 +131,8 @@ pub const PROPERTIES: &[Property] = &[
         "none",
         "Any text. Changing it makes CloudFormation ask again, so that a moving tag is resolved \
          again.",
-    ),
+    )
+    .deciding_content(),
     optional(
         "ReuseFrom",
         "list of image references",

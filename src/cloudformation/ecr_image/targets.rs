@@ -1,4 +1,4 @@
-//! Where the image goes: `Destination`, and `Destinations` beside it or in its place.
+//! The place where the image goes: `Destination`, and `Destinations` beside it or in its place.
 
 use std::collections::BTreeSet;
 
@@ -76,11 +76,11 @@ const OF_ITEM: Side = Side {
     external_id: "ExternalId",
 };
 
-/// Where the image goes.
+/// The place where the image goes.
 pub(super) struct Targets {
     /// That of `Destination`, if it is there, then those of `Destinations`. No repository twice.
     pub(super) all: Vec<Target>,
-    /// How many of them, at the end, are those of `Destinations`.
+    /// The number of them, at the end, that are those of `Destinations`.
     pub(super) listed: usize,
 }
 
@@ -199,7 +199,8 @@ fn destination(reader: &mut Reader<'_>, name: &str, text: &str) -> Option<Refere
     Some(destination)
 }
 
-/// Whether a text begins with a name of Docker Hub, which is meant where no registry is named.
+/// Returns true if a text begins with a name of Docker Hub, which is meant where no registry is
+/// named.
 fn names_docker_hub(text: &str) -> bool {
     let text = text.strip_prefix("docker://").unwrap_or(text);
     let (host, _) = text.split_once('/').unwrap_or_default();

@@ -17,10 +17,11 @@ use tracing::{info, warn};
 
 use self::properties::{Home, List};
 use self::run::{key, mirror_id, prefix, run_id};
+use super::done::Done;
 use super::error::Failure;
 use super::executions::{Begun, Executions};
-use super::request::{Action, Properties, Reply, Request};
-use super::resource::Done;
+use super::invalid_properties::Properties;
+use super::request::{Action, Reply, Request};
 use super::response::Attributes;
 use super::text;
 use crate::content::BoxError;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::table::PROPERTIES;
-use crate::cloudformation::reader::{InvalidProperties, Reader};
-use crate::cloudformation::request::Properties;
+use crate::cloudformation::invalid_properties::{InvalidProperties, Properties};
+use crate::cloudformation::reader::Reader;
 
 /// The mirror that a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub(super) struct Wanted {
     pub(super) waits: bool,
 }
 
-/// Where a mirror runs.
+/// The place where a mirror runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Home {
     /// ARN of the state machine.
@@ -22,7 +22,7 @@ pub(super) struct Home {
     pub(super) bucket: String,
 }
 
-/// Where the list is.
+/// The place where the list is.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum List {
     /// In the template.
@@ -44,7 +44,7 @@ pub(super) fn read(properties: &Properties) -> Result<Wanted, InvalidProperties>
     reader.finish(wanted)
 }
 
-/// Where the mirror of these properties runs, if that can be told.
+/// The place where the mirror of these properties runs, if that can be told.
 pub(super) fn home(properties: &Properties) -> Option<Home> {
     read_home(&mut Reader::lenient(properties, &[]))
 }
@@ -54,7 +54,7 @@ pub(super) fn list(properties: &Properties) -> Option<List> {
     read_list(&mut Reader::lenient(properties, &[]), properties)
 }
 
-/// Whether Delete removes what the mirror wrote. What cannot be read keeps it.
+/// Returns true if Delete removes what the mirror wrote. What cannot be read keeps it.
 pub(super) fn removes(properties: &Properties) -> bool {
     read_removes(&mut Reader::lenient(properties, &[]))
 }

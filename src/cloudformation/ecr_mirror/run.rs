@@ -3,7 +3,7 @@
 use crate::cloudformation::request::Request;
 use crate::oci::Digest;
 
-/// How the physical ID of a mirror begins.
+/// The way in which the physical ID of a mirror begins.
 const PHYSICAL_ID: &str = "longshore-mirror/";
 /// Hex digits of a mirror's ID: 64 bits.
 const ID: usize = 16;

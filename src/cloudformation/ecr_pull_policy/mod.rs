@@ -9,12 +9,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::done::Done;
 use super::ecr_image::role;
 use super::error::Failure;
 use super::grants::grants;
-use super::reader::{InvalidProperties, Reader};
-use super::request::{Properties, Request};
-use super::resource::Done;
+use super::invalid_properties::{InvalidProperties, Properties};
+use super::reader::Reader;
+use super::request::Request;
 use super::response::Attributes;
 use super::text;
 use crate::deploy::{Access, Deploy, Granted, Home, PolicyPart, Role, repository_named};

@@ -16,7 +16,7 @@ use crate::cloudformation::log_subscriber;
 static ANOTHER: LazyLock<Dispatch> =
     LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
-/// Where a subscriber writes to. Clones are the same place.
+/// The place where a subscriber writes to. Clones are the same place.
 #[derive(Clone, Default)]
 pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
 

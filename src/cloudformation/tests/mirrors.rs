@@ -27,7 +27,7 @@ struct Machines {
     objects: Mutex<BTreeMap<String, String>>,
     /// The operation that is refused.
     refused: Mutex<Option<&'static str>>,
-    /// Whether an answer to a start is lost.
+    /// True if an answer to a start is lost.
     loses_answers: Mutex<bool>,
 }
 

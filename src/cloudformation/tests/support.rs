@@ -41,7 +41,7 @@ pub(super) struct Receiver {
 struct Received {
     answers: Mutex<Vec<Put>>,
     statuses: Mutex<Vec<u16>>,
-    /// How many more PUTs are answered by a page.
+    /// The number of more PUTs that are answered by a page.
     pages: AtomicUsize,
 }
 

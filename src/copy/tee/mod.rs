@@ -25,7 +25,7 @@ use crate::oci::Descriptor;
 
 /// Bytes that one reader may lag behind; a single piece may have more.
 const WINDOW: u32 = 1 << 20;
-/// How long is waited for one reader while another could go on.
+/// The time that is waited for one reader while another could go on.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// So many openers of `blob` that share one read of it, and the work that has to go on while they
@@ -94,13 +94,13 @@ enum Fed {
     End(Result<()>),
 }
 
-/// Where a reader is fed.
+/// The place where a reader is fed.
 struct Outlet {
     room: Arc<Semaphore>,
     sender: mpsc::UnboundedSender<Fed>,
 }
 
-/// Where a reader takes what it is fed.
+/// The place where a reader takes what it is fed.
 struct Inlet(mpsc::UnboundedReceiver<Fed>);
 
 fn channel() -> (Outlet, Inlet) {

@@ -119,3 +119,9 @@ pub(super) fn json_error(status: StatusCode, code: &str, message: &str) -> Respo
     set(&mut response, "x-amzn-errortype", code);
     response
 }
+
+/// An operation that this API does not have.
+pub(super) fn unknown_operation(operation: &str) -> Refusal {
+    let message = format!("the embedded AWS API does not have the operation {operation:?}");
+    Refusal::new("UnknownOperationException", message)
+}

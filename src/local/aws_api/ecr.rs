@@ -8,19 +8,19 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::call::{Caller, Refusal, input};
-use super::service::{ApiService, unknown_operation};
+use super::call::{Caller, Refusal, input, unknown_operation};
+use super::service::ApiService;
 use crate::local::registry::SETTINGS;
 use crate::oci::Repository;
 use crate::redact::Secret;
 
-/// How long a token is good for.
+/// The time that a token is good for.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 /// The longest policy, in characters
 /// ([`SetRepositoryPolicy`](https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html)).
 const MAX_POLICY: usize = 10_240;
 
-/// What is kept beside a repository's images.
+/// The documents that are kept beside a repository's images.
 const POLICY: &str = "policy";
 const LIFECYCLE: &str = "lifecycle";
 

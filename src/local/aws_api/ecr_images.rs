@@ -5,12 +5,12 @@ use std::io;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::call::{Caller, Refusal, input};
+use super::call::{Caller, Refusal, input, unknown_operation};
 use super::ecr::about;
-use super::service::{ApiService, unknown_operation};
+use super::service::ApiService;
 use crate::oci::{Digest, Manifest, RawManifest};
 
-/// How an image is named: by digest, by tag or by both.
+/// The way in which an image is named: by digest, by tag or by both.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ImageId {

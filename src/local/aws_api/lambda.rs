@@ -4,8 +4,7 @@
 use bytes::Bytes;
 use hyper::StatusCode;
 
-use super::call::Refusal;
-use super::service::unknown_operation;
+use super::call::{Refusal, unknown_operation};
 use crate::local::http::{Response, decode, empty, typed};
 
 /// One invocation of a Lambda function, which ran nothing.
@@ -13,7 +12,7 @@ use crate::local::http::{Response, decode, empty, typed};
 pub struct Invocation {
     /// The function, as its name or ARN was given.
     pub function: String,
-    /// Whether nobody waits for its answer (`Event`).
+    /// True if nobody waits for its answer (`Event`).
     pub asynchronous: bool,
     /// The event.
     pub payload: Bytes,

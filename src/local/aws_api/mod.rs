@@ -53,7 +53,7 @@ impl AwsApi {
         })
     }
 
-    /// Where the endpoint listens.
+    /// The place where the endpoint listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -84,7 +84,7 @@ impl AwsApi {
         self.service.invocations.next(limit).await
     }
 
-    /// What goes wrong on demand.
+    /// The faults that the server shows on demand.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }

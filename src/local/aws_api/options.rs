@@ -1,14 +1,14 @@
-//! What the embedded AWS API knows.
+//! The settings of the embedded AWS API.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::redact::Secret;
 
-/// What [`super::AwsApi::start`] is given.
+/// The settings that [`super::AwsApi::start`] takes.
 #[derive(Clone, Debug)]
 pub struct AwsApiOptions {
-    /// Where to listen. Port 0 takes a free one.
+    /// The address to listen at. Port 0 takes a free one.
     pub address: SocketAddr,
     /// The account of callers that have not assumed a role.
     pub account: String,

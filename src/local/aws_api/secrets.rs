@@ -4,9 +4,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::call::{Caller, Refusal, input};
+use super::call::{Caller, Refusal, input, unknown_operation};
 use super::options::AwsApiOptions;
-use super::service::unknown_operation;
 use crate::redact::Secret;
 
 #[derive(Deserialize)]

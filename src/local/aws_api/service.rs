@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use hyper::http::request::Parts;
 use serde_json::Value;
 
-use super::call::{AwsCall, Caller, Refusal, json_answer, json_error};
+use super::call::{AwsCall, Caller, Refusal, json_answer, json_error, unknown_operation};
 use super::lambda::Invocation;
 use super::options::AwsApiOptions;
 use super::{lambda, secrets, sts};
@@ -60,7 +60,7 @@ impl ApiService {
         hidden.insert(principal.to_owned(), policies);
     }
 
-    /// Whether a policy names a principal that is not known yet.
+    /// Returns true if a policy names a principal that is not known yet.
     pub(super) fn names_hidden_principal(&self, policy: &str) -> bool {
         let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
         hidden.retain(|_, left| *left > 0);
@@ -194,12 +194,6 @@ fn error(path: &str, status: StatusCode, code: &str, message: &str) -> Response 
         "sts" => sts::error(status, code, message),
         _ => json_error(status, code, message),
     }
-}
-
-/// An operation that this API does not have.
-pub(super) fn unknown_operation(operation: &str) -> Refusal {
-    let message = format!("the embedded AWS API does not have the operation {operation:?}");
-    Refusal::new("UnknownOperationException", message)
 }
 
 /// A path as service and operation.

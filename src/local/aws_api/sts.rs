@@ -2,9 +2,8 @@
 
 use hyper::StatusCode;
 
-use super::call::{Caller, Refusal};
+use super::call::{Caller, Refusal, unknown_operation};
 use super::options::AwsApiOptions;
-use super::service::unknown_operation;
 use crate::local::http::{Query, Response};
 use crate::local::xml::{self, element};
 

@@ -26,7 +26,7 @@ enum State {
     Done,
 }
 
-/// What can be had of the bytes that came so far.
+/// The result of reading the bytes that came so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// These bytes of the payload.
@@ -113,7 +113,7 @@ impl Chunks {
     }
 }
 
-/// What a line before a chunk announces.
+/// The state after a line that announces a chunk.
 fn chunk(line: &str) -> Result<State, Malformed> {
     let size = line.split(';').next().unwrap_or_default();
     match usize::from_str_radix(size, 16) {

@@ -10,7 +10,7 @@ use tokio::fs;
 use super::failure::Refusal;
 use crate::oci::Digest;
 
-/// Where uploads are written, out of the listing's sight.
+/// The place where uploads are written, out of the listing's sight.
 const SCRATCH: &str = ".longshore-uploads";
 
 /// A bucket's folder, as its canonical path.
@@ -91,7 +91,7 @@ impl Folder {
     }
 }
 
-/// Whether a key is a path that stays below where it starts.
+/// Returns true if a key is a path that stays below where it starts.
 fn is_path(key: &str) -> bool {
     let normal = |component| matches!(component, Component::Normal(_));
     // `components` passes over `.` and doubled slashes, which would be another key's path.
@@ -99,7 +99,7 @@ fn is_path(key: &str) -> bool {
     exact && !key.contains('\0') && Path::new(key).components().all(normal)
 }
 
-/// What stands for a file's content, without reading it: its size, time and inode.
+/// A file's fingerprint, without reading it: its size, time and inode.
 pub(super) fn fingerprint(metadata: &Metadata, changes: u32) -> String {
     use std::os::unix::fs::MetadataExt;
     let modified = metadata.modified().ok();

@@ -50,7 +50,7 @@ impl Bucket {
         })
     }
 
-    /// Where the object store listens.
+    /// The place where the object store listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -71,7 +71,7 @@ impl Bucket {
         self.service.archive(bucket, key);
     }
 
-    /// What goes wrong on demand.
+    /// The faults that the server shows on demand.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }

@@ -1,24 +1,24 @@
-//! How an embedded object store behaves.
+//! The way in which an embedded object store behaves.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// What [`super::Bucket::start`] is given.
+/// The settings that [`super::Bucket::start`] takes.
 #[derive(Clone, Debug)]
 pub struct BucketOptions {
-    /// Where to listen. Port 0 takes a free one.
+    /// The address to listen at. Port 0 takes a free one.
     pub address: SocketAddr,
     /// The buckets by name, each with the folder that it serves.
     pub folders: BTreeMap<String, PathBuf>,
-    /// Where other buckets are made, each a folder, when they are first asked for. `None`: there
-    /// are no others.
+    /// The place where other buckets are made, each a folder, when they are first asked for.
+    /// `None`: there are no others.
     pub made_in: Option<PathBuf>,
-    /// Whether requests that are not signed are served.
+    /// True if requests that are not signed are served.
     pub anonymous: bool,
-    /// Whether objects have version IDs. Only the current version is kept.
+    /// True if objects have version IDs. Only the current version is kept.
     pub versions: bool,
-    /// Whether requests are refused that do not agree to pay.
+    /// True if requests are refused that do not agree to pay.
     pub requester_pays: bool,
     /// The region of the buckets; requests signed for another are refused.
     pub region: Option<String>,

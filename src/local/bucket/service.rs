@@ -19,7 +19,7 @@ pub(super) struct BucketService {
     state: Mutex<State>,
 }
 
-/// What is not in the folders.
+/// The state of a bucket that is not in the folders.
 #[derive(Default)]
 pub(super) struct State {
     /// Bucket and key of each multipart upload.
@@ -69,7 +69,8 @@ impl BucketService {
         self.state().archived.contains(&place)
     }
 
-    /// How often an object seems to have changed, a read of it being counted if `reads`.
+    /// The number of times that an object seems to have changed, a read of it being counted if
+    /// `reads`.
     pub(super) fn changes(&self, target: &Target, reads: bool) -> u32 {
         let place = (target.bucket.clone(), target.key.clone());
         let mut state = self.state();
@@ -193,13 +194,13 @@ impl Service for BucketService {
     }
 }
 
-/// Where the bucket is; of us-east-1 S3 says nothing.
+/// The place where the bucket is; of us-east-1 S3 says nothing.
 fn location(region: &str) -> Response {
     let region = if region == "us-east-1" { "" } else { region };
     xml::document(StatusCode::OK, &element("LocationConstraint", region))
 }
 
-/// What every bucket of S3 has by default.
+/// The default encryption of every bucket of S3.
 fn encryption() -> Response {
     let algorithm = element("SSEAlgorithm", "AES256");
     let default = format!(
@@ -211,7 +212,7 @@ fn encryption() -> Response {
     xml::document(StatusCode::OK, &root)
 }
 
-/// Whether a bucket can have this name, as far as folders are concerned.
+/// Returns true if a bucket can have this name, as far as folders are concerned.
 fn is_bucket(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
     (3..=63).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed)

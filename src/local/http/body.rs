@@ -115,7 +115,7 @@ pub(super) fn counted(body: Body, counter: Arc<AtomicU64>) -> Body {
     body.boxed_unsync()
 }
 
-/// How a body ends before its end.
+/// The way in which a body ends before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// As if that were all.

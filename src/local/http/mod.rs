@@ -59,7 +59,7 @@ impl Request {
     }
 }
 
-/// What answers the requests of one server.
+/// A service that answers the requests of one server.
 pub(super) trait Service: Send + Sync + 'static {
     /// Answers one request.
     fn answer(

@@ -25,7 +25,7 @@ impl Query {
         pair.map(|(_, value)| value.as_str())
     }
 
-    /// Whether a parameter is there, with or without a value.
+    /// Returns true if a parameter is there, with or without a value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

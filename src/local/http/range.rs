@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-/// What a request asks of something with a size.
+/// The range that a request asks for of something with a size.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// All of it: no range, or one that this server may ignore (several, another unit).

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What is to be sent in the place of the next answer. A handle: clones share it.
+/// The bytes to be sent in place of the next answer. A handle: clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Raw(Arc<Mutex<Option<&'static str>>>);
 

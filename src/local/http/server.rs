@@ -24,9 +24,9 @@ use crate::local::faults::{Effect, Faults};
 use crate::local::request_log::{RequestLog, Seen};
 use crate::oci::Digest;
 
-/// How long requests under way may take after [`Server::stop`].
+/// The time that requests under way may take after [`Server::stop`].
 const GRACE: Duration = Duration::from_secs(5);
-/// What is read of a body that the service did not want, before its answer is sent.
+/// The bytes that are read of a body that the service did not want, before its answer is sent.
 const DRAIN_LIMIT: u64 = 16 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 const PAGE: &str = "<!DOCTYPE html><title>Sign in</title><p>Sign in to go on.";
@@ -61,7 +61,7 @@ impl Server {
         })
     }
 
-    /// Where the server listens.
+    /// The place where the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -135,7 +135,7 @@ async fn serve<S: Service>(
     }
 }
 
-/// What every request passes: the log and the faults, around the service.
+/// The log and the faults that every request passes, around the service.
 struct Front<S> {
     service: Arc<S>,
     faults: Faults,

@@ -20,7 +20,7 @@ use super::store::random_name;
 use crate::local::http::{Request, Response, typed};
 use crate::redact::Secret;
 
-/// What a token allows and a request needs: `repository:<name>:<action>`.
+/// The scope that a token allows and a request needs: `repository:<name>:<action>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Access {
     kind: &'static str,
@@ -44,7 +44,7 @@ impl Access {
     }
 }
 
-/// What a request needs.
+/// The scope that a request needs.
 pub(super) fn needed(request: &Request, route: &Route) -> Vec<Access> {
     let (name, endpoint) = match route {
         Route::Repository(name, endpoint) => (name, endpoint),
@@ -75,7 +75,7 @@ pub(in crate::local) struct Door {
     auth: Auth,
     base_url: String,
     tokens: Mutex<HashMap<String, Token>>,
-    /// How often the password has expired.
+    /// The number of times that the password has expired.
     expired: AtomicU32,
 }
 

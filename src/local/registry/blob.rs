@@ -243,7 +243,7 @@ fn parameter(request: &Request, name: &str) -> Result<Option<Digest>, Refusal> {
     request.query.get(name).map(parse).transpose()
 }
 
-/// Where a chunk starts, by its `Content-Range`, which here has no unit.
+/// The place where a chunk starts, by its `Content-Range`, which here has no unit.
 fn chunk_start(request: &Request) -> Result<Option<u64>, Refusal> {
     let Some(range) = request.header(CONTENT_RANGE) else {
         return Ok(None);

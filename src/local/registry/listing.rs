@@ -72,7 +72,7 @@ impl RegistryService {
         ))
     }
 
-    /// What a request asks of sorted items: at most `n`, after `last`.
+    /// The page of sorted items that a request asks for: at most `n`, after `last`.
     fn page<T>(
         &self,
         mut items: Vec<T>,

@@ -126,7 +126,7 @@ impl RegistryService {
         })
     }
 
-    /// Whether what an index lists is there: a manifest, or a blob as in build caches.
+    /// Returns true if what an index lists is there: a manifest, or a blob as in build caches.
     async fn has_entry(&self, name: &str, entry: &Descriptor) -> io::Result<bool> {
         if self.store.manifest(name, &entry.digest).await?.is_some() {
             return Ok(true);
@@ -150,7 +150,7 @@ impl RegistryService {
     }
 }
 
-/// Whether a registry keeps this layer: not those that stay with their publisher.
+/// Returns true if a registry keeps this layer: not those that stay with their publisher.
 fn is_kept(blob: &Descriptor) -> bool {
     !blob.media_type.is_foreign_layer()
 }

@@ -11,6 +11,7 @@ mod rate;
 mod refusal;
 mod route;
 mod service;
+mod signatures;
 mod store;
 mod upload;
 
@@ -25,10 +26,11 @@ use super::request_log::RequestLog;
 use super::{Faults, RequestRecord};
 use auth::Door;
 pub(super) use mutability::SETTINGS;
-use origin::{Origin, Signatures};
+use origin::Origin;
 use rate::Rate;
 use refusal::Wording;
 pub(super) use service::RegistryService;
+use signatures::Signatures;
 use store::Store;
 use upload::Uploads;
 
@@ -44,7 +46,7 @@ pub use options::{Auth, Locations, Mounts, Referrers, RegistryOptions};
 pub struct Registry {
     service: Arc<RegistryService>,
     server: Server,
-    /// Where blobs are redirected to.
+    /// The place where blobs are redirected to.
     origin: Option<Server>,
     faults: Faults,
     log: RequestLog,
@@ -91,7 +93,7 @@ impl Registry {
         })
     }
 
-    /// Where the registry listens.
+    /// The place where the registry listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
@@ -121,8 +123,8 @@ impl Registry {
         self.service.door.expire();
     }
 
-    /// What goes wrong on demand, with requests for blobs at the origin that they are redirected
-    /// to as well (`GET /storage/<digest>`).
+    /// The faults that the server shows on demand, with requests for blobs at the origin that they
+    /// are redirected to as well (`GET /storage/<digest>`).
     pub fn faults(&self) -> &Faults {
         &self.faults
     }

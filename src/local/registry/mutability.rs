@@ -11,7 +11,7 @@ use super::service::RegistryService;
 pub(in crate::local) const SETTINGS: &str = "settings";
 
 impl RegistryService {
-    /// Whether a tag that is set stays as it is.
+    /// Returns true if a tag that is set stays as it is.
     pub(super) async fn is_immutable(&self, name: &str, tag: &str) -> io::Result<bool> {
         if self.options.immutable_tags {
             return Ok(true);
@@ -35,7 +35,7 @@ fn holds(settings: &Value, tag: &str) -> bool {
     }
 }
 
-/// Whether a filter, in which `*` stands for anything, matches the whole tag.
+/// Returns true if a filter, in which `*` stands for anything, matches the whole tag.
 fn matches(filter: &str, tag: &str) -> bool {
     match filter.split_once('*') {
         None => filter == tag,

@@ -1,4 +1,4 @@
-//! How an embedded registry behaves.
+//! The way in which an embedded registry behaves.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,64 +6,65 @@ use std::time::Duration;
 
 use crate::redact::Secret;
 
-/// What [`super::Registry::start`] is given. The default takes and gives everything that the
-/// distribution specification knows; each member switches one thing.
+/// The settings that [`super::Registry::start`] takes. The default takes and gives everything that
+/// the distribution specification knows; each member switches one thing.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of its own, and named where it is set"
 )]
 pub struct RegistryOptions {
-    /// Where to listen. Port 0 takes a free one.
+    /// The address to listen at. Port 0 takes a free one.
     pub address: SocketAddr,
-    /// Where content is kept. Without one: in a temporary folder that goes with the registry.
+    /// The place where content is kept. Without one: in a temporary folder that goes with the
+    /// registry.
     pub folder: Option<PathBuf>,
     /// Who is let in.
     pub auth: Auth,
     /// The registry ID (an account ID) with which errors are worded as ECR words them.
     pub account: Option<String>,
-    /// Whether a push to a repository that does not exist makes it. Otherwise only
+    /// True if a push to a repository that does not exist makes it. Otherwise only
     /// [`super::Registry::create_repository`] does, and pushes are refused with `NAME_UNKNOWN`.
     pub create_on_push: bool,
-    /// Whether a tag can be set only once, even to the same manifest.
+    /// True if a tag can be set only once, even to the same manifest.
     pub immutable_tags: bool,
     /// Which blobs can be mounted from another repository.
     pub mounts: Mounts,
-    /// Whether `PATCH` answers 201 instead of 202.
+    /// True if `PATCH` answers 201 instead of 202.
     pub patch_created: bool,
-    /// Whether the `Range` of an upload's answers stays at the end of the first chunk.
+    /// True if the `Range` of an upload's answers stays at the end of the first chunk.
     pub sticky_range: bool,
-    /// Whether a `PATCH` without `Content-Range` means byte 0, and so fails in a session that
-    /// has bytes already.
+    /// True if a `PATCH` without `Content-Range` means byte 0, and so fails in a session that has
+    /// bytes already.
     pub unranged_patch_is_zero: bool,
     /// The smallest chunk of an upload but for its last, in bytes.
     pub min_chunk: Option<u64>,
-    /// Whether `min_chunk` is announced as `OCI-Chunk-Min-Length`.
+    /// True if `min_chunk` is announced as `OCI-Chunk-Min-Length`.
     pub announce_min_chunk: bool,
     /// The longest body of a `PATCH` or `PUT` to an upload, in bytes; 413 above it.
     pub max_chunk: Option<u64>,
-    /// Whether a blob of no bytes is refused.
+    /// True if a blob of no bytes is refused.
     pub refuse_empty_blobs: bool,
-    /// What `Location` of an upload looks like.
+    /// The form of an upload's `Location`.
     pub locations: Locations,
     /// The referrers API.
     pub referrers: Referrers,
-    /// Whether a manifest with a `subject` is refused, as ECR is seen to do with some: 405.
+    /// True if a manifest with a `subject` is refused, as ECR is seen to do with some: 405.
     pub refuse_subjects: bool,
-    /// Whether manifests of unknown media types are taken, and indexes that list blobs.
+    /// True if manifests of unknown media types are taken, and indexes that list blobs.
     pub unknown_media_types: bool,
-    /// Whether a manifest is refused where blobs or manifests that it names are missing.
+    /// True if a manifest is refused where blobs or manifests that it names are missing.
     pub check_references: bool,
-    /// Whether the answer to a pushed manifest has a `Location`.
+    /// True if the answer to a pushed manifest has a `Location`.
     pub manifest_location: bool,
-    /// How many manifests a second are taken; 429 above it.
+    /// The number of manifests a second that are taken; 429 above it.
     pub manifests_per_second: Option<usize>,
     /// `Retry-After` of such a 429, in seconds.
     pub retry_after: Option<u64>,
-    /// Whether blobs are served by redirect from another origin, which refuses requests that
-    /// carry `Authorization`.
+    /// True if blobs are served by redirect from another origin, which refuses requests that carry
+    /// `Authorization`.
     pub redirect_blobs: bool,
-    /// Whether content can be deleted.
+    /// True if content can be deleted.
     pub deletes: bool,
     /// The longest page of tags, repositories and referrers.
     pub page_size: Option<usize>,
@@ -149,9 +150,9 @@ pub enum Auth {
         user: String,
         /// The user's password.
         password: Secret,
-        /// Whether anyone gets tokens to pull.
+        /// True if anyone gets tokens to pull.
         anonymous_pull: bool,
-        /// How long a token is good for.
+        /// The time that a token is good for.
         lifetime: Duration,
     },
 }
@@ -167,7 +168,7 @@ pub enum Mounts {
     Never,
 }
 
-/// What `Location` of an upload looks like.
+/// The form of an upload's `Location`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locations {
     /// A path.

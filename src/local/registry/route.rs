@@ -1,4 +1,4 @@
-//! What a path of the registry's API names
+//! The meaning of a path of the registry's API
 //! ([spec.md, "Endpoints"](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#endpoints)).
 
 use crate::local::http::decode;
@@ -19,7 +19,7 @@ pub(super) enum Route {
     Repository(String, Endpoint),
 }
 
-/// What of a repository a path names.
+/// The part of a repository that a path names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     /// `tags/list`
@@ -36,7 +36,7 @@ pub(super) enum Endpoint {
     Referrers(Digest),
 }
 
-/// What names a manifest.
+/// The tag or digest of a manifest.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Tag(Tag),

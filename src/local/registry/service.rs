@@ -5,10 +5,10 @@ use hyper::{Method, StatusCode};
 
 use super::auth::{Door, needed};
 use super::options::{Locations, RegistryOptions};
-use super::origin::Signatures;
 use super::rate::Rate;
 use super::refusal::{Refusal, Wording, envelope};
 use super::route::{Endpoint, Route};
+use super::signatures::Signatures;
 use super::store::Store;
 use super::upload::Uploads;
 use crate::local::faults::Failure;
@@ -23,11 +23,11 @@ pub(in crate::local) struct RegistryService {
     pub(super) wording: Wording,
     pub(in crate::local) door: Door,
     pub(super) base_url: String,
-    /// Where blobs are redirected to.
+    /// The place where blobs are redirected to.
     pub(super) signatures: Option<Signatures>,
     /// Held while a manifest or tag is looked at and then written.
     pub(in crate::local) manifests: tokio::sync::Mutex<()>,
-    /// How many manifests are taken.
+    /// The number of manifests that are taken.
     pub(super) rate: Rate,
 }
 

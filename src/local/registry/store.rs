@@ -57,7 +57,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Where a blob's content is, if it is anywhere.
+    /// The place where a blob's content is, if it is anywhere.
     pub(in crate::local) fn content(&self, digest: &Digest) -> PathBuf {
         let folder = self.root.join("blobs").join(digest.algorithm().name());
         folder.join(digest.hex())
@@ -94,7 +94,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Whether there is a repository of this name.
+    /// Returns true if there is a repository of this name.
     pub(in crate::local) async fn has_repository(&self, name: &str) -> io::Result<bool> {
         fs::try_exists(self.place(name, "_tags")).await
     }
@@ -112,7 +112,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a repository has a blob.
+    /// Returns true if a repository has a blob.
     pub(in crate::local) async fn has_blob(&self, name: &str, digest: &Digest) -> io::Result<bool> {
         fs::try_exists(self.link(name, "_blobs", digest)).await
     }

@@ -18,7 +18,7 @@ const STAND_IN_TAG: &str = "1.0.0";
 const STAND_IN_SOURCE: &str = "public.ecr.aws/a/a:1.0.0";
 const STAND_IN_DESTINATION: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/a:1.0.0";
 
-/// What is wrong with properties that entries share.
+/// The problems of properties that entries share.
 pub(super) type Checked = BTreeSet<String>;
 
 /// Properties that entries share, with the places of their keys.
@@ -26,7 +26,7 @@ pub(super) struct Common<'a> {
     pub(super) properties: &'a Properties,
     pub(super) place: &'a Place,
     pub(super) keys: &'a [(&'static str, Place)],
-    /// What the properties are called before the names of the keys.
+    /// The prefix of the properties' names before those of the keys.
     pub(super) prefix: &'static str,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn entry(
     circles(entry, tag.as_ref(), problems);
 }
 
-/// What templates ask for and the source does not have.
+/// Notes the values that templates ask for and the source does not have.
 fn templates(entry: &Entry, problems: &mut Problems) {
     for destination in &*entry.destinations {
         let (template, _) = entry.template_of(destination);
@@ -177,7 +177,7 @@ fn key(property: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-/// Where a destination stands that a problem is about.
+/// The place where a destination stands that a problem is about.
 fn destination<'a>(name: &str, destinations: &'a [Place]) -> Option<&'a Place> {
     let position = name.strip_prefix("Destinations[")?.strip_suffix(']')?;
     destinations.get(position.parse::<usize>().ok()?)
@@ -196,7 +196,7 @@ fn of_destination(entry: &Entry, place: &Place, text: &str) -> Problem {
     }
 }
 
-/// Where a property of an entry stands in the document.
+/// The place where a property of an entry stands in the document.
 fn place(name: &str, fields: &Fields<'_>) -> Place {
     let here = &fields.place;
     let key = key(name);

@@ -1,4 +1,4 @@
-//! Where the images of an entry go.
+//! The place where the images of an entry go.
 
 use serde_json::Value;
 
@@ -16,13 +16,13 @@ use crate::oci::Reference;
 pub(super) struct Destination {
     pub(super) place: Place,
     pub(super) name: Name,
-    /// How it is reached, as properties of a destination of `Custom::ECRImage`.
+    /// The way in which it is reached, as properties of a destination of `Custom::ECRImage`.
     pub(super) properties: Properties,
     /// The same, read.
     pub(super) access: Access,
 }
 
-/// How a destination is named.
+/// The way in which a destination is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     /// In full.
@@ -159,7 +159,7 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     Ok(reference.repository().registry().to_owned())
 }
 
-/// How a side is reached, by properties that are checked elsewhere.
+/// The way in which a side is reached, by properties that are checked elsewhere.
 pub(super) fn access(properties: &Properties) -> Access {
     let text = |name| properties.get(name).and_then(Value::as_str);
     Access {

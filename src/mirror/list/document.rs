@@ -82,15 +82,15 @@ fn prune(field: &Field<'_>, problems: &mut Problems) -> Option<Prune> {
     Some(Prune { max_share })
 }
 
-/// What all entries share.
+/// The properties that all entries share.
 struct Shared<'a> {
     defaults: Defaults,
     registries: &'a BTreeMap<String, RegistryRules>,
-    /// What is wrong with it, which is told where it stands.
+    /// The problems that are told where they stand.
     checked: Checked,
 }
 
-/// What entries have that do not say it themselves.
+/// The defaults of entries.
 #[derive(Default)]
 struct Defaults {
     place: Place,
@@ -124,7 +124,7 @@ impl Defaults {
         }
     }
 
-    /// Whether a key is there, be its value right or wrong.
+    /// Returns true if a key is there, be its value right or wrong.
     fn has(&self, key: &str) -> bool {
         self.keys.iter().any(|(known, _)| *known == key)
     }

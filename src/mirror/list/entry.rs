@@ -108,7 +108,8 @@ impl Entry {
         Ok(properties)
     }
 
-    /// Where each of the destinations that [`Self::properties`] gives stands in the document.
+    /// The place where each of the destinations that [`Self::properties`] gives stands in the
+    /// document.
     pub(super) fn places(&self, tag: Option<&Tag>) -> Vec<Place> {
         let groups = self.groups(tag).unwrap_or_default();
         let places = groups.into_iter().map(|group| &group.first.place);
@@ -235,7 +236,7 @@ impl Entry {
     }
 }
 
-/// Whether a reference begins with a registry. Without one it is Docker Hub's.
+/// Returns true if a reference begins with a registry. Without one it is Docker Hub's.
 fn names_registry(name: &str) -> bool {
     let name = name.strip_prefix("docker://").unwrap_or(name);
     let host = name.split_once('/').map(|(host, _)| host);

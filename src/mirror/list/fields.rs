@@ -91,7 +91,7 @@ impl<'a> Fields<'a> {
         self.members.iter().filter(|field| !field.node.is_empty())
     }
 
-    /// Where the members stand.
+    /// The place where the members stand.
     pub(super) fn places(&self) -> Vec<(&'static str, Place)> {
         let places = self.all().map(|field| (field.name, field.place.clone()));
         places.collect()
@@ -167,7 +167,7 @@ impl<'a> Field<'a> {
         found.map(|(_, value)| *value)
     }
 
-    /// Whether a list has more items than it may have, which is told.
+    /// Returns true if a list has more items than it may have, which is told.
     pub(super) fn is_too_long(&self, most: usize, problems: &mut Problems) -> bool {
         let Kind::List(items) = &self.node.kind else {
             return false;
@@ -196,7 +196,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// Whether a name in a document is that of a table: either case of the first letter is.
+/// Returns true if a name in a document is that of a table: either case of the first letter is.
 fn is_name(known: &str, name: &str) -> bool {
     let mut letters = name.chars();
     letters.next().is_some_and(|first| {
@@ -204,7 +204,7 @@ fn is_name(known: &str, name: &str) -> bool {
     })
 }
 
-/// Whether a key is the author's own, such as one that holds anchors.
+/// Returns true if a key is the author's own, such as one that holds anchors.
 fn is_extension(name: &str) -> bool {
     name.starts_with("x-") || name.starts_with("X-")
 }

@@ -126,7 +126,7 @@ impl Node {
         }
     }
 
-    /// Whether the part says nothing: templates often leave such.
+    /// Returns true if the part says nothing: templates often leave such.
     pub(super) fn is_empty(&self) -> bool {
         match &self.kind {
             Kind::Null => true,

@@ -63,7 +63,7 @@ impl Problems {
         }
     }
 
-    /// Whether no more problems are kept.
+    /// Returns true if no more problems are kept.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() == MAX_PROBLEMS
     }

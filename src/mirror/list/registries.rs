@@ -25,7 +25,7 @@ pub struct RegistryRules {
     pub(super) place: Place,
     /// The keys that are there.
     pub(super) keys: Vec<(&'static str, Place)>,
-    /// How it is reached, as properties of `Custom::ECRImage`.
+    /// The way in which it is reached, as properties of `Custom::ECRImage`.
     pub(super) properties: Properties,
 }
 

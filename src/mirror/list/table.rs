@@ -317,7 +317,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ),
 ];
 
-/// What is said in the place of a word of another tool.
+/// The answer to a word of another tool.
 pub(super) fn foreign(name: &str) -> Option<&'static str> {
     let mut words = FOREIGN.iter();
     let found = words.find(|(word, _)| word.eq_ignore_ascii_case(name));

@@ -18,7 +18,7 @@ enum Part {
     Placeholder(Placeholder),
 }
 
-/// What a template may take from its source and its destination.
+/// The values that a template may take from its source and its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placeholder {
     Registry,
@@ -37,7 +37,7 @@ const PLACEHOLDERS: &[(&str, Placeholder)] = &[
     ("tag", Placeholder::Tag),
 ];
 
-/// What the placeholders of a template stand for.
+/// The values of a template's placeholders.
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     pub(super) registry: &'a str,
@@ -63,17 +63,17 @@ pub(super) enum InvalidTemplate {
 }
 
 impl Template {
-    /// Whether the name depends on the source's tag.
+    /// Returns true if the name depends on the source's tag.
     pub(super) fn follows_tag(&self) -> bool {
         !self.has_tag || self.names_tag()
     }
 
-    /// Whether `{tag}` is in it.
+    /// Returns true if `{tag}` is in it.
     pub(super) fn names_tag(&self) -> bool {
         self.has(Placeholder::Tag)
     }
 
-    /// Whether `{registry}` is in it.
+    /// Returns true if `{registry}` is in it.
     pub(super) fn names_registry(&self) -> bool {
         self.has(Placeholder::Registry)
     }

@@ -99,7 +99,7 @@ struct Composer {
     /// The maps and lists that are not at their end.
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
-    /// How many parts there are, with those that maps have from others.
+    /// The number of parts, with those that maps have from others.
     parts: usize,
 }
 
@@ -299,7 +299,7 @@ fn merge(own: Vec<Member>, merged: &[Rc<Node>], line: u32) -> Result<Vec<Member>
     Ok(members)
 }
 
-/// Whether a tag makes a text of what it stands before. Tags that say more are refused.
+/// Returns true if a tag makes a text of what it stands before. Tags that say more are refused.
 fn known_tag(tag: Option<&Tag>, line: u32) -> Result<bool, Problem> {
     match tag {
         None => Ok(false),

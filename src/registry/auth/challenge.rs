@@ -3,22 +3,22 @@
 
 /// One challenge: a scheme with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Challenge {
+pub(in crate::registry) struct Challenge {
     /// The scheme in lowercase: `basic`, `bearer`.
-    pub(super) scheme: String,
+    pub(in crate::registry) scheme: String,
     parameters: Vec<(String, String)>,
 }
 
 impl Challenge {
     /// The value of a parameter, by its lowercase name.
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+    pub(in crate::registry) fn parameter(&self, name: &str) -> Option<&str> {
         let found = self.parameters.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
     }
 }
 
 /// Reads the challenges of one header. What is malformed ends the list.
-pub(super) fn parse(header: &str) -> Vec<Challenge> {
+pub(in crate::registry) fn parse(header: &str) -> Vec<Challenge> {
     let mut challenges: Vec<Challenge> = Vec::new();
     let mut rest = Cursor(header);
     loop {
@@ -58,7 +58,7 @@ impl<'a> Cursor<'a> {
         self.0 = self.0.trim_start_matches(unwanted);
     }
 
-    /// What follows an equals sign, quoted or not. `None` where there is no equals sign.
+    /// The value after an equals sign, quoted or not. `None` where there is no equals sign.
     fn value(&mut self) -> Option<String> {
         self.0 = self.0.strip_prefix('=')?;
         self.skip(|c| c == ' ' || c == '\t');

@@ -1,11 +1,12 @@
 //! Who asks: credentials, and where they come from.
 
-mod authenticator;
-mod challenge;
+pub(super) mod challenge;
 mod realm;
-mod scope;
+mod scheme;
+pub(super) mod scope;
+mod sensitive;
 mod timestamp;
-mod token;
+pub(super) mod token;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -13,12 +14,13 @@ use futures_util::future::{BoxFuture, ready};
 use crate::content;
 use crate::redact::Secret;
 
-pub(super) use authenticator::{Authenticator, Scheme};
 pub use realm::{InvalidTokenRealms, TokenRealms};
+pub(super) use scheme::Scheme;
 pub(super) use scope::Access;
+pub(super) use sensitive::sensitive;
 pub(super) use token::TokenCache;
 
-/// What a registry is told about who asks. `Debug` shows no secret.
+/// The credentials that a registry gets. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials {
@@ -43,7 +45,7 @@ impl Credentials {
     }
 }
 
-/// Where the credentials of a registry come from.
+/// The place where the credentials of a registry come from.
 ///
 /// # Contract
 ///
@@ -61,8 +63,8 @@ pub trait CredentialProvider: Send + Sync {
         registry: &'a str,
     ) -> BoxFuture<'a, content::Result<Option<Credentials>>>;
 
-    /// Whether `registry` is known to take name and password with each request: the first one
-    /// then carries them, instead of being sent without to be told so.
+    /// Returns true if `registry` is known to take name and password with each request: the first
+    /// one then carries them, instead of being sent without to be told so.
     fn takes_basic(&self, registry: &str) -> bool {
         let _ = registry;
         false

@@ -37,9 +37,9 @@ pub enum InvalidTokenRealms {
 }
 
 impl TokenRealms {
-    /// Whether the token server `realm` may have the credentials of `registry`, a host with its
-    /// port if it has one.
-    pub(super) fn allow(&self, registry: &str, realm: &Url) -> bool {
+    /// Returns true if the token server `realm` may have the credentials of `registry`, a host with
+    /// its port if it has one.
+    pub(in crate::registry) fn allow(&self, registry: &str, realm: &Url) -> bool {
         let host = realm.host_str().unwrap_or_default();
         if host == without_port(registry) || KNOWN.contains(&(registry, host)) {
             return true;

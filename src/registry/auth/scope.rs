@@ -1,9 +1,9 @@
-//! What a token lets its bearer do
+//! The scope of a token
 //! ([token scope documentation](https://distribution.github.io/distribution/spec/auth/scope/)).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a request does to its repository.
+/// The access that a request needs to its repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::registry) enum Access<'a> {
     /// Reads from it.
@@ -20,10 +20,10 @@ pub(in crate::registry) enum Access<'a> {
 
 /// Resources with the actions on each, such as `repository:app` with `pull` and `push`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scopes(BTreeMap<String, BTreeSet<String>>);
+pub(in crate::registry) struct Scopes(BTreeMap<String, BTreeSet<String>>);
 
 impl Scopes {
-    pub(super) fn of(repository: &str, access: Access<'_>) -> Self {
+    pub(in crate::registry) fn of(repository: &str, access: Access<'_>) -> Self {
         let mut scopes = Self::default();
         let (actions, from): (&[_], _) = match access {
             Access::Pull => (&["pull"], None),
@@ -45,7 +45,7 @@ impl Scopes {
     }
 
     /// Adds the scopes that a challenge asks for, separated by spaces.
-    pub(super) fn add(&mut self, asked: &str) {
+    pub(in crate::registry) fn add(&mut self, asked: &str) {
         for scope in asked.split_ascii_whitespace() {
             let Some((resource, actions)) = scope.rsplit_once(':') else {
                 continue;
@@ -55,8 +55,8 @@ impl Scopes {
         }
     }
 
-    /// Whether a token for these serves for all of `needed`.
-    pub(super) fn cover(&self, needed: &Self) -> bool {
+    /// Returns true if a token for these serves for all of `needed`.
+    pub(in crate::registry) fn cover(&self, needed: &Self) -> bool {
         needed.0.iter().all(|(resource, actions)| {
             self.0
                 .get(resource)
@@ -65,7 +65,7 @@ impl Scopes {
     }
 
     /// Each scope as it is sent.
-    pub(super) fn texts(&self) -> impl Iterator<Item = String> {
+    pub(in crate::registry) fn texts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(resource, actions)| {
             let actions: Vec<_> = actions.iter().map(String::as_str).collect();
             format!("{resource}:{}", actions.join(","))

@@ -9,26 +9,26 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::authenticator::sensitive;
 use super::scope::Scopes;
+use super::sensitive::sensitive;
 use super::{Credentials, timestamp};
 
-/// How long a token lives that does not say so
+/// The time that a token lives that does not say so
 /// ([`expires_in`](https://distribution.github.io/distribution/spec/auth/token/#token-response-fields)).
 const UNSTATED_LIFETIME: Duration = Duration::from_mins(1);
 /// The longest lifetime that is believed.
 const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
 /// The longest token that is used: more than a registry takes as a header.
 const MAX_TOKEN: usize = 16 << 10;
-/// How many tokens are kept.
+/// The number of tokens that are kept.
 const MAX_TOKENS: usize = 256;
 
 /// Who issues tokens, for what, to whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Issuer {
-    pub(super) realm: reqwest::Url,
-    pub(super) service: Option<String>,
-    pub(super) credentials: Option<Credentials>,
+pub(in crate::registry) struct Issuer {
+    pub(in crate::registry) realm: reqwest::Url,
+    pub(in crate::registry) service: Option<String>,
+    pub(in crate::registry) credentials: Option<Credentials>,
 }
 
 /// A token with what it is for and how long it lives.
@@ -46,7 +46,7 @@ pub(in crate::registry) struct TokenCache(Mutex<Vec<Token>>);
 
 impl TokenCache {
     /// The `Authorization` header for a request that needs `scopes`.
-    pub(super) fn get(&self, issuer: &Issuer, scopes: &Scopes) -> Option<HeaderValue> {
+    pub(in crate::registry) fn get(&self, issuer: &Issuer, scopes: &Scopes) -> Option<HeaderValue> {
         let now = Instant::now();
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|token| token.expires > now);
@@ -57,7 +57,12 @@ impl TokenCache {
     }
 
     /// Keeps a token and gives its header.
-    pub(super) fn put(&self, issuer: Issuer, scopes: Scopes, token: Issued) -> HeaderValue {
+    pub(in crate::registry) fn put(
+        &self,
+        issuer: Issuer,
+        scopes: Scopes,
+        token: Issued,
+    ) -> HeaderValue {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= MAX_TOKENS {
             tokens.remove(0);
@@ -72,7 +77,7 @@ impl TokenCache {
     }
 
     /// Drops a token that a registry refused.
-    pub(super) fn forget(&self, refused: &HeaderValue) {
+    pub(in crate::registry) fn forget(&self, refused: &HeaderValue) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|token| token.header != refused);
     }
@@ -80,13 +85,13 @@ impl TokenCache {
 
 /// A token server's answer.
 #[derive(Debug)]
-pub(super) struct Issued {
+pub(in crate::registry) struct Issued {
     header: HeaderValue,
     lifetime: Duration,
 }
 
 /// Reads a token server's answer; `None` if there is no token in it.
-pub(super) fn parse_issued(body: &[u8], now: SystemTime) -> Option<Issued> {
+pub(in crate::registry) fn parse_issued(body: &[u8], now: SystemTime) -> Option<Issued> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Answer<'a> {
@@ -121,7 +126,7 @@ pub(super) fn parse_issued(body: &[u8], now: SystemTime) -> Option<Issued> {
     })
 }
 
-/// What a member says, if it is text.
+/// The value of a member, if it is text.
 fn text(value: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(value?.get()).ok()
 }

@@ -114,7 +114,7 @@ impl RemoteBlob {
 
 /// The bytes from where a request wanted them.
 struct Answer {
-    /// Whether the registry gives parts of blobs.
+    /// True if the registry gives parts of blobs.
     knows_ranges: bool,
     stream: ByteStream,
 }
@@ -150,7 +150,7 @@ impl RangeRead for RemoteBlob {
     }
 }
 
-/// Where the bytes of a partial answer start.
+/// The place where the bytes of a partial answer start.
 fn starts_at(response: &Response) -> Option<u64> {
     let range = response.header(&CONTENT_RANGE)?.strip_prefix("bytes ")?;
     range.split_once('-')?.0.trim().parse().ok()

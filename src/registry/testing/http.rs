@@ -39,7 +39,7 @@ impl Request {
     }
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Clone, Debug)]
 pub(in crate::registry) struct Reply {
     status: u16,
@@ -49,7 +49,7 @@ pub(in crate::registry) struct Reply {
     is_slow: bool,
 }
 
-/// How an answer's body ends.
+/// The way in which an answer's body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Complete,

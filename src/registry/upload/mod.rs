@@ -17,7 +17,7 @@ use crate::oci::Descriptor;
 
 /// Blobs up to this size are sent in the request that commits them.
 const MONOLITHIC: u64 = 1 << 20;
-/// How often one upload is authorized anew in the middle.
+/// The number of times that one upload is authorized anew in the middle.
 const MAX_RENEWALS: u32 = 3;
 
 /// Pushes a blob: mounts it from one of `mount_from` if the registry does so, else sends it.
@@ -203,7 +203,7 @@ impl Upload<'_> {
         Ok(Some(session))
     }
 
-    /// Whether a commit whose answer was lost has happened.
+    /// Returns true if a commit whose answer was lost has happened.
     async fn is_there(&mut self) -> bool {
         let Some(descriptor) = self.blob.descriptor() else {
             return false;

@@ -9,10 +9,10 @@ use crate::registry::Error;
 use crate::registry::auth::Access;
 use crate::registry::transport::{Call, Transport};
 
-/// How many repositories are tried for one blob.
+/// The number of repositories that are tried for one blob.
 const MAX_CANDIDATES: usize = 3;
 
-/// What came of asking.
+/// The result of asking.
 pub(super) enum Answer {
     /// The blob is there.
     Mounted,

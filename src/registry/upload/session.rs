@@ -59,9 +59,9 @@ pub(super) struct Session {
     pub(super) minimum_chunk: u64,
     /// The most bytes that one request sends, where that is not a whole blob.
     pub(super) largest_body: Option<u64>,
-    /// Whether it was taken up again after a failure.
+    /// True if it was taken up again after a failure.
     pub(super) resumed: bool,
-    /// Whether the registry was asked to commit it.
+    /// True if the registry was asked to commit it.
     pub(super) committing: bool,
 }
 

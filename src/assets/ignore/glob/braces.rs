@@ -1,4 +1,4 @@
-//! What braces stand for: `a{b,c}` is `ab` and `ac`, `{1..3}` is `1`, `2` and `3`.
+//! Braces: `a{b,c}` is `ab` and `ac`, `{1..3}` is `1`, `2` and `3`.
 //!
 //! As npm's `brace-expansion` 5 has it, which has it from Bash, bounds included.
 
@@ -46,7 +46,7 @@ pub(super) fn expand(glob: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether there is a brace that is closed on the same line.
+/// Returns true if there is a brace that is closed on the same line.
 fn has_braces(glob: &str) -> bool {
     glob.split(['\n', '\r', '\u{2028}', '\u{2029}'])
         .any(|line| {
@@ -71,8 +71,8 @@ fn first_pair(text: &str) -> Option<Pair<'_>> {
     })
 }
 
-/// Where the first opening brace that is closed stands, and where its closing one does. Where
-/// more are opened than closed, it is the leftmost that is closed.
+/// The place where the first opening brace that is closed stands, and where its closing one does.
+/// Where more are opened than closed, it is the leftmost that is closed.
 fn balanced(text: &str) -> Option<Range<usize>> {
     let mut open = Vec::new();
     let mut leftmost: Option<Range<usize>> = None;
@@ -171,7 +171,7 @@ fn expand_within(mut text: String, depth: usize, mut is_top: bool) -> Vec<String
     }
 }
 
-/// Whether what follows braces makes them part of a list after all, as in `{a},b}`.
+/// Returns true if what follows braces makes them part of a list after all, as in `{a},b}`.
 fn has_list_end(after: &str) -> bool {
     let line_end = ['\n', '\r', '\u{2028}', '\u{2029}'];
     after.match_indices(',').any(|(comma, _)| {

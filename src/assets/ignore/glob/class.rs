@@ -2,15 +2,15 @@
 
 use super::super::script::is_space;
 
-/// What stands in brackets at the start of a glob.
+/// The class in brackets at the start of a glob.
 pub(super) struct Class {
     /// The expression.
     pub(super) source: String,
     /// How many characters of the glob it is.
     pub(super) length: usize,
-    /// Whether the expression needs JavaScript's flag `u`.
+    /// True if the expression needs JavaScript's flag `u`.
     pub(super) unicode: bool,
-    /// Whether it stands for more than one character.
+    /// True if it stands for more than one character.
     pub(super) wild: bool,
 }
 
@@ -50,7 +50,7 @@ fn escape_in_class(c: char) -> String {
     }
 }
 
-/// What a class collects while it is read.
+/// The parts of a class while it is read.
 #[derive(Default)]
 struct Members {
     /// Each an expression for the inside of brackets.

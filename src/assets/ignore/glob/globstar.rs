@@ -2,10 +2,10 @@
 
 use super::segment::Segment;
 
-/// How many `**` of a glob are followed before it is taken not to match.
+/// The number of `**` of a glob that are followed before it is taken not to match.
 const DEPTH: usize = 200;
 
-/// Whether the whole path is what the glob says.
+/// Returns true if the whole path is what the glob says.
 pub(super) fn matches(names: &[&str], glob: &[Segment]) -> bool {
     let is_any = |segment: &Segment| matches!(segment, Segment::AnyDirectories);
     let (Some(first), Some(last)) = (glob.iter().position(is_any), glob.iter().rposition(is_any))
@@ -44,7 +44,7 @@ fn is_visible(name: &str) -> bool {
     !name.starts_with('.')
 }
 
-/// What stands between the `**` of a glob, each with the last place that is tried for it.
+/// The sections between the `**` of a glob, each with the last place that is tried for it.
 struct Sections<'a>(Vec<(&'a [Segment], Option<usize>)>);
 
 impl<'a> Sections<'a> {

@@ -16,7 +16,7 @@ pub(super) struct GlobPatterns(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
-    /// What the braces stand for: one match is enough.
+    /// The globs that the braces stand for: one match is enough.
     globs: Vec<Vec<Segment>>,
     exception: bool,
 }

@@ -3,7 +3,7 @@
 use super::super::expression::{Dialect, Expression, InvalidPattern, units};
 use super::source::{Source, source};
 
-/// What one name of a glob stands for.
+/// The pattern of one name of a glob.
 #[derive(Debug)]
 pub(super) enum Segment {
     /// `**`: any directories, or none.
@@ -69,7 +69,8 @@ impl Segment {
         }
     }
 
-    /// Whether this stands for the name. Where the first character is not given, it is not a dot.
+    /// Returns true if this stands for the name. Where the first character is not given, it is not
+    /// a dot.
     pub(super) fn matches(&self, name: &str) -> bool {
         let hidden = name.starts_with('.');
         match self {

@@ -11,12 +11,12 @@ use super::extended::Tree;
 pub(super) const ONE: &str = "[^/]";
 pub(super) const ANY: &str = "[^/]*?";
 pub(super) const SOME: &str = "[^/]+?";
-/// What follows does not begin with a dot.
+/// The rest does not begin with a dot.
 pub(super) const NOT_HIDDEN: &str = r"(?!\.)";
-/// What follows is neither `.` nor `..`.
+/// The rest is neither `.` nor `..`.
 pub(super) const NOT_UPWARD: &str = r"(?!(?:^|/)\.\.?(?:$|/))";
 
-/// What one name of a glob is matched by.
+/// The expression that one name of a glob is matched by.
 pub(super) enum Source {
     Name(String),
     Expression { source: String, unicode: bool },
@@ -38,7 +38,7 @@ pub(super) fn source(glob: &str) -> Source {
 #[derive(Default)]
 pub(super) struct Part {
     pub(super) source: String,
-    /// What it stands for if it is not `wild`.
+    /// The text that it stands for if it is not `wild`.
     pub(super) literal: String,
     pub(super) wild: bool,
     pub(super) unicode: bool,

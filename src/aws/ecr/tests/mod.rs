@@ -1,4 +1,4 @@
-//! What must be true of the tokens and repositories of ECR.
+//! Tests of the tokens and repositories of ECR.
 
 mod create;
 mod empty_answers;

@@ -115,7 +115,7 @@ impl Image {
         })
     }
 
-    /// Whether it lists manifests.
+    /// Returns true if it lists manifests.
     pub(super) fn has_manifests(&self) -> bool {
         !self.manifests.is_empty()
     }
@@ -188,7 +188,7 @@ fn layers(blobs: &[Descriptor], diff_ids: Vec<Digest>) -> Vec<Layer> {
 }
 
 impl Layer {
-    /// Whether both have the same content.
+    /// Returns true if both have the same content.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.diff_id, &other.diff_id) {
             (Some(one), Some(other)) => one == other,
@@ -196,7 +196,7 @@ impl Layer {
         }
     }
 
-    /// How people see it.
+    /// Its name for people.
     pub(super) fn name(&self) -> String {
         match (&self.blob, &self.diff_id) {
             (Some(blob), _) => blob.to_string(),

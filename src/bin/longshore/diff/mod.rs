@@ -53,7 +53,7 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<ExitCode> {
 
 /// What differs between two images.
 struct Difference {
-    /// Whether both have manifests, and not the same.
+    /// True if both have manifests, and not the same.
     digest: bool,
     /// Manifests that only the one before, or the one after, lists.
     removed: Vec<(Digest, String)>,

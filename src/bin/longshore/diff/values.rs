@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// A value that differs. What one side does not have is `None`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Change {
-    /// Where it stands, such as `config.Env.PATH`.
+    /// The place where it stands, such as `config.Env.PATH`.
     pub(super) path: String,
     pub(super) before: Option<Value>,
     pub(super) after: Option<Value>,

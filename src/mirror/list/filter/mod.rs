@@ -70,7 +70,7 @@ impl TagFilter {
         }
     }
 
-    /// Whether at most one tag can pass.
+    /// Returns true if at most one tag can pass.
     pub(super) fn is_for_one(&self) -> bool {
         match self {
             Self::Names(names) => names.len() == 1,
@@ -151,7 +151,7 @@ impl Rules {
         self.newest(versions.collect(), suffix.as_deref())
     }
 
-    /// Whether a tag must be a version to pass.
+    /// Returns true if a tag must be a version to pass.
     fn reads_versions(&self) -> bool {
         self.semver.is_some() || self.suffix.is_some() || self.newest.is_some()
     }

@@ -26,8 +26,8 @@ pub(super) struct InvalidRange {
 const OPERATORS: [&str; 7] = [">=", "<=", ">", "<", "=", "^", "~"];
 
 impl Range {
-    /// Whether a version is in the range. A prerelease is where the range names one of the same
-    /// release that it is measured by, or, with `prereleases`, where its release is.
+    /// Returns true if a version is in the range. A prerelease is where the range names one of the
+    /// same release that it is measured by, or, with `prereleases`, where its release is.
     pub(super) fn has(&self, version: &Version, prereleases: bool) -> bool {
         let version = version.semver();
         let mut release = version.clone();

@@ -12,9 +12,9 @@ use semver::Prerelease;
 pub(super) struct Version {
     /// The numbers that are written: at least one. Those that are not count as 0.
     numbers: Vec<u64>,
-    /// What it is a prerelease by. Empty: it is a release.
+    /// The prerelease. Empty: it is a release.
     prerelease: Prerelease,
-    /// What follows the version, without what separates it.
+    /// The text after the version, without its separator.
     pub(super) suffix: String,
 }
 

@@ -20,7 +20,7 @@ fn memory(bytes: &[u8]) -> MemoryOpener {
     MemoryOpener::new(MediaType::OCTET_STREAM, Bytes::copy_from_slice(bytes))
 }
 
-/// What a registry has of its one upload session.
+/// The upload session of a registry, of which there is one.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<Vec<u8>>>);
 

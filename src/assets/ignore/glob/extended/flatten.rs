@@ -2,7 +2,7 @@
 
 use super::{NodeId, Piece, Tree};
 
-/// How often one extended glob is simplified.
+/// The number of times that one extended glob is simplified.
 const PASSES: usize = 10;
 
 /// A kind of extended glob, and kinds that it can take in.
@@ -67,7 +67,7 @@ impl Tree {
             .collect()
     }
 
-    /// Whether anything became simpler.
+    /// Returns true if anything became simpler.
     fn flatten_once(&mut self, id: NodeId) -> bool {
         let mut changed = false;
         let mut index = 0;

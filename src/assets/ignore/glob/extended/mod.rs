@@ -33,7 +33,7 @@ struct Node {
     kind: Option<char>,
     pieces: Vec<Piece>,
     parent: Option<NodeId>,
-    /// How many pieces the parent had when this was made.
+    /// The number of pieces that the parent had when this was made.
     position: usize,
     /// Its last alternative has no text at its end: `!()`.
     is_empty: bool,
@@ -45,7 +45,7 @@ pub(super) struct Tree {
     nodes: Vec<Node>,
     /// All `!(…)` that were read.
     negations: Vec<NodeId>,
-    /// What follows a negation has been copied into it.
+    /// True once the rest of the glob has been copied into the negation.
     is_filled: bool,
 }
 

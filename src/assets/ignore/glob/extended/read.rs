@@ -9,13 +9,13 @@ const DEPTH: usize = 2;
 /// Brackets, whose content is passed over while extended globs are searched for.
 #[derive(Default)]
 struct Brackets {
-    /// Where the content begins.
+    /// The place where the content begins.
     content: Option<usize>,
     negated: bool,
 }
 
 impl Brackets {
-    /// Whether `c`, after which the glob goes on `at` this place, belongs to brackets.
+    /// Returns true if `c`, after which the glob goes on `at` this place, belongs to brackets.
     fn take(&mut self, c: char, at: usize) -> bool {
         let Some(content) = self.content else {
             if c == '[' {
@@ -46,7 +46,7 @@ impl Reader {
         c
     }
 
-    /// Whether `c`, which was just read, begins an extended glob.
+    /// Returns true if `c`, which was just read, begins an extended glob.
     fn begins_extended(&self, c: char) -> bool {
         "!?+*@".contains(c) && self.glob.get(self.at) == Some(&'(')
     }

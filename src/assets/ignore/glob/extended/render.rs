@@ -46,7 +46,7 @@ impl Tree {
         self.nodes[id].pieces.push(copy);
     }
 
-    /// Whether a node stands at the start of the name, negations before it aside.
+    /// Returns true if a node stands at the start of the name, negations before it aside.
     fn is_start(&self, id: NodeId) -> bool {
         let node = &self.nodes[id];
         let Some(parent) = node.parent else {
@@ -62,7 +62,7 @@ impl Tree {
             .is_some_and(|id| self.nodes[id].kind == Some('!'))
     }
 
-    /// Whether a node stands at the end of the name, or of a negation.
+    /// Returns true if a node stands at the end of the name, or of a negation.
     fn is_end(&self, id: NodeId) -> bool {
         let node = &self.nodes[id];
         let Some(parent) = node.parent else {
@@ -184,7 +184,7 @@ impl Tree {
     }
 }
 
-/// What keeps an expression at the start of a name from matching hidden names.
+/// The guard that keeps an expression at the start of a name from matching hidden names.
 fn guard(source: &str, hidden: bool) -> &'static str {
     let is_risky = |text: &str| text.starts_with(['[', '.']);
     let after_dots = [r"\.", r"\.\."]

@@ -8,14 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::aws::Error;
+use super::Error;
 use crate::registry::Credentials;
 
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_mins(15);
 /// A token younger than this that is refused will not be replaced by a better one.
 const YOUNG: Duration = Duration::from_mins(1);
-/// How long a token is used whose end is not told. They are given for 12 hours.
+/// The time that a token is used whose end is not told. They are given for 12 hours.
 const LIFETIME: Duration = Duration::from_hours(6);
 
 /// A token with its times, by the clock of the wall: that of a frozen function stands still.
@@ -59,7 +59,7 @@ impl Token {
 
 /// The place of a token.
 #[derive(Clone, Default)]
-pub(in crate::aws) struct TokenCell(Arc<Mutex<Option<Token>>>);
+pub(super) struct TokenCell(Arc<Mutex<Option<Token>>>);
 
 impl TokenCell {
     /// The token's credentials. `fetch` is called where there is none that lasts.

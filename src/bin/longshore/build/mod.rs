@@ -1,5 +1,7 @@
 //! `longshore build`.
 
+mod preview;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,14 +14,24 @@ use longshore::deploy::{Access, FileLocation, Image, Location};
 use longshore::oci::{Reference, Tag};
 use serde_json::{Value, json};
 
-use crate::args::PlaceArgs;
+use self::preview::Preview;
 use crate::asset::AssetArgs;
+use crate::dry_run::status;
 use crate::output;
-use crate::place::Place;
+use crate::place::{Place, PlaceArgs};
 use crate::progress::{Progress, moved};
 use crate::resource::Resource;
 
+const EXAMPLES: &str = "\
+Exit status of a dry run: 3 if there is something to build, to stage or to push.
+
+Examples:
+  longshore build app
+  longshore build app --push 123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:1.0
+  longshore build app --dry-run --platform linux/arm64 --stage s3://my-staging-bucket/images";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct BuildArgs {
     #[command(flatten)]
     asset: AssetArgs,
@@ -53,6 +65,9 @@ pub(crate) struct BuildArgs {
     /// How layers are compressed when they are pushed: gzip, gzip-small, zstd or none.
     #[arg(long, default_value = "gzip")]
     compression: Compression,
+    /// Say what would be built, staged and pushed, and do nothing of it.
+    #[arg(long)]
+    dry_run: bool,
     /// Print the result as JSON, and nothing of what the builder says.
     #[arg(long)]
     json: bool,
@@ -78,6 +93,12 @@ pub(crate) async fn run(args: BuildArgs) -> anyhow::Result<ExitCode> {
     }
     let json = args.json;
     let place = Place::start_with_buckets(&args.place).await?;
+    if args.dry_run {
+        let preview = Preview::find(&args, &place).await?;
+        preview.show(json);
+        place.stop().await;
+        return Ok(status(preview.has_changes()));
+    }
     let outcome = Box::pin(bring(args, &place)).await;
     place.stop().await;
     show(&outcome?, json);
@@ -101,16 +122,19 @@ async fn hashed(args: &BuildArgs) -> anyhow::Result<(Outcome, ImageAsset)> {
     Ok((outcome, asset))
 }
 
+/// Looks whether the archive is staged already, where it is to be staged.
+async fn staged(args: &BuildArgs, hash: &str, place: &Place) -> anyhow::Result<Option<Staged>> {
+    let Some(staging) = &args.stage else {
+        return Ok(None);
+    };
+    let clients = place.reach().clients(&Access::default()).await;
+    Ok(Some(staging.find(hash, &clients).await?))
+}
+
 /// Builds, and stages and pushes what was built where that is wanted.
 async fn bring(args: BuildArgs, place: &Place) -> anyhow::Result<Outcome> {
     let (mut outcome, asset) = hashed(&args).await?;
-    let staged = match &args.stage {
-        Some(staging) => {
-            let clients = place.reach().clients(&Access::default()).await;
-            Some(staging.find(&outcome.hash, &clients).await?)
-        }
-        None => None,
-    };
+    let staged = staged(&args, &outcome.hash, place).await?;
     outcome.staged_before = staged.as_ref().is_some_and(Staged::is_there) && !args.no_cache;
     if !outcome.staged_before || args.push.is_some() {
         outcome.build(&asset, &args, place).await?;
@@ -132,8 +156,7 @@ async fn bring(args: BuildArgs, place: &Place) -> anyhow::Result<Outcome> {
         });
     }
     if let (Some(push), Some(archive)) = (&args.push, &outcome.archive) {
-        let tags = push.tag().cloned().into_iter().chain(args.tags);
-        let image = image(archive.clone(), push, tags, args.compression);
+        let image = image(archive.clone(), push, &args.tags, args.compression);
         outcome.image_uri = Some(place.deployer().run(&image, &meter).await?.uri());
     }
     drop(progress);
@@ -143,6 +166,13 @@ async fn bring(args: BuildArgs, place: &Place) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
+fn cache(args: &BuildArgs) -> anyhow::Result<Cache> {
+    Ok(match &args.cache {
+        Some(directory) => Cache::new(directory),
+        None => Cache::of_user()?,
+    })
+}
+
 impl Outcome {
     async fn build(
         &mut self,
@@ -150,10 +180,7 @@ impl Outcome {
         args: &BuildArgs,
         place: &Place,
     ) -> anyhow::Result<()> {
-        let cache = match &args.cache {
-            Some(directory) => Cache::new(directory),
-            None => Cache::of_user()?,
-        };
+        let cache = cache(args)?;
         let report: Report<'_> = if args.json { &|_| {} } else { &output::note };
         let logins = Logins::new(place.reach().clone(), "build");
         let registries = args.push.iter().map(|push| push.repository().registry());
@@ -168,16 +195,12 @@ impl Outcome {
     }
 }
 
-fn image(
-    archive: PathBuf,
-    push: &Reference,
-    tags: impl Iterator<Item = Tag>,
-    compression: Compression,
-) -> Image {
+fn image(archive: PathBuf, push: &Reference, tags: &[Tag], compression: Compression) -> Image {
     let source = Location::File(FileLocation {
         path: archive,
         selector: None,
     });
+    let tags = push.tag().into_iter().chain(tags).cloned();
     let mut seen = std::collections::HashSet::new();
     let mut image = Image::new(source, push.repository().clone());
     image.targets[0].tags = tags.filter(|tag| seen.insert(tag.clone())).collect();

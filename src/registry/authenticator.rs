@@ -9,57 +9,25 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Url};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::challenge::{self, Challenge};
-use super::scope::{Access, Scopes};
-use super::token::{Issued, Issuer, parse_issued};
-use super::{CredentialProvider, Credentials};
+use super::Error;
+use super::auth::challenge;
+use super::auth::scope::{Access, Scopes};
+use super::auth::sensitive;
+use super::auth::token::{Issued, Issuer, parse_issued};
+use super::auth::{CredentialProvider, Credentials, Scheme};
+use super::client::Client;
+use super::endpoint::Endpoint;
+use super::redirect::{MAX_REDIRECTS, redirects};
+use super::wire::Response;
 use crate::redact::{RedactedUrl, remember};
-use crate::registry::Error;
-use crate::registry::client::Client;
-use crate::registry::endpoint::Endpoint;
-use crate::registry::transport::{MAX_REDIRECTS, redirects};
-use crate::registry::wire::Response;
 
 /// The most that a token server's answer may be.
 const MAX_TOKEN_ANSWER: u64 = 64 << 10;
-/// How this client calls itself to token servers.
+/// The way in which this client calls itself to token servers.
 const CLIENT_ID: &str = "longshore";
 
-/// How a registry wants to be told who asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::registry) enum Scheme {
-    /// Name and password in each request.
-    Basic,
-    /// A token that another server issues.
-    Bearer {
-        /// That server.
-        realm: Url,
-        /// What it calls this registry.
-        service: Option<String>,
-    },
-}
-
-impl Scheme {
-    fn choose(challenges: &[Challenge]) -> Option<(Self, Option<&str>)> {
-        let bearer = challenges.iter().find_map(|challenge| {
-            let realm = challenge.parameter("realm")?.parse().ok()?;
-            let service = challenge.parameter("service").map(str::to_owned);
-            (challenge.scheme == "bearer").then(|| {
-                (
-                    Self::Bearer { realm, service },
-                    challenge.parameter("scope"),
-                )
-            })
-        });
-        bearer.or_else(|| {
-            let basic = challenges.iter().any(|c| c.scheme == "basic");
-            basic.then_some((Self::Basic, None))
-        })
-    }
-}
-
 /// Authorizes the requests to one repository.
-pub(in crate::registry) struct Authenticator {
+pub(super) struct Authenticator {
     registry: String,
     repository: String,
     endpoint: Endpoint,
@@ -70,7 +38,7 @@ pub(in crate::registry) struct Authenticator {
     credentials: Mutex<Asked>,
 }
 
-/// What the provider said.
+/// The provider's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Asked {
     #[default]
@@ -81,7 +49,7 @@ enum Asked {
 type Held<'a> = MutexGuard<'a, Asked>;
 
 impl Authenticator {
-    pub(in crate::registry) fn new(
+    pub(super) fn new(
         client: Client,
         endpoint: Endpoint,
         (registry, repository): (&str, &str),
@@ -98,10 +66,7 @@ impl Authenticator {
     }
 
     /// The header for a request, by the scheme that the registry is known to want.
-    pub(in crate::registry) async fn authorize(
-        &self,
-        access: Access<'_>,
-    ) -> Result<Option<HeaderValue>, Error> {
+    pub(super) async fn authorize(&self, access: Access<'_>) -> Result<Option<HeaderValue>, Error> {
         let known = self.client.state(&self.registry).scheme();
         let basic = || self.provider.takes_basic(&self.registry);
         let Some(scheme) = known.or_else(|| basic().then_some(Scheme::Basic)) else {
@@ -114,7 +79,7 @@ impl Authenticator {
 
     /// The header to repeat a request with that was refused with `used`, challenged by these
     /// `WWW-Authenticate` headers. `None` if nothing better can be offered.
-    pub(in crate::registry) async fn renew(
+    pub(super) async fn renew(
         &self,
         challenges: impl Iterator<Item = &str>,
         used: Option<&HeaderValue>,
@@ -143,8 +108,8 @@ impl Authenticator {
         self.header(&scheme, &scopes, &mut held).await
     }
 
-    /// Whether requests have been made with credentials.
-    pub(in crate::registry) async fn has_credentials(&self) -> bool {
+    /// Returns true if requests have been made with credentials.
+    pub(super) async fn has_credentials(&self) -> bool {
         matches!(&*self.credentials.lock().await, Asked::Answered(Some(_)))
     }
 
@@ -287,16 +252,6 @@ fn basic(credentials: &Credentials) -> Option<HeaderValue> {
     // A password may be too short to be looked for by itself.
     remember(&pair);
     sensitive(&format!("Basic {}", STANDARD.encode(pair)))
-}
-
-/// A header value that is not shown by `Debug`, nor where a peer repeats it.
-pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
-    if let Some((_scheme, secret)) = text.split_once(' ') {
-        remember(secret);
-    }
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// A GET with Basic or no credentials, or `OAuth2`'s POST with a refresh token.
