@@ -5,7 +5,7 @@ Both load the same archive of plain layers from the same stand-in for S3 and pus
 `docker-registry`, each under AWS's Runtime Interface Emulator, one after the other. CPU time and
 peak memory are the Lambda process's own, as the kernel counts them (Linux only).
 
-    cargo build --profile function --bin bootstrap
+    cargo build --profile function --bin bootstrap --no-default-features --features lambda
     scripts/test                            # installs the other parts
     benches/compare.py                      # archives of 64 MiB and 1 GiB
     benches/compare.py --sizes 16 --runs 1  # a quick look

@@ -7,7 +7,7 @@ AWS's Runtime Interface Emulator, and then copies it again, started anew. CPU ti
 are the copying process's own, as the kernel counts them (Linux only); requests are what both
 registries have in their logs.
 
-    cargo build --profile function --bin bootstrap
+    cargo build --profile function --bin bootstrap --no-default-features --features lambda
     scripts/test                                 # installs the other parts
     benches/compare_copy.py                      # an image of about 350 MB
     benches/compare_copy.py --plain 64 --runs 1  # a quick look

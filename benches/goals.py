@@ -63,9 +63,17 @@ COPY_PROFILE = (
     "of 100 parts SHA-256 takes 55, the kernel, which copies to and from sockets, 40, and all "
     "else, which is the program's own to save, 5"
 )
+NONE_PROFILE = (
+    "SHA-256 takes half of it, and copies to and from sockets, which the kernel makes, most of the rest"
+)
 ZSTD_PROFILE = (
     "a third of it is reading, SHA-256 and sending, which is all that `none` takes, and the rest "
     "is libzstd at level 2; level 1 makes larger layers than Go's"
+)
+SLOW_MACHINE = (
+    "compilers took 757 s of CPU on this machine, which was slow that day: the Go Lambda's CPU "
+    "time above is 1.4 times that of the machine on which the goal was set. Others with 2 "
+    "processors took 160 to 210 s"
 )
 SHARED_ARCHIVE = (
     "the Lambda's compression, S3, the registry and the links share the processors, which take at "
@@ -80,7 +88,8 @@ GOALS = [
     compressed("1 GiB archive, `gzip`: CPU, s", "CPU, s", "gzip", 0.55),
     compressed("1 GiB archive, `gzip`: layers / plain", "layers / plain", "gzip", 1.06),
     compressed("1 GiB archive, `gzip`: wall, s", "wall, s", "gzip", 0.55),
-    Goal("1 GiB archive, `none`: CPU, s", archive("CPU, s", compression="none"), 1.4),
+    # 1.4 s where Go took 11.7 s: machines differ, and the ratio less so.
+    compressed("1 GiB archive, `none`: CPU, s", "CPU, s", "none", 0.12, NONE_PROFILE),
     compressed("1 GiB archive, `zstd`: CPU, s", "CPU, s", "zstd", 0.35, ZSTD_PROFILE),
     compressed("1 GiB archive, `zstd`: layers / plain", "layers / plain", "zstd", 1.0),
     beside_go(
@@ -126,6 +135,9 @@ GOALS = [
     Goal("program, MB", Figure("archives", "MB", {"tool": OURS}), 10),
     beside_go("start of the process to its first poll: wall, ms", "start", "wall, ms", 0.2),
     Goal(
-        "the README's first command, cold: s", Figure("build", "wall, s", {"tool": OURS}), 210
+        "the README's first command, cold: s",
+        Figure("build", "wall, s", {"tool": OURS}),
+        210,
+        why=SLOW_MACHINE,
     ),
 ]

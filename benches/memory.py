@@ -7,7 +7,7 @@ takes one. It comes from a stand-in for S3 and goes to a fresh `docker-registry`
 Runtime Interface Emulator. Peak memory is the Lambda process's own, as the kernel counts it (Linux
 only).
 
-    cargo build --profile function --bin bootstrap
+    cargo build --profile function --bin bootstrap --no-default-features --features lambda
     scripts/test                            # installs the other parts
     benches/memory.py                       # archives of 64 MiB, 1 GiB and 4 GiB
     benches/memory.py --sizes 64 --compression zstd

@@ -6,7 +6,7 @@ The Lambda runs under AWS's Runtime Interface Emulator. The registries and the b
 within this program, which answer for as many tags as they are told. CPU time and peak memory are
 the Lambda's own, as the kernel counts them (Linux only).
 
-    cargo build --profile function --bin bootstrap
+    cargo build --profile function --bin bootstrap --no-default-features --features lambda
     scripts/test                                 # installs the other parts
     benches/mirror_simulation.py                 # up to 50,000 items, the median of three runs
     benches/mirror_simulation.py --sizes 1000 --runs 1   # a quick look

@@ -6,7 +6,7 @@ Each part's figures are kept in `target/bench/results`, so that a part can be me
 The page's words are written by hand; what stands between `<!-- figures: NAME -->` and
 `<!-- end -->` is written by this program. What is measured must be built before:
 
-    cargo build --profile function --bin bootstrap
+    cargo build --profile function --bin bootstrap --no-default-features --features lambda
     cargo build --release --example link
     scripts/test                                # installs the other programs
     benches/performance.py                      # all but `build`: 20 minutes, 25 GB

@@ -6,7 +6,7 @@ A stand-in for Lambda's runtime API notes when that request comes, and ends the 
 in turn, so that what else the machine does is the same for both. CPU time is that of the process up
 to its end.
 
-    cargo build --profile function --bin bootstrap
+    cargo build --profile function --bin bootstrap --no-default-features --features lambda
     scripts/test                            # installs the Go Lambda
     benches/start.py                        # the median of 40 starts
     benches/start.py --json
