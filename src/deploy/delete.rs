@@ -141,7 +141,8 @@ impl Deletion {
         Ok(named.ok().map(|tags| tags.into_iter().flatten().collect()))
     }
 
-    /// What the registry does not remove, and what to do instead.
+    /// The end of the sentence that the registry does not delete this: the thing, and the way that is
+    /// left.
     fn instead(&self) -> String {
         let repository = self.reference.repository();
         if EcrHost::parse(repository.registry()) == Some(EcrHost::Public) {

@@ -101,24 +101,22 @@ impl<'a> Deployment<'a> {
     /// Goes through the steps of [`Deployment::bring`] at destinations that only record them.
     pub(super) async fn rehearse(&self, mut opened: Opened) -> Result<Rehearsed, Failed> {
         opened.settle().await?;
-        let unbuilt = match &opened.content {
-            Content::Stored { .. } => None,
-            Content::Unbuilt(unbuilt) => Some(unbuilt),
-        };
-        if let Some(unbuilt) = unbuilt {
-            self.check_platforms(unbuilt)?;
-            let mut known = self.learn().await;
-            let config = Digest::sha256(&unbuilt.config);
-            if known.image_of(&self.run, &config).is_none() {
-                known.read_configs().await;
-                let layers = self.run.rehearse(unbuilt, &known).await?;
-                return Ok(Rehearsed {
-                    manifest: None,
-                    layers,
-                });
+        let copied = match &opened.content {
+            Content::Stored { root, source } => self.copy_stored(&**source, root).await?,
+            Content::Unbuilt(unbuilt) => {
+                self.check_platforms(unbuilt)?;
+                let mut known = self.learn().await;
+                let Some(copied) = self.copy_known(unbuilt, &known).await? else {
+                    known.read_configs().await;
+                    let layers = self.run.rehearse(unbuilt, &known).await?;
+                    return Ok(Rehearsed {
+                        manifest: None,
+                        layers,
+                    });
+                };
+                copied
             }
-        }
-        let copied = self.copy(&opened.content).await?;
+        };
         self.tag(&opened.content, &copied).await?;
         Ok(Rehearsed {
             manifest: Some(copied.manifest),
@@ -231,19 +229,32 @@ impl<'a> Deployment<'a> {
 
     async fn copy_unbuilt(&self, unbuilt: &UnbuiltImage) -> copy::Result<Copied> {
         let mut known = self.meter.time(Phase::Plan, self.learn()).await;
-        let config = Digest::sha256(&unbuilt.config);
-        let manifest = if let Some((place, manifest)) = known.image_of(&self.run, &config) {
-            self.run.copy(place, manifest).await?;
-            self.run.count_present(unbuilt.layers.len() as u64);
-            manifest.clone()
-        } else {
-            self.meter.time(Phase::Plan, known.read_configs()).await;
-            self.run.assemble(unbuilt, &known).await?
-        };
+        if let Some(copied) = self.copy_known(unbuilt, &known).await? {
+            return Ok(copied);
+        }
+        self.meter.time(Phase::Plan, known.read_configs()).await;
         Ok(Copied {
-            manifest,
+            manifest: self.run.assemble(unbuilt, &known).await?,
             untagged: self.run.clone(),
         })
+    }
+
+    /// Copies an image from the target that already has it with a manifest. `None`: no target has.
+    async fn copy_known(
+        &self,
+        unbuilt: &UnbuiltImage,
+        known: &KnownLayers,
+    ) -> copy::Result<Option<Copied>> {
+        let config = Digest::sha256(&unbuilt.config);
+        let Some((place, manifest)) = known.image_of(&self.run, &config) else {
+            return Ok(None);
+        };
+        self.run.copy(place, manifest).await?;
+        self.run.count_present(unbuilt.layers.len() as u64);
+        Ok(Some(Copied {
+            manifest: manifest.clone(),
+            untagged: self.run.clone(),
+        }))
     }
 
     /// What is known of layers that are in the registries already: from the image's own tags,
@@ -360,7 +371,7 @@ struct Copied {
     untagged: Run,
 }
 
-/// What a rehearsal found out beside what the destinations recorded.
+/// The result of a rehearsal, beside the records of the destinations.
 pub(super) struct Rehearsed {
     /// `None`: an image without a manifest, of which there is something new.
     pub(super) manifest: Option<RawManifest>,

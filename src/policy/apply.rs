@@ -45,12 +45,7 @@ pub async fn apply(
     statements: &[OwnedStatement],
     deadline: Instant,
 ) -> Result<Applied, Error> {
-    let work = Work {
-        store,
-        owner,
-        statements,
-        deadline,
-    };
+    let work = Work::new(store, owner, statements, deadline);
     work.in_time(work.run()).await
 }
 
@@ -62,22 +57,22 @@ pub async fn preview(
     statements: &[OwnedStatement],
     deadline: Instant,
 ) -> Result<Applied, Error> {
-    let work = Work {
-        store,
-        owner,
-        statements,
-        deadline,
+    let work = Work::new(store, owner, statements, deadline);
+    let found = match work.in_time(work.read()).await {
+        // As for `withdraw`: there is nothing to take away.
+        Err(Error::Store(StoreError::RepositoryNotFound(_))) if statements.is_empty() => None,
+        found => found?,
     };
-    let found = work.in_time(work.read()).await?.unwrap_or_default();
-    let writes = u32::from(!found.holds(owner, statements));
-    let wanted = work.merged(&found)?;
+    let found = found.unwrap_or_default();
+    let is_held = found.holds(owner, statements);
+    let wanted = if is_held { found } else { work.merged(&found)? };
     Ok(Applied {
         text: if wanted.is_empty() {
             String::new()
         } else {
             wanted.to_string()
         },
-        writes,
+        writes: u32::from(!is_held),
     })
 }
 
@@ -89,12 +84,7 @@ pub async fn holds(
     statements: &[OwnedStatement],
     deadline: Instant,
 ) -> Result<bool, Error> {
-    let work = Work {
-        store,
-        owner,
-        statements,
-        deadline,
-    };
+    let work = Work::new(store, owner, statements, deadline);
     let found = work.in_time(work.read()).await?;
     Ok(found.unwrap_or_default().holds(owner, statements))
 }
@@ -122,7 +112,21 @@ struct Work<'a> {
     deadline: Instant,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn new(
+        store: &'a dyn PolicyStore,
+        owner: &'a Owner,
+        statements: &'a [OwnedStatement],
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            store,
+            owner,
+            statements,
+            deadline,
+        }
+    }
+
     /// Returns the result of `work`, if it ends by the deadline.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let ended = timeout_at(self.deadline, work).await;

@@ -66,7 +66,7 @@ impl Terminal {
     }
 }
 
-/// What a program prints, as it comes.
+/// The output of a program, as it comes.
 fn bytes(stdout: ChildStdout) -> Receiver<u8> {
     let (sender, receiver) = channel();
     thread::spawn(move || {

@@ -114,6 +114,9 @@ class Output(unittest.TestCase):
         self.assertIsNone(emptied["policy"])
         self.local(*grant, "--revoke")
         self.local(*grant, "--revoke", "--dry-run")
+        # Revoking in a repository that is gone has nothing to do.
+        gone = ["grant", f"{REGISTRY}/gone", "--account", "210987654321", "--revoke"]
+        self.assertFalse(self.local(*gone, "--dry-run")["changes"])
 
     def test_assets(self):
         folder = ["--cache", f"{self.folder}/cache", "--buckets", f"{self.folder}/buckets"]

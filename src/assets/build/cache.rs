@@ -27,6 +27,15 @@ impl Cache {
         }
     }
 
+    /// A cache in a folder that is named, or the user's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Cache::of_user`].
+    pub fn at(directory: Option<&Path>) -> Result<Self, Error> {
+        directory.map_or_else(Self::of_user, |directory| Ok(Self::new(directory)))
+    }
+
     /// The user's: `LONGSHORE_CACHE`, or `longshore` in `XDG_CACHE_HOME` or in `~/.cache`.
     pub fn of_user() -> Result<Self, Error> {
         let variable = |name| {

@@ -77,10 +77,7 @@ pub(crate) struct ListArgs {
 
 pub(crate) async fn run(args: PublishArgs) -> anyhow::Result<ExitCode> {
     let manifest = args.manifest.read()?;
-    let cache = match args.cache {
-        Some(directory) => Cache::new(directory),
-        None => Cache::of_user()?,
-    };
+    let cache = Cache::at(args.cache.as_deref())?;
     let place = Place::start_with_buckets(&args.place).await?;
     let options = PublishOptions {
         builders: args.builders,

@@ -166,13 +166,6 @@ async fn bring(args: BuildArgs, place: &Place) -> anyhow::Result<Outcome> {
     Ok(outcome)
 }
 
-fn cache(args: &BuildArgs) -> anyhow::Result<Cache> {
-    Ok(match &args.cache {
-        Some(directory) => Cache::new(directory),
-        None => Cache::of_user()?,
-    })
-}
-
 impl Outcome {
     async fn build(
         &mut self,
@@ -180,7 +173,7 @@ impl Outcome {
         args: &BuildArgs,
         place: &Place,
     ) -> anyhow::Result<()> {
-        let cache = cache(args)?;
+        let cache = Cache::at(args.cache.as_deref())?;
         let report: Report<'_> = if args.json { &|_| {} } else { &output::note };
         let logins = Logins::new(place.reach().clone(), "build");
         let registries = args.push.iter().map(|push| push.repository().registry());

@@ -1,18 +1,19 @@
-//! The preview of `longshore build`: what it would build, stage and push.
+//! The preview of `longshore build`: the image that it would build, stage and push.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use longshore::assets::Cache;
 use longshore::deploy;
 use longshore::oci::Reference;
 use serde_json::{Value, json};
 
-use super::{BuildArgs, cache, hashed, image, staged};
+use super::{BuildArgs, hashed, image, staged};
 use crate::dry_run;
 use crate::output;
 use crate::place::Place;
 
-/// What a build would do.
+/// The steps that a build would take.
 pub(super) struct Preview {
     hash: String,
     /// The archive that would be used, if there is one.
@@ -33,7 +34,7 @@ struct Push {
 impl Preview {
     pub(super) async fn find(args: &BuildArgs, place: &Place) -> anyhow::Result<Self> {
         let (outcome, _) = hashed(args).await?;
-        let archive = cache(args)?.find(&outcome.hash);
+        let archive = Cache::at(args.cache.as_deref())?.find(&outcome.hash);
         let archive = archive.filter(|_| !args.no_cache);
         let staged = staged(args, &outcome.hash, place).await?;
         let staged = staged.map(|staged| {
@@ -114,7 +115,7 @@ impl Preview {
     }
 }
 
-/// What the push would do, where the archive is there to tell.
+/// Previews the push, where the archive is there to tell.
 async fn preview_push(
     args: &BuildArgs,
     push: &Reference,
